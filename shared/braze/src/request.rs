@@ -1,0 +1,262 @@
+//! The body of `POST /users/track`, written straight into one buffer.
+
+use bytes::Bytes;
+
+/// Objects in one request, all arrays together, by Braze's current contracts.
+pub const OBJECTS_MAX: usize = 75;
+/// Bytes of one request body. Braze says "4 MB"; the smaller reading is safe under both.
+pub const BODY_BYTES_MAX: usize = 4_000_000;
+/// Bytes of an external id; Braze refuses the object for good above it.
+pub const EXTERNAL_ID_BYTES_MAX: usize = 987;
+/// Characters of an attribute's name and of each string value; Braze silently drops a longer value.
+pub const VALUE_CHARS_MAX: usize = 255;
+
+/// Names that mean something else to Braze than a custom attribute (profile fields and control keys).
+const RESERVED: [&str; 30] = [
+    "_merge_objects",
+    "_update_existing_only",
+    "alias_label",
+    "alias_name",
+    "braze_id",
+    "country",
+    "current_location",
+    "date_of_first_session",
+    "date_of_last_session",
+    "dob",
+    "email",
+    "email_click_tracking_disabled",
+    "email_open_tracking_disabled",
+    "email_subscribe",
+    "external_id",
+    "facebook",
+    "first_name",
+    "gender",
+    "home_city",
+    "language",
+    "last_name",
+    "marked_email_as_spam_at",
+    "phone",
+    "push_subscribe",
+    "push_token_import",
+    "push_tokens",
+    "subscription_groups",
+    "time_zone",
+    "twitter",
+    "user_alias",
+];
+
+/// How an object says which user it is about: exactly one of these per object.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Identifier {
+    /// The customer's own id. An unknown one creates a user, unless the object is for existing users only.
+    ExternalId(String),
+    /// Braze's id. An unknown one never creates a user.
+    BrazeId(String),
+    /// A (label, name) pair. An unknown one never creates a user.
+    Alias {
+        /// The kind of alias, the same for a whole export job.
+        label: String,
+        /// The value for this user.
+        name: String,
+    },
+}
+
+/// The name of a custom attribute, checked, and escaped once for all the objects that carry it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttributeName {
+    name: String,
+    key: Vec<u8>,
+}
+
+/// Why a text cannot be the name of a custom attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AttributeError {
+    /// Braze strips blanks around names, so the name would silently be another one.
+    #[error("an attribute name must not be empty, nor begin or end with a blank")]
+    Blank,
+    /// Over [`VALUE_CHARS_MAX`].
+    #[error("an attribute name has at most {VALUE_CHARS_MAX} characters")]
+    TooLong,
+    /// A profile field or control key of Braze's.
+    #[error("the name is reserved by Braze")]
+    Reserved,
+}
+
+impl AttributeName {
+    /// Checks and prepares a name such as `lytics_segments`.
+    ///
+    /// # Errors
+    /// [`AttributeError`] if Braze would take the name for something else.
+    pub fn new(name: &str) -> Result<Self, AttributeError> {
+        if name.is_empty() || name.trim() != name {
+            return Err(AttributeError::Blank);
+        }
+        if name.chars().count() > VALUE_CHARS_MAX {
+            return Err(AttributeError::TooLong);
+        }
+        if RESERVED.contains(&name) {
+            return Err(AttributeError::Reserved);
+        }
+        let mut key = Vec::with_capacity(name.len() + 2);
+        push_text(&mut key, name);
+        Ok(Self {
+            name: name.to_owned(),
+            key,
+        })
+    }
+
+    /// The name as given.
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+}
+
+/// A finished request body and how many objects it holds.
+#[derive(Debug, Clone)]
+pub struct Track {
+    body: Bytes,
+    objects: usize,
+}
+
+impl Track {
+    /// The JSON text.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Number of objects, which is also the number of verdicts an answer gives.
+    pub fn objects(&self) -> usize {
+        self.objects
+    }
+}
+
+/// The object did not fit; the builder is as it was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Full {
+    /// The request already holds as many objects as it may.
+    #[error("the request holds as many objects as it may")]
+    Objects,
+    /// The body would be longer than it may.
+    #[error("the request body would be longer than it may")]
+    Bytes,
+}
+
+/// Writes one request body, object by object.
+#[derive(Debug)]
+pub struct TrackBuilder {
+    buffer: Vec<u8>,
+    objects: usize,
+    objects_max: usize,
+    bytes_max: usize,
+}
+
+const HEAD: &[u8] = br#"{"attributes":["#;
+const TAIL: &[u8] = b"]}";
+
+impl TrackBuilder {
+    /// An empty body with limits of its own, each at least 1 object and at most Braze's ([`OBJECTS_MAX`], [`BODY_BYTES_MAX`]).
+    pub fn new(objects_max: usize, bytes_max: usize) -> Self {
+        Self {
+            buffer: HEAD.to_vec(),
+            objects: 0,
+            objects_max: objects_max.clamp(1, OBJECTS_MAX),
+            bytes_max: bytes_max.min(BODY_BYTES_MAX),
+        }
+    }
+
+    /// Appends `{<identifier>, [_update_existing_only], <attribute>: {add, remove}}`. A value must not stand in both lists
+    /// (Braze documents no order between them); an empty list is left out.
+    ///
+    /// # Errors
+    /// [`Full`] if a limit would be passed; nothing is written then.
+    pub fn push<A: AsRef<str>, R: AsRef<str>>(
+        &mut self,
+        identifier: &Identifier,
+        attribute: &AttributeName,
+        add: &[A],
+        remove: &[R],
+        update_existing_only: bool,
+    ) -> Result<(), Full> {
+        if self.objects == self.objects_max {
+            return Err(Full::Objects);
+        }
+        let before = self.buffer.len();
+        if self.objects > 0 {
+            self.buffer.push(b',');
+        }
+        push_identifier(&mut self.buffer, identifier);
+        if update_existing_only {
+            self.buffer.extend_from_slice(br#","_update_existing_only":true"#);
+        }
+        self.buffer.push(b',');
+        self.buffer.extend_from_slice(&attribute.key);
+        self.buffer.extend_from_slice(b":{");
+        push_list(&mut self.buffer, b"\"add\":", add);
+        if !add.is_empty() && !remove.is_empty() {
+            self.buffer.push(b',');
+        }
+        push_list(&mut self.buffer, b"\"remove\":", remove);
+        self.buffer.extend_from_slice(b"}}");
+        if self.buffer.len() + TAIL.len() > self.bytes_max {
+            self.buffer.truncate(before);
+            return Err(Full::Bytes);
+        }
+        self.objects += 1;
+        Ok(())
+    }
+
+    /// Objects so far.
+    pub fn objects(&self) -> usize {
+        self.objects
+    }
+
+    /// Length in bytes that the finished body would have now.
+    pub fn bytes(&self) -> usize {
+        self.buffer.len() + TAIL.len()
+    }
+
+    /// Closes the body.
+    pub fn finish(mut self) -> Track {
+        self.buffer.extend_from_slice(TAIL);
+        Track {
+            body: self.buffer.into(),
+            objects: self.objects,
+        }
+    }
+}
+
+fn push_identifier(buffer: &mut Vec<u8>, identifier: &Identifier) {
+    match identifier {
+        Identifier::ExternalId(id) => {
+            buffer.extend_from_slice(br#"{"external_id":"#);
+            push_text(buffer, id);
+        }
+        Identifier::BrazeId(id) => {
+            buffer.extend_from_slice(br#"{"braze_id":"#);
+            push_text(buffer, id);
+        }
+        Identifier::Alias { label, name } => {
+            buffer.extend_from_slice(br#"{"user_alias":{"alias_name":"#);
+            push_text(buffer, name);
+            buffer.extend_from_slice(br#","alias_label":"#);
+            push_text(buffer, label);
+            buffer.push(b'}');
+        }
+    }
+}
+
+fn push_list<S: AsRef<str>>(buffer: &mut Vec<u8>, key: &[u8], values: &[S]) {
+    if values.is_empty() {
+        return;
+    }
+    buffer.extend_from_slice(key);
+    for (index, value) in values.iter().enumerate() {
+        buffer.push(if index == 0 { b'[' } else { b',' });
+        push_text(buffer, value.as_ref());
+    }
+    buffer.push(b']');
+}
+
+fn push_text(buffer: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(buffer, text).expect("a string always has a JSON form, and a Vec takes every byte");
+}
