@@ -1,1 +1,24 @@
+#![doc = include_str!("../README.md")]
 
+mod config;
+mod error;
+pub mod headers;
+mod ledger;
+mod producer;
+mod reader;
+mod record;
+pub mod rejected;
+mod table;
+pub mod testing;
+pub mod topics;
+mod transaction;
+
+pub use config::{Config, Protocol, Security};
+pub use error::{Disposition, Error};
+pub use ledger::Ledger;
+pub use producer::{Publisher, PublisherOptions};
+pub use reader::{Polled, Position, Reader, ReaderOptions, RecordView};
+pub use record::{Ack, RecordOut};
+pub use table::{Change, Entry, MutateError, Table, View};
+pub use topics::Topics;
+pub use transaction::TransactionalWriter;
