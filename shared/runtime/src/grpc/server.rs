@@ -1,0 +1,128 @@
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio_util::sync::CancellationToken;
+use tonic::server::NamedService;
+use tonic::service::Routes;
+
+use crate::lifecycle::Readiness;
+
+/// Limits of a gRPC server.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The longest a call may take; a shorter `grpc-timeout` of the caller is honoured.
+    pub deadline_max: Duration,
+    /// Calls at once per connection; further ones wait.
+    pub concurrency_max: u32,
+    /// How often an idle connection is asked whether it still lives.
+    pub keepalive: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            deadline_max: Duration::from_secs(60),
+            concurrency_max: 256,
+            keepalive: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The services of one server; health and reflection are added by [`Server::serve`].
+pub struct Services {
+    names: Vec<&'static str>,
+    routes: Routes,
+    descriptors: &'static [u8],
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Services")
+            .field("names", &self.names)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Services {
+    /// No services yet. `descriptors` is an encoded `FileDescriptorSet` that holds at least those that will be added.
+    pub fn new(descriptors: &'static [u8]) -> Self {
+        Self {
+            names: Vec::new(),
+            routes: Routes::default(),
+            descriptors,
+        }
+    }
+
+    /// Adds a generated server.
+    #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "a builder's verb, not arithmetic")]
+    pub fn add<S>(mut self, service: S) -> Self
+    where
+        S: tower::Service<http::Request<tonic::body::Body>, Error = Infallible>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Response: axum::response::IntoResponse,
+        S::Future: Send + 'static,
+    {
+        self.names.push(S::NAME);
+        self.routes = self.routes.add_service(service);
+        self
+    }
+}
+
+/// Why a gRPC server ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The descriptors do not decode.
+    #[error("the descriptors for reflection are broken")]
+    Descriptors(#[from] tonic_reflection::server::Error),
+    /// The transport failed.
+    #[error("the gRPC server failed")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// A bound gRPC server that does not answer yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    options: Options,
+}
+
+impl Server {
+    /// Binds at once, so that port 0 can be asked for and read back.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn bind(address: impl ToSocketAddrs, options: Options) -> io::Result<Self> {
+        Ok(Self {
+            listener: TcpListener::bind(address).await?,
+            options,
+        })
+    }
+
+    /// The address that was bound.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Answers until `drain` is cancelled, then finishes the calls in flight. Adds `grpc.health.v1` (by `readiness`)
+    /// and reflection (v1 and v1alpha).
+    pub fn serve(
+        self,
+        _services: Services,
+        _readiness: Readiness,
+        _drain: CancellationToken,
+    ) -> impl Future<Output = Result<(), ServerError>> + Send + 'static {
+        async { unimplemented!() }
+    }
+}
