@@ -1,0 +1,3 @@
+//! The simulator as a program; see `cli`.
+
+fn main() {}
