@@ -1,0 +1,149 @@
+//! The engine's settings.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// Section `engine` of the configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineConfig {
+    /// Bytes of one request body. At most, and by default, 4,000,000 (Braze refuses more).
+    pub body_bytes_max: usize,
+    /// A change older than its job's flush-after when it is read, as in a backlog, waits at most this long. Default `1s`.
+    #[serde(with = "humantime_serde")]
+    pub late_flush_after: Duration,
+    /// Changes read and not settled, per Braze workspace. When as many are pending, nothing more is read. Default 20,000.
+    pub pending_max: usize,
+    /// The same bound in bytes. Default 33,554,432.
+    pub pending_bytes_max: usize,
+    /// Requests in flight, per Braze workspace. Default 32.
+    pub in_flight_max: usize,
+    /// Requests started per second, per Braze workspace. Default 50.
+    pub requests_per_second: f64,
+    /// How long the opposite of an accepted change waits: Braze may apply calls this far out of order. Default `3s`.
+    #[serde(with = "humantime_serde")]
+    pub settle_gap: Duration,
+    /// How long the opposite of a change waits after an attempt that ended unknown. Default `60s`.
+    #[serde(with = "humantime_serde")]
+    pub doubt: Duration,
+    /// Changes whose opposite must wait, per Braze workspace. When as many are remembered, no request starts. Default
+    /// 1,000,000.
+    pub not_before_max: usize,
+    /// A request starts only if progress was committed in a transaction begun less than this ago; also how long a new
+    /// owner waits when its predecessor has not released the workspace. Default `5s`.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
+    /// How long an attempt can go on after its start: the client's timeout and the kernel's together. Default `15s`.
+    #[serde(with = "humantime_serde")]
+    pub attempt_max: Duration,
+    /// First wait after an attempt that ended unknown; doubled with each further one. Default `1s`.
+    #[serde(with = "humantime_serde")]
+    pub backoff_min: Duration,
+    /// Longest such wait. Default `60s`.
+    #[serde(with = "humantime_serde")]
+    pub backoff_max: Duration,
+    /// First wait of the jobs of an authorization that Braze refuses, before it is tried again; doubled each time, up to an
+    /// hour. A changed authorization is tried at once. Default `1m`.
+    #[serde(with = "humantime_serde")]
+    pub probe_after: Duration,
+    /// How often progress is written while something changes. Default `1s`.
+    #[serde(with = "humantime_serde")]
+    pub progress_every: Duration,
+    /// Wait before a workspace that failed is served again; doubled each time, up to 30 s. Default `1s`.
+    #[serde(with = "humantime_serde")]
+    pub restart_after: Duration,
+    /// How long a drain may take before what is in flight is left to the next owner. Default `20s`.
+    #[serde(with = "humantime_serde")]
+    pub drain: Duration,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: braze::BODY_BYTES_MAX,
+            late_flush_after: Duration::from_secs(1),
+            pending_max: 20_000,
+            pending_bytes_max: 32 << 20,
+            in_flight_max: 32,
+            requests_per_second: 50.0,
+            settle_gap: Duration::from_secs(3),
+            doubt: Duration::from_secs(60),
+            not_before_max: 1_000_000,
+            lease: Duration::from_secs(5),
+            attempt_max: Duration::from_secs(15),
+            backoff_min: Duration::from_secs(1),
+            backoff_max: Duration::from_secs(60),
+            probe_after: Duration::from_secs(60),
+            progress_every: Duration::from_secs(1),
+            restart_after: Duration::from_secs(1),
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+impl EngineConfig {
+    /// Everything wrong with these values: (key within the section, what is wrong with it).
+    pub fn problems(&self) -> Vec<(&'static str, String)> {
+        let mut problems = Vec::new();
+        let mut check = |good: bool, key: &'static str, problem: String| {
+            if !good {
+                problems.push((key, problem));
+            }
+        };
+        let bytes = 1_024..=braze::BODY_BYTES_MAX;
+        check(
+            bytes.contains(&self.body_bytes_max),
+            "body_bytes_max",
+            format!("must be from {} to {}", bytes.start(), bytes.end()),
+        );
+        check(self.pending_max >= 1, "pending_max", "must be at least 1".into());
+        check(self.pending_bytes_max >= 1, "pending_bytes_max", "must be at least 1".into());
+        check((1..=1_000).contains(&self.in_flight_max), "in_flight_max", "must be from 1 to 1000".into());
+        check(
+            self.requests_per_second.is_finite() && self.requests_per_second > 0.0,
+            "requests_per_second",
+            "must be a number above 0".into(),
+        );
+        let least = 2 * self.in_flight_max * braze::OBJECTS_MAX;
+        check(
+            self.not_before_max >= least,
+            "not_before_max",
+            format!("must be at least 150 × in_flight_max = {least}, or one round of requests fills it"),
+        );
+        check(
+            self.doubt >= self.settle_gap,
+            "doubt",
+            "must not be shorter than settle_gap: an unknown attempt may take effect later than an accepted one".into(),
+        );
+        check(
+            self.progress_every < self.lease,
+            "lease",
+            "must be longer than progress_every, or every request waits for a progress write".into(),
+        );
+        check(self.backoff_min <= self.backoff_max, "backoff_max", "must not be shorter than backoff_min".into());
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_fit_together() {
+        assert_eq!(EngineConfig::default().problems(), []);
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once() {
+        let config = EngineConfig {
+            in_flight_max: 0,
+            doubt: Duration::from_secs(1),
+            lease: Duration::from_secs(1),
+            ..EngineConfig::default()
+        };
+        let keys: Vec<_> = config.problems().into_iter().map(|(key, _)| key).collect();
+        assert_eq!(keys, ["in_flight_max", "doubt", "lease"]);
+    }
+}
