@@ -1,1 +1,23 @@
+#![doc = include_str!("../README.md")]
 
+mod account;
+mod authorization;
+mod caller;
+mod directory;
+mod error;
+mod export_job;
+mod grpc;
+mod id;
+mod page;
+mod record;
+pub mod sealing;
+mod token;
+
+pub use account::{Account, Accounts, NewAccount};
+pub use authorization::{Authorization, Authorizations, NewAuthorization, PROVIDER};
+pub use caller::{AuthError, Caller, Forbidden};
+pub use directory::Directory;
+pub use error::Error;
+pub use export_job::{ATTRIBUTE, Alias, ExportJob, ExportJobs, Identifiers, NewExportJob, TYPE};
+pub use page::{Listed, Page, PageError};
+pub use token::{ApiToken, ApiTokens, NewApiToken};

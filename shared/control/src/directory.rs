@@ -1,0 +1,184 @@
+//! The control table, typed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use kafka::{Change, Table, Topics, View};
+use model::{AccountHex, AccountNumber, AccountRef, name};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::account::{Account, must_exist};
+use crate::record::{self, Resource};
+use crate::{Accounts, ApiTokens, AuthError, Authorizations, Caller, Error, ExportJobs, Listed, Page, token};
+
+/// Who may do what, and what somebody wants done: accounts, API tokens, authorizations and export jobs. Cheap to clone.
+///
+/// Every answer comes from memory. When the table has not heard from Kafka for 30 s, every answer is
+/// [`Error::Unavailable`]: an old table must not say that something does not exist.
+#[derive(Clone)]
+pub struct Directory {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    table: Table,
+    admin_token_hash: Option<[u8; 32]>,
+    by_hex: Mutex<HexIndex>,
+}
+
+/// Accounts by their hexadecimal digits, as of one state of the table.
+#[derive(Default)]
+struct HexIndex {
+    as_of: Option<u64>,
+    numbers: HashMap<AccountHex, AccountNumber>,
+}
+
+impl Directory {
+    /// Loads the control table. `admin_token` is the installation's own, which no account owns; only its hash is kept.
+    ///
+    /// # Errors
+    /// When Kafka does not answer in time or has no control topic.
+    pub async fn open(config: &kafka::Config, admin_token: Option<&SecretString>) -> Result<Self, kafka::Error> {
+        let table = Table::open(config, &Topics::new(config).control(), "control").await?;
+        let admin_token_hash = admin_token.map(|token| token::hash(token.expose_secret()));
+        Ok(Self {
+            inner: Arc::new(Inner {
+                table,
+                admin_token_hash,
+                by_hex: Mutex::default(),
+            }),
+        })
+    }
+
+    /// Bumps with every record that was applied to the table.
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.inner.table.changed()
+    }
+
+    /// Whether the table has heard from Kafka lately; if not, every answer is "unavailable".
+    pub fn is_fresh(&self) -> bool {
+        self.inner.table.is_fresh(Instant::now())
+    }
+
+    /// Accounts.
+    pub fn accounts(&self) -> Accounts<'_> {
+        Accounts(self)
+    }
+
+    /// API tokens.
+    pub fn api_tokens(&self) -> ApiTokens<'_> {
+        ApiTokens(self)
+    }
+
+    /// Authorizations.
+    pub fn authorizations(&self) -> Authorizations<'_> {
+        Authorizations(self)
+    }
+
+    /// Export jobs.
+    pub fn export_jobs(&self) -> ExportJobs<'_> {
+        ExportJobs(self)
+    }
+
+    /// Who the holder of `token` is.
+    ///
+    /// # Errors
+    /// [`AuthError::Unavailable`] when the table is too old to tell; else what is wrong with the token.
+    pub fn authenticate(&self, token: &str, now: Timestamp) -> Result<Caller, AuthError> {
+        if token.is_empty() {
+            return Err(AuthError::Missing);
+        }
+        if self
+            .inner
+            .admin_token_hash
+            .is_some_and(|hash| token::matches(token, &hash))
+        {
+            return Ok(Caller::installation());
+        }
+        if !self.is_fresh() {
+            return Err(AuthError::Unavailable);
+        }
+        token::authenticate(&self.inner.table, token, now)
+    }
+
+    /// The account of that number or those digits; one look-up.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Unavailable`] when the table is too old to know.
+    pub fn account(&self, account: AccountRef) -> Result<Account, Error> {
+        let number = match account {
+            AccountRef::Number(number) => number,
+            AccountRef::Hex(hex) => {
+                self.fresh()?;
+                self.number_of(hex)
+                    .ok_or_else(|| Error::NotFound(format!("account {hex}")))?
+            }
+        };
+        self.fetch(&name::format_account(number))
+    }
+
+    fn number_of(&self, hex: AccountHex) -> Option<AccountNumber> {
+        let as_of = *self.inner.table.changed().borrow();
+        let mut index = self.inner.by_hex.lock().unwrap_or_else(PoisonError::into_inner);
+        if index.as_of != Some(as_of) {
+            let accounts = record::all::<Account>(&self.inner.table, "accounts/");
+            index.numbers = accounts.map(|(_, account)| (account.hex, account.number)).collect();
+            index.as_of = Some(as_of);
+        }
+        index.numbers.get(&hex).copied()
+    }
+
+    fn fresh(&self) -> Result<(), Error> {
+        if self.is_fresh() {
+            Ok(())
+        } else {
+            Err(Error::Unavailable(None))
+        }
+    }
+
+    pub(crate) fn find<R: Resource>(&self, name: &str) -> Result<Option<R>, Error> {
+        self.fresh()?;
+        record::find(&self.inner.table, name)
+    }
+
+    pub(crate) fn fetch<R: Resource>(&self, name: &str) -> Result<R, Error> {
+        self.fresh()?;
+        record::fetch(&self.inner.table, name)
+    }
+
+    pub(crate) fn all<R: Resource>(&self, prefix: &str) -> Result<Vec<R>, Error> {
+        self.fresh()?;
+        Ok(record::all(&self.inner.table, prefix)
+            .map(|(_, resource)| resource)
+            .collect())
+    }
+
+    pub(crate) fn list<R: Resource>(&self, prefix: &str, page: &Page) -> Result<Listed<R>, Error> {
+        self.fresh()?;
+        Ok(page.cut(record::all(&self.inner.table, prefix)))
+    }
+
+    pub(crate) fn list_children<R: Resource>(
+        &self,
+        account: AccountNumber,
+        collection: &str,
+        page: &Page,
+    ) -> Result<Listed<R>, Error> {
+        self.fresh()?;
+        must_exist(&self.inner.table, account)?;
+        self.list(&name::format_child(account, collection, ""), page)
+    }
+
+    /// Decides on the table as it is and writes the outcome if nobody wrote in between; the decision's value and the revision
+    /// of its last record.
+    pub(crate) async fn mutate<T: Send + 'static>(
+        &self,
+        decide: impl Fn(&View) -> Result<(Vec<Change>, T), Error> + Send + Sync + 'static,
+    ) -> Result<(T, u64), Error> {
+        let (value, revisions) = self.inner.table.mutate(decide).await?;
+        Ok((value, revisions.last().copied().unwrap_or_default()))
+    }
+}

@@ -1,0 +1,305 @@
+//! Export jobs.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kafka::Change;
+use model::{AccountNumber, name};
+use proto::control::v1::{ControlRecord, StoredExportJob, control_record};
+use proto::export::v1 as wire;
+
+use crate::account::must_exist;
+use crate::authorization::Authorization;
+use crate::record::{self, Resource, State};
+use crate::{Directory, Error, Listed, Page, id};
+
+/// The only type of job.
+pub const TYPE: &str = "export_audiences";
+/// The attribute of a Braze user that holds the slugs of its audiences.
+pub const ATTRIBUTE: &str = "lytics_segments";
+
+/// What is exported, to where, under which identifiers: what somebody wants. What became of it is told by the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportJob {
+    /// The account it belongs to.
+    pub account: AccountNumber,
+    /// Last part of its name.
+    pub id: String,
+    /// For people; unique in the account.
+    pub label: String,
+    /// For people.
+    pub description: String,
+    /// Slugs of the audiences to export, each once, in the order they were given.
+    pub audiences: Vec<String>,
+    /// Name of the authorization to use.
+    pub authorization: String,
+    /// Where Braze's identifiers are found.
+    pub identifiers: Identifiers,
+    /// Send those who are members already when the job is created.
+    pub existing_users: bool,
+    /// How long a change may wait for its batch to fill.
+    pub flush_after: Duration,
+    /// Updates in one request.
+    pub batch_updates_max: u32,
+    /// The Braze workspace, unique in the installation ([`Authorization::workspace_key`]).
+    pub workspace: String,
+    /// (partition, offset) of the membership topic when the job was created; where it starts unless it sends existing users.
+    pub start: Vec<(i32, i64)>,
+    /// When it was created.
+    pub create_time: Timestamp,
+    /// When it was last edited.
+    pub update_time: Timestamp,
+    /// Changes with every edit.
+    pub revision: u64,
+}
+
+/// Membership fields that hold Braze's identifiers. Of several the first with a value is used, in the order of this struct.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identifiers {
+    /// Field that holds the external id.
+    pub external_id_field: Option<String>,
+    /// Field that holds Braze's own id.
+    pub braze_id_field: Option<String>,
+    /// A user alias.
+    pub alias: Option<Alias>,
+}
+
+/// A user alias: the label is fixed, the name comes from a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias {
+    /// The alias label at Braze.
+    pub label: String,
+    /// Field that holds the alias name.
+    pub field: String,
+}
+
+/// An export job to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewExportJob {
+    /// For people; unique in the account.
+    pub label: String,
+    /// For people.
+    pub description: String,
+    /// Slugs of the audiences to export, each once.
+    pub audiences: Vec<String>,
+    /// Name of the authorization to use, of the same account.
+    pub authorization: String,
+    /// Where Braze's identifiers are found.
+    pub identifiers: Identifiers,
+    /// Send those who are members already.
+    pub existing_users: bool,
+    /// How long a change may wait for its batch to fill.
+    pub flush_after: Duration,
+    /// Updates in one request.
+    pub batch_updates_max: u32,
+    /// (partition, offset): the end of the membership topic now.
+    pub start: Vec<(i32, i64)>,
+}
+
+impl ExportJob {
+    /// `accounts/{number}/exportJobs/{id}`.
+    pub fn name(&self) -> String {
+        name::format_child(self.account, name::EXPORT_JOBS, &self.id)
+    }
+
+    /// As the contracts write it, without state and counters.
+    pub fn to_wire(&self) -> wire::ExportJob {
+        let Identifiers {
+            external_id_field,
+            braze_id_field,
+            alias,
+        } = self.identifiers.clone();
+        let (user_alias_label, user_alias_field) = alias.map(|alias| (alias.label, alias.field)).unwrap_or_default();
+        wire::ExportJob {
+            name: self.name(),
+            r#type: TYPE.to_owned(),
+            label: self.label.clone(),
+            description: self.description.clone(),
+            audiences: self.audiences.clone(),
+            authorization: self.authorization.clone(),
+            external_id_field: external_id_field.unwrap_or_default(),
+            braze_id_field: braze_id_field.unwrap_or_default(),
+            user_alias_label,
+            user_alias_field,
+            existing_users: self.existing_users,
+            flush_after: prost_types::Duration::try_from(self.flush_after).ok(),
+            batch_updates_max: self.batch_updates_max,
+            create_time: Some(model::time::to_wire(self.create_time)),
+            update_time: Some(model::time::to_wire(self.update_time)),
+            revision: self.revision,
+            ..wire::ExportJob::default()
+        }
+    }
+}
+
+impl Resource for ExportJob {
+    const KIND: &'static str = "exportJob/";
+
+    fn name(&self) -> String {
+        self.name()
+    }
+
+    fn to_record(&self) -> ControlRecord {
+        let start = self
+            .start
+            .iter()
+            .map(|&(partition, offset)| wire::PartitionOffset { partition, offset })
+            .collect();
+        let export_job = Some(wire::ExportJob {
+            revision: 0,
+            ..self.to_wire()
+        });
+        let stored = StoredExportJob {
+            export_job,
+            workspace: self.workspace.clone(),
+            start,
+        };
+        ControlRecord {
+            resource: Some(control_record::Resource::ExportJob(stored)),
+        }
+    }
+
+    fn from_record(record: ControlRecord, revision: u64) -> Option<Self> {
+        let control_record::Resource::ExportJob(stored) = record.resource? else {
+            return None;
+        };
+        let job = stored.export_job?;
+        let (account, id) = name::child(&job.name, name::EXPORT_JOBS).ok()?;
+        Some(Self {
+            account,
+            id: id.to_owned(),
+            identifiers: Identifiers {
+                external_id_field: some(job.external_id_field),
+                braze_id_field: some(job.braze_id_field),
+                alias: some(job.user_alias_label)
+                    .zip(some(job.user_alias_field))
+                    .map(|(label, field)| Alias { label, field }),
+            },
+            flush_after: job.flush_after?.try_into().ok()?,
+            create_time: model::time::from_wire(&job.create_time?)?,
+            update_time: model::time::from_wire(&job.update_time?)?,
+            label: job.label,
+            description: job.description,
+            audiences: job.audiences,
+            authorization: job.authorization,
+            existing_users: job.existing_users,
+            batch_updates_max: job.batch_updates_max,
+            workspace: stored.workspace,
+            start: stored
+                .start
+                .iter()
+                .map(|start| (start.partition, start.offset))
+                .collect(),
+            revision,
+        })
+    }
+}
+
+fn some(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// Finishes the job with the workspace of its authorization as it is when the job is written.
+fn decide_create(state: &impl State, wanted: &ExportJob) -> Result<(Vec<Change>, ExportJob), Error> {
+    must_exist(state, wanted.account)?;
+    let authorization: Authorization = record::fetch(state, &wanted.authorization)?;
+    let job = ExportJob {
+        workspace: authorization.workspace_key(),
+        ..wanted.clone()
+    };
+    for (name, other) in record::all::<ExportJob>(state, &name::format_child(job.account, name::EXPORT_JOBS, "")) {
+        if other.label == job.label {
+            return Err(Error::AlreadyExists(format!(
+                "{name} has the label \"{}\" already",
+                other.label
+            )));
+        }
+        if other.workspace != job.workspace {
+            continue;
+        }
+        if let Some(audience) = job.audiences.iter().find(|audience| other.audiences.contains(audience)) {
+            return Err(Error::AlreadyExists(format!(
+                "{name} (\"{}\") exports audience {audience} to {ATTRIBUTE} of the same Braze workspace already",
+                other.label
+            )));
+        }
+    }
+    Ok((vec![job.put()], job))
+}
+
+fn decide_delete(state: &impl State, name: &str) -> Result<(Vec<Change>, ()), Error> {
+    record::fetch::<ExportJob>(state, name)?;
+    Ok((vec![record::delete::<ExportJob>(name)], ()))
+}
+
+/// The export jobs of a [`Directory`].
+pub struct ExportJobs<'a>(pub(crate) &'a Directory);
+
+impl ExportJobs<'_> {
+    /// Creates a job.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the account or the authorization; [`Error::AlreadyExists`] for the label, or when another job,
+    /// which is named, exports one of the audiences to the same Braze workspace.
+    pub async fn create(&self, account: AccountNumber, new: NewExportJob, now: Timestamp) -> Result<ExportJob, Error> {
+        let wanted = build(account, new, now);
+        let (job, revision) = self.0.mutate(move |view| decide_create(view, &wanted)).await?;
+        Ok(ExportJob { revision, ..job })
+    }
+
+    /// The job of that id.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Unavailable`] when the table is too old to know.
+    pub fn get(&self, account: AccountNumber, id: &str) -> Result<ExportJob, Error> {
+        self.0.fetch(&name::format_child(account, name::EXPORT_JOBS, id))
+    }
+
+    /// A page of the account's jobs, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the account does not exist; [`Error::Unavailable`] when the table is too old.
+    pub fn list(&self, account: AccountNumber, page: &Page) -> Result<Listed<ExportJob>, Error> {
+        self.0.list_children(account, name::EXPORT_JOBS, page)
+    }
+
+    /// The jobs of every account.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the table is too old.
+    pub fn all(&self) -> Result<Vec<ExportJob>, Error> {
+        self.0.all("accounts/")
+    }
+
+    /// Deletes a job: it ends, and its position is forgotten.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn delete(&self, account: AccountNumber, id: &str) -> Result<(), Error> {
+        let name = name::format_child(account, name::EXPORT_JOBS, id);
+        self.0.mutate(move |view| decide_delete(view, &name)).await.map(|_| ())
+    }
+}
+
+fn build(account: AccountNumber, new: NewExportJob, now: Timestamp) -> ExportJob {
+    ExportJob {
+        account,
+        id: id::new_id(now),
+        label: new.label,
+        description: new.description,
+        audiences: new.audiences,
+        authorization: new.authorization,
+        identifiers: new.identifiers,
+        existing_users: new.existing_users,
+        flush_after: new.flush_after,
+        batch_updates_max: new.batch_updates_max,
+        workspace: String::new(),
+        start: new.start,
+        create_time: now,
+        update_time: now,
+        revision: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+use super::*;
+use crate::account::tests::account;
+use crate::authorization::tests::{authorization, state};
+use crate::record::testing::Map;
+
+fn job(id: &str, audiences: &[&str], authorization: &str) -> ExportJob {
+    let new = NewExportJob {
+        label: format!("label of {id}"),
+        description: String::new(),
+        audiences: audiences.iter().map(|&slug| slug.to_owned()).collect(),
+        authorization: format!("accounts/7/authorizations/{authorization}"),
+        identifiers: Identifiers {
+            external_id_field: Some("customer_no".to_owned()),
+            ..Identifiers::default()
+        },
+        existing_users: true,
+        flush_after: Duration::from_millis(2_500),
+        batch_updates_max: 75,
+        start: vec![(0, 12), (1, 0)],
+    };
+    ExportJob {
+        id: id.to_owned(),
+        ..build(account(7).number, new, "2026-01-01T00:00:00Z".parse().unwrap())
+    }
+}
+
+/// Account 7 with authorizations `a` and `b` for workspace `w`, `c` for workspace `x`, and job `j` of audience `vip` by `a`.
+fn state_with_job() -> Map {
+    let mut map = state();
+    for (id, workspace) in [("b", "w"), ("c", "x")] {
+        map.apply(Ok((vec![authorization(7, id, workspace).put()], ())))
+            .unwrap();
+    }
+    map.apply(decide_create(&map, &job("j", &["vip", "gold"], "a")))
+        .unwrap();
+    map
+}
+
+#[test]
+fn a_job_is_read_back_as_it_was_created_with_the_workspace_of_its_authorization() {
+    let read: ExportJob = record::fetch(&state_with_job(), "accounts/7/exportJobs/j").unwrap();
+    let expected = ExportJob {
+        workspace: "7.w".to_owned(),
+        revision: read.revision,
+        ..job("j", &["vip", "gold"], "a")
+    };
+    assert_eq!(read, expected);
+}
+
+#[test]
+fn every_kind_of_identifier_survives_the_record() {
+    let mut map = state();
+    let identifiers = Identifiers {
+        external_id_field: None,
+        braze_id_field: Some("br_id".to_owned()),
+        alias: Some(Alias {
+            label: "crm".to_owned(),
+            field: "crm_id".to_owned(),
+        }),
+    };
+    let wanted = ExportJob {
+        identifiers: identifiers.clone(),
+        ..job("k", &["vip"], "a")
+    };
+    map.apply(decide_create(&map, &wanted)).unwrap();
+    let read: ExportJob = record::fetch(&map, "accounts/7/exportJobs/k").unwrap();
+    assert_eq!(read.identifiers, identifiers);
+}
+
+#[test]
+fn an_audience_goes_to_a_workspace_by_one_job_only_whatever_the_authorization() {
+    let map = state_with_job();
+    for authorization in ["a", "b"] {
+        let error = decide_create(&map, &job("k", &["new", "gold"], authorization)).unwrap_err();
+        let Error::AlreadyExists(text) = &error else {
+            panic!("{error}")
+        };
+        assert!(
+            text.contains("accounts/7/exportJobs/j") && text.contains("gold"),
+            "{text}"
+        );
+    }
+    assert!(
+        decide_create(&map, &job("k", &["gold"], "c")).is_ok(),
+        "another workspace"
+    );
+    assert!(
+        decide_create(&map, &job("k", &["new"], "a")).is_ok(),
+        "another audience"
+    );
+}
+
+#[test]
+fn a_label_is_unique_in_the_account() {
+    let wanted = ExportJob {
+        label: "label of j".to_owned(),
+        ..job("k", &["new"], "c")
+    };
+    let error = decide_create(&state_with_job(), &wanted).unwrap_err();
+    assert!(
+        matches!(&error, Error::AlreadyExists(text) if text.contains("label of j")),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_authorization_that_does_not_exist_is_not_found() {
+    let error = decide_create(&state_with_job(), &job("k", &["new"], "zzz")).unwrap_err();
+    assert!(matches!(error, Error::NotFound(name) if name == "accounts/7/authorizations/zzz"));
+}
+
+#[test]
+fn a_deleted_job_frees_its_audiences_and_its_authorization() {
+    let mut map = state_with_job();
+    map.apply(decide_delete(&map, "accounts/7/exportJobs/j")).unwrap();
+    assert!(decide_create(&map, &job("k", &["vip"], "b")).is_ok());
+    assert!(matches!(
+        decide_delete(&map, "accounts/7/exportJobs/j"),
+        Err(Error::NotFound(_))
+    ));
+}
+
+#[test]
+fn an_authorization_in_use_cannot_be_deleted_and_its_jobs_are_named() {
+    let mut map = state_with_job();
+    let delete = |map: &Map, id: &str| {
+        crate::authorization::decide_delete(map, account(7).number, &format!("accounts/7/authorizations/{id}"))
+    };
+    let error = delete(&map, "a").unwrap_err();
+    let Error::FailedPrecondition(text) = &error else {
+        panic!("{error}")
+    };
+    assert!(text.contains("accounts/7/exportJobs/j"), "{text}");
+    assert!(
+        delete(&map, "b").is_ok(),
+        "the same workspace, but no job names this one"
+    );
+    map.apply(decide_delete(&map, "accounts/7/exportJobs/j")).unwrap();
+    assert!(delete(&map, "a").is_ok());
+}
+
+#[test]
+fn an_account_that_owns_something_cannot_be_deleted() {
+    let mut map = state_with_job();
+    let number = account(7).number;
+    let error = crate::account::decide_delete(&map, number).unwrap_err();
+    let Error::FailedPrecondition(text) = &error else {
+        panic!("{error}")
+    };
+    assert!(
+        text.contains("accounts/7/exportJobs/j") && text.contains("accounts/7/authorizations/c"),
+        "{text}"
+    );
+    map.apply(decide_delete(&map, "accounts/7/exportJobs/j")).unwrap();
+    for id in ["a", "b", "c"] {
+        let name = format!("accounts/7/authorizations/{id}");
+        map.apply(crate::authorization::decide_delete(&map, number, &name))
+            .unwrap();
+    }
+    map.apply(crate::account::decide_delete(&map, number)).unwrap();
+    assert!(map.keys().is_empty());
+}

@@ -1,0 +1,150 @@
+//! Resources as records of the control table, keyed `<kind>/<resource name>`.
+
+use bytes::Bytes;
+use kafka::{Change, Entry};
+use prost::Message;
+use proto::control::v1::ControlRecord;
+
+use crate::Error;
+
+/// A map that resources are read from: the table, a mutation's view of it, or a test's own.
+pub(crate) trait State {
+    fn get(&self, key: &str) -> Option<Entry>;
+    /// Entries whose key begins with `prefix`, ascending.
+    fn scan(&self, prefix: &str) -> Vec<(String, Entry)>;
+}
+
+impl State for kafka::Table {
+    fn get(&self, key: &str) -> Option<Entry> {
+        Self::get(self, key)
+    }
+    fn scan(&self, prefix: &str) -> Vec<(String, Entry)> {
+        Self::scan(self, prefix)
+    }
+}
+
+impl State for kafka::View {
+    fn get(&self, key: &str) -> Option<Entry> {
+        Self::get(self, key)
+    }
+    fn scan(&self, prefix: &str) -> Vec<(String, Entry)> {
+        Self::scan(self, prefix)
+    }
+}
+
+/// Something that the control table keeps.
+pub(crate) trait Resource: Sized {
+    /// First part of the key, with its `/`.
+    const KIND: &'static str;
+
+    fn name(&self) -> String;
+    fn to_record(&self) -> ControlRecord;
+    /// `None` when the record holds something else, or not enough.
+    fn from_record(record: ControlRecord, revision: u64) -> Option<Self>;
+
+    fn put(&self) -> Change {
+        Change::Put {
+            key: key::<Self>(&self.name()),
+            value: Bytes::from(self.to_record().encode_to_vec()),
+        }
+    }
+}
+
+pub(crate) fn key<R: Resource>(name: &str) -> String {
+    format!("{}{name}", R::KIND)
+}
+
+pub(crate) fn delete<R: Resource>(name: &str) -> Change {
+    Change::Delete { key: key::<R>(name) }
+}
+
+fn decode<R: Resource>(key: &str, entry: Entry) -> Result<R, Error> {
+    ControlRecord::decode(entry.value)
+        .ok()
+        .and_then(|record| R::from_record(record, entry.revision))
+        .ok_or_else(|| Error::Corrupt { key: key.to_owned() })
+}
+
+pub(crate) fn find<R: Resource>(state: &impl State, name: &str) -> Result<Option<R>, Error> {
+    let key = key::<R>(name);
+    state.get(&key).map(|entry| decode(&key, entry)).transpose()
+}
+
+/// As [`find`], where it must be there.
+pub(crate) fn fetch<R: Resource>(state: &impl State, name: &str) -> Result<R, Error> {
+    find(state, name)?.ok_or_else(|| Error::NotFound(name.to_owned()))
+}
+
+/// All resources whose name begins with `prefix`, ascending by name. One that cannot be read is logged and left out, so that
+/// it does not hide the others.
+pub(crate) fn all<R: Resource>(state: &impl State, prefix: &str) -> impl Iterator<Item = (String, R)> {
+    state
+        .scan(&key::<R>(prefix))
+        .into_iter()
+        .filter_map(|(key, entry)| match decode(&key, entry) {
+            Ok(resource) => Some((key[R::KIND.len()..].to_owned(), resource)),
+            Err(error) => {
+                tracing::error!(key, "{error}");
+                None
+            }
+        })
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// A table without Kafka; applies changes as the table would.
+    #[derive(Default)]
+    pub(crate) struct Map(BTreeMap<String, Entry>, u64);
+
+    impl Map {
+        pub(crate) fn apply<T>(&mut self, decided: Result<(Vec<Change>, T), Error>) -> Result<T, Error> {
+            let (changes, value) = decided?;
+            for change in changes {
+                self.1 += 1;
+                match change {
+                    Change::Put { key, value } => self.0.insert(
+                        key,
+                        Entry {
+                            value,
+                            revision: self.1,
+                        },
+                    ),
+                    Change::Delete { key } => self.0.remove(&key),
+                };
+            }
+            Ok(value)
+        }
+
+        pub(crate) fn keys(&self) -> Vec<&str> {
+            self.0.keys().map(String::as_str).collect()
+        }
+
+        pub(crate) fn insert(&mut self, key: &str, value: &[u8]) {
+            self.1 += 1;
+            self.0.insert(
+                key.to_owned(),
+                Entry {
+                    value: Bytes::copy_from_slice(value),
+                    revision: self.1,
+                },
+            );
+        }
+    }
+
+    impl State for Map {
+        fn get(&self, key: &str) -> Option<Entry> {
+            self.0.get(key).cloned()
+        }
+        fn scan(&self, prefix: &str) -> Vec<(String, Entry)> {
+            self.0
+                .range(prefix.to_owned()..)
+                .take_while(|(key, _)| key.starts_with(prefix))
+                .map(|(key, entry)| (key.clone(), entry.clone()))
+                .collect()
+        }
+    }
+}
