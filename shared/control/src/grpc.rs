@@ -12,7 +12,6 @@ impl Directory {
     ///
     /// # Errors
     /// UNAUTHENTICATED without a good token; UNAVAILABLE when tokens cannot be checked.
-    #[expect(clippy::result_large_err, reason = "tonic's own error type")]
     pub fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
         let token = token(request.metadata()).ok_or(AuthError::Missing)?;
         Ok(self.authenticate(token, Timestamp::now())?)
@@ -22,7 +21,6 @@ impl Directory {
     ///
     /// # Errors
     /// As [`Directory::caller`]; PERMISSION_DENIED for another account or role.
-    #[expect(clippy::result_large_err, reason = "tonic's own error type")]
     pub fn authorize<T>(&self, request: &Request<T>, account: AccountNumber, roles: &[Role]) -> Result<Caller, Status> {
         let caller = self.caller(request)?;
         caller.require(account, roles)?;

@@ -26,7 +26,8 @@ pub(crate) fn new_secret() -> zeroize::Zeroizing<String> {
 /// The lowest `digits * 5` bits of `bits`, highest first.
 fn push_base32(text: &mut String, bits: u64, digits: u32) {
     for digit in (0..digits).rev() {
-        text.push(char::from(DIGITS[usize::from((bits >> (digit * 5)) as u8 & 31)]));
+        let [.., low] = (bits >> (digit * 5)).to_be_bytes();
+        text.push(char::from(DIGITS[usize::from(low & 31)]));
     }
 }
 
