@@ -1,61 +1,49 @@
 //! Configuration: defaults in code < TOML file < environment < overrides of the caller, all faults at once.
 //!
 //! Every struct of a configuration carries `#[serde(default, deny_unknown_fields)]`: the defaults are the code's, and a
-//! misspelt key is a fault instead of silence. The environment names a key `PREFIX__SECTION__KEY`.
+//! misspelt key is a fault instead of silence. The environment names a key `PREFIX__SECTION__KEY`; its values are text
+//! that becomes what the key wants: a number, `true`, a duration such as `250ms`, a list (`a,b` or `[a, b]`).
+//!
+//! ```
+//! #[derive(serde::Deserialize, Default)]
+//! #[serde(default, deny_unknown_fields)]
+//! struct Config {
+//!     port: u16,
+//! }
+//! impl runtime::config::Validate for Config {
+//!     fn faults(&self, out: &mut Vec<runtime::config::Fault>) {
+//!         if self.port == 0 {
+//!             out.push(runtime::config::Fault::new("port", "must be set, for example 8080"));
+//!         }
+//!     }
+//! }
+//! let env = [("DEMO__PORT".to_owned(), "8080".to_owned())];
+//! let config: Config = runtime::config::load("DEMO", None, env.into_iter()).unwrap();
+//! assert_eq!(config.port, 8080);
+//! ```
 
-use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use figment::providers::{Format, Toml};
+use figment::value::Value;
+use figment::{Profile, Provider};
 use serde::de::DeserializeOwned;
 
-/// One thing that is wrong with a configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// The key in TOML's spelling, for example `kafka.brokers`.
-    pub key: String,
-    /// What is wrong and what to set instead. Never holds the value of a secret.
-    pub problem: String,
-}
+pub use fault::{Fault, Faults};
+use tree::Layer;
 
-impl Fault {
-    /// A fault of the key `key` (dotted, as in TOML).
-    pub fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self {
-            key: key.into(),
-            problem: problem.into(),
-        }
-    }
-}
-
-/// Everything that is wrong with a configuration; `Display` gives one line per fault.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Faults {
-    env_prefix: String,
-    faults: Vec<Fault>,
-}
-
-impl Faults {
-    /// The faults, in the order of their keys.
-    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
-        self.faults.iter()
-    }
-}
-
-impl std::error::Error for Faults {}
-
-impl fmt::Display for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.env_prefix, self.faults.len())
-    }
-}
+mod extract;
+mod fault;
+mod tree;
 
 /// What a configuration can say about itself beyond the types of its values.
 pub trait Validate {
-    /// Appends every fault, relations between keys included.
+    /// Appends every fault, relations between keys included. A fault names its key and what to set instead, and never
+    /// holds the value of a secret.
     fn faults(&self, out: &mut Vec<Fault>);
 }
 
-/// Reads a configuration from `file` (TOML) and `env`; see [`Sources`].
+/// Reads a configuration from `file` (TOML) and `env`; see [`Sources`] for overrides.
 ///
 /// # Errors
 /// Everything that is wrong, at once.
@@ -78,37 +66,116 @@ pub fn process_env() -> impl Iterator<Item = (String, String)> {
 
 /// Where a configuration comes from; later sources win: file, environment, overrides.
 #[derive(Debug)]
-pub struct Sources {}
+pub struct Sources {
+    env_prefix: String,
+    file: Option<PathBuf>,
+    env: Layer,
+    overrides: Layer,
+    faults: Vec<Fault>,
+}
 
 impl Sources {
     /// Sources whose environment variables begin with `env_prefix` and two underscores.
-    pub fn new(_env_prefix: &str) -> Self {
-        Self {}
+    pub fn new(env_prefix: &str) -> Self {
+        Self {
+            env_prefix: env_prefix.to_owned(),
+            file: None,
+            env: Layer::new("the environment"),
+            overrides: Layer::new("the command line"),
+            faults: Vec::new(),
+        }
     }
 
     /// Reads this TOML file; it must exist.
     #[must_use]
-    pub fn file(self, _path: &Path) -> Self {
+    pub fn file(mut self, path: &Path) -> Self {
+        self.file = Some(path.to_owned());
         self
     }
 
-    /// Takes the variables with our prefix. An empty value counts as not set.
+    /// Takes the variables with our prefix. An empty value counts as not set, as in `FOO=${FOO:-}`.
     #[must_use]
-    pub fn env(self, _env: impl Iterator<Item = (String, String)>) -> Self {
+    pub fn env(mut self, env: impl Iterator<Item = (String, String)>) -> Self {
+        let lead = format!("{}__", self.env_prefix);
+        let mut ours: Vec<_> = env
+            .filter(|(name, value)| name.starts_with(&lead) && !value.is_empty())
+            .collect();
+        ours.sort();
+        for (name, value) in ours {
+            let path: Vec<String> = name[lead.len()..].split("__").map(str::to_lowercase).collect();
+            if let Err(problem) = self.env.insert(&path, value) {
+                self.faults.push(Fault::new(path.join("."), problem));
+            }
+        }
         self
     }
 
     /// Sets one key (dotted), above file and environment: for flags, and for tests.
     #[must_use]
-    pub fn set(self, _key: &str, _value: impl Into<String>) -> Self {
+    pub fn set(mut self, key: &str, value: impl Into<String>) -> Self {
+        let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+        if let Err(problem) = self.overrides.insert(&path, value.into()) {
+            self.faults.push(Fault::new(key, problem));
+        }
         self
     }
 
     /// Reads and validates the whole.
     ///
     /// # Errors
-    /// Everything that is wrong, at once.
+    /// Everything that is wrong, at once: what does not parse, what has the wrong type, unknown keys, and what
+    /// [`Validate`] finds once the faulty keys are replaced by their defaults.
     pub fn load<T: DeserializeOwned + Validate>(self) -> Result<T, Faults> {
-        unimplemented!()
+        let Self {
+            env_prefix,
+            file,
+            env,
+            overrides,
+            mut faults,
+        } = self;
+        let mut layers = Vec::new();
+        if let Some(path) = file {
+            match read_toml(&path) {
+                Ok(layer) => layers.push(layer),
+                Err(problem) => faults.push(Fault::new("", problem)),
+            }
+        }
+        layers.extend([env, overrides]);
+        let config = extract::extract::<T>(&env_prefix, layers, &mut faults);
+        if let Some(config) = &config {
+            let mut found = Vec::new();
+            config.faults(&mut found);
+            // A key that is faulty already was judged by its default: saying more about it would mislead.
+            found.retain(|fault| !faults.iter().any(|earlier| earlier.key == fault.key));
+            faults.append(&mut found);
+        }
+        match config {
+            Some(config) if faults.is_empty() => Ok(config),
+            _ => Err(Faults::new(&env_prefix, faults)),
+        }
     }
 }
+
+fn read_toml(path: &Path) -> Result<Layer, String> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
+    let mut data = Toml::string(&text)
+        .data()
+        .map_err(|error| format!("{shown} is not TOML: {}", without_source_lines(&error.to_string())))?;
+    let dict = data.remove(&Profile::Default).unwrap_or_default();
+    Ok(Layer::with(&shown.to_string(), Value::from(dict)))
+}
+
+/// TOML's message shows the offending line, which may hold a secret: keep where it is and what is wrong with it.
+fn without_source_lines(message: &str) -> String {
+    let kept: Vec<&str> = message
+        .lines()
+        .filter(|line| !line.contains('|'))
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    kept.join(": ")
+}
+
+#[cfg(test)]
+mod tests;
