@@ -1,11 +1,25 @@
-//! One call to Braze, and how it ended.
+//! One call to Braze.
 
+use std::error::Error as _;
+use std::fmt::Write as _;
 use std::time::Duration;
 
-use reqwest::Url;
-use secrecy::SecretString;
+use jiff::Timestamp;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Body, StatusCode, Url, redirect};
+use secrecy::{ExposeSecret, SecretString};
 
-use crate::{Error, RateHints, Track, Verdict};
+use crate::gate::Gate;
+use crate::redact::redact;
+use crate::response::Answer;
+use crate::{End, Error, RateHints, Refusal, Track, Verdict};
+
+/// Braze requires partners to name themselves in this form.
+const USER_AGENT: &str = concat!("partner-Lytics-AudienceExport/", env!("CARGO_PKG_VERSION"));
+/// A connection that was idle this long is not used again: it may be dead, and a call on a dead one ends unknown.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+/// Bytes of an answer that we read; 75 errors are far below.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// How a [`Client`] is built.
 #[derive(Debug, Clone)]
@@ -31,9 +45,12 @@ impl Default for ClientOptions {
     }
 }
 
-/// A pool of connections to Braze; cheap to clone.
+/// A pool of connections to Braze; cheap to clone. It never repeats a call and follows no redirect.
 #[derive(Debug, Clone)]
-pub struct Client {}
+pub struct Client {
+    http: reqwest::Client,
+    endpoint_override: Option<Url>,
+}
 
 /// One finished call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,59 +61,124 @@ pub struct Attempt {
     pub rate: RateHints,
 }
 
-/// How a call ended. `verdicts` has one entry per object of the request, in order. `split` means that Braze refused
-/// something without saying which object: send the retried objects again in smaller requests, down to one, where the refusal
-/// names its object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
-    /// Braze has queued the request; single objects may still be refused.
-    Accepted { verdicts: Vec<Verdict>, split: bool },
-    /// Nothing of it was or will be applied.
-    Refused {
-        refusal: Refusal,
-        verdicts: Vec<Verdict>,
-        split: bool,
-        /** For operators; Braze's words without our key. */
-        message: String,
-    },
-    /// It may still be applied, now or later: timeout, connection lost after the body was handed to it, 5xx, unreadable 2xx.
-    Unknown {
-        /** 5xx */
-        status: Option<u16>,
-        message: String,
-    },
-}
-
-/// Why nothing of a request was processed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// The body never left this process: no connection, or no name resolved.
-    NotSent,
-    /// 401, 403, or a key that cannot be sent: the authorization is broken. Stop until it is changed.
-    Unauthorized { status: Option<u16> },
-    /// 429. Freeze the budget for `retry_after`, else back off (from 1 s, doubled, full jitter, at most 60 s).
-    RateLimited { retry_after: Option<Duration> },
-    /// 413, or a 400 that says so.
-    TooLarge,
-    /// 400 "Max Input Length Exceeded": use fewer objects per request from now on.
-    TooManyObjects,
-    /// 400 in which every object is refused, by name in `verdicts`.
-    Objects,
-    /// 400 about the request as a whole.
-    Malformed,
-    /// Anything else, such as 404 (wrong address), 415 or a redirect. Stop.
-    Other { status: u16 },
-}
-
 impl Client {
+    /// Sets up the pool; opens no connection yet.
+    ///
     /// # Errors
     /// [`Error::Setup`] if the HTTP stack cannot be set up.
-    pub fn new(_options: ClientOptions) -> Result<Self, Error> {
-        unimplemented!()
+    pub fn new(options: ClientOptions) -> Result<Self, Error> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .timeout(options.timeout)
+            .connect_timeout(options.connect_timeout)
+            .tcp_user_timeout(options.tcp_user_timeout)
+            .pool_idle_timeout(IDLE_MAX)
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false);
+        if options.endpoint_override.is_some() {
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(Error::Setup)?;
+        Ok(Self {
+            http,
+            endpoint_override: options.endpoint_override,
+        })
     }
 
-    /// Calls `POST /users/track` once, without retries. Dropping the future leaves the call *unknown*.
-    pub async fn track(&self, _base: &Url, _key: &SecretString, _track: &Track) -> Attempt {
-        unimplemented!()
+    /// Calls `POST /users/track` of the instance at `base` (see [`endpoint`](crate::endpoint)) once. Whoever drops the
+    /// future before it is done must treat the call as [`End::Unknown`].
+    pub async fn track(&self, base: &Url, key: &SecretString, track: &Track) -> Attempt {
+        let objects = track.objects();
+        let Some(authorization) = bearer(key) else {
+            let refusal = Refusal::Unauthorized { status: None };
+            return unanswered(refused(refusal, objects, "the key is no HTTP header".to_owned()));
+        };
+        let mut url = self.endpoint_override.as_ref().unwrap_or(base).clone();
+        url.set_path(&format!("{}/users/track", url.path().trim_end_matches('/')));
+
+        let gate = Gate::default();
+        let request = self
+            .http
+            .post(url)
+            .header(AUTHORIZATION, authorization)
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .body(Body::wrap(gate.body(track.body().clone())));
+        match request.send().await {
+            Ok(response) => {
+                let (status, headers, body) = receive(response).await;
+                let rate = RateHints::read(&headers, Timestamp::now());
+                let end = Answer {
+                    status,
+                    rate,
+                    body: body.as_deref(),
+                    objects,
+                    key,
+                }
+                .end();
+                Attempt { end, rate }
+            }
+            Err(error) => {
+                let message = redact(&chain(error), key);
+                unanswered(if gate.close() {
+                    refused(Refusal::NotSent, objects, message)
+                } else {
+                    End::Unknown { status: None, message }
+                })
+            }
+        }
     }
+}
+
+fn bearer(key: &SecretString) -> Option<HeaderValue> {
+    let key = key.expose_secret();
+    if key.is_empty() || key.contains(char::is_whitespace) {
+        return None;
+    }
+    let mut value = HeaderValue::from_str(&format!("Bearer {key}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// The whole answer; without a body if it broke off, took too long, or is longer than any answer of Braze's.
+async fn receive(mut response: reqwest::Response) -> (StatusCode, HeaderMap, Option<Vec<u8>>) {
+    let status = response.status();
+    let headers = std::mem::take(response.headers_mut());
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= ANSWER_BYTES_MAX => body.extend_from_slice(&chunk),
+            Ok(None) => return (status, headers, Some(body)),
+            Ok(Some(_)) | Err(_) => return (status, headers, None),
+        }
+    }
+}
+
+fn refused(refusal: Refusal, objects: usize, message: String) -> End {
+    End::Refused {
+        refusal,
+        verdicts: vec![Verdict::Retry { message: None }; objects],
+        split: false,
+        message,
+    }
+}
+
+fn unanswered(end: End) -> Attempt {
+    Attempt {
+        end,
+        rate: RateHints::default(),
+    }
+}
+
+/// The error and all its causes in one line; the address is known from the instance.
+fn chain(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a String cannot fail.
+        write!(text, ": {error}").expect("a String takes every text");
+        cause = error.source();
+    }
+    text
 }

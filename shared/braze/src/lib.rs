@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod client;
+mod end;
 mod error;
 mod gate;
 mod instance;
@@ -9,7 +10,8 @@ mod redact;
 mod request;
 mod response;
 
-pub use client::{Attempt, Client, ClientOptions, End, Refusal};
+pub use client::{Attempt, Client, ClientOptions};
+pub use end::{End, Reason, Refusal, Verdict};
 pub use error::Error;
 pub use instance::{INSTANCES, Instance, UnknownInstance, endpoint};
 pub use rate::RateHints;
@@ -19,4 +21,3 @@ pub use request::{
 };
 /// The URL type that [`endpoint`] returns and [`Client::track`] takes.
 pub use reqwest::Url;
-pub use response::{Reason, Verdict};

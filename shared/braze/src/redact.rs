@@ -1,1 +1,82 @@
-//! placeholder
+//! Keeps our key out of every text that leaves this crate: Braze's 401 echoes it.
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// What stands in place of the key.
+const REDACTED: &str = "[redacted]";
+/// Characters of a foreign text that we keep.
+const CHARS_MAX: usize = 500;
+
+/// A foreign text, fit for logs and records: without the key in plain, JSON-escaped or percent-encoded form, and short.
+pub(crate) fn redact(text: &str, key: &SecretString) -> String {
+    let key = key.expose_secret();
+    if key.is_empty() {
+        return shorten(text);
+    }
+    let escaped = serde_json::to_string(key).unwrap_or_default();
+    let mut clean = text.replace(key, REDACTED);
+    for form in [
+        escaped.trim_matches('"'),
+        &percent_encoded(key, false),
+        &percent_encoded(key, true),
+    ] {
+        if form != key && !form.is_empty() {
+            clean = clean.replace(form, REDACTED);
+        }
+    }
+    shorten(&clean)
+}
+
+/// Cut only after redaction: half a key would not be recognised.
+fn shorten(text: &str) -> String {
+    match text.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn percent_encoded(key: &str, upper: bool) -> String {
+    key.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            _ if upper => format!("%{byte:02X}"),
+            _ => format!("%{byte:02x}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_replaced_in_every_form() {
+        let key = SecretString::from("0f3c/a+b\"c");
+        for (text, clean) in [
+            ("Invalid API key: 0f3c/a+b\"c", "Invalid API key: [redacted]"),
+            ("0f3c/a+b\"c and 0f3c/a+b\"c", "[redacted] and [redacted]"),
+            (r#"{"key":"0f3c/a+b\"c"}"#, r#"{"key":"[redacted]"}"#),
+            ("?key=0f3c%2Fa%2Bb%22c&x", "?key=[redacted]&x"),
+            ("?key=0f3c%2fa%2bb%22c&x", "?key=[redacted]&x"),
+            ("nothing secret", "nothing secret"),
+        ] {
+            assert_eq!(redact(text, &key), clean);
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_after_the_key_was_replaced() {
+        let key = SecretString::from("s".repeat(40));
+        let text = format!("{}{}", "ä".repeat(CHARS_MAX - 10), "s".repeat(40));
+        assert_eq!(redact(&text, &key), format!("{}{REDACTED}", "ä".repeat(CHARS_MAX - 10)));
+        assert_eq!(
+            redact(&"x".repeat(CHARS_MAX + 1), &key),
+            format!("{}…", "x".repeat(CHARS_MAX))
+        );
+    }
+
+    #[test]
+    fn an_empty_key_changes_nothing() {
+        assert_eq!(redact("abc", &SecretString::from("")), "abc");
+    }
+}

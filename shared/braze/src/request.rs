@@ -260,3 +260,139 @@ fn push_list<S: AsRef<str>>(buffer: &mut Vec<u8>, key: &[u8], values: &[S]) {
 fn push_text(buffer: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(buffer, text).expect("a string always has a JSON form, and a Vec takes every byte");
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const NONE: [&str; 0] = [];
+
+    fn segments() -> AttributeName {
+        AttributeName::new("lytics_segments").unwrap()
+    }
+
+    fn external(id: &str) -> Identifier {
+        Identifier::ExternalId(id.to_owned())
+    }
+
+    fn parsed(track: &Track) -> Value {
+        serde_json::from_slice(track.body()).unwrap()
+    }
+
+    #[test]
+    fn each_kind_of_object_is_written_as_braze_documents_it() {
+        let mut builder = TrackBuilder::new(75, BODY_BYTES_MAX);
+        builder
+            .push(
+                &external("cust-1001"),
+                &segments(),
+                &["big_spenders"],
+                &["at_risk"],
+                false,
+            )
+            .unwrap();
+        builder
+            .push(
+                &Identifier::BrazeId("64b1".into()),
+                &segments(),
+                &["a", "b"],
+                &NONE,
+                false,
+            )
+            .unwrap();
+        let alias = Identifier::Alias {
+            label: "lytics_uid".into(),
+            name: "9e1d".into(),
+        };
+        builder.push(&alias, &segments(), &NONE, &["c"], true).unwrap();
+        let bytes = builder.bytes();
+        let track = builder.finish();
+        assert_eq!(
+            parsed(&track),
+            json!({"attributes": [
+                {"external_id": "cust-1001", "lytics_segments": {"add": ["big_spenders"], "remove": ["at_risk"]}},
+                {"braze_id": "64b1", "lytics_segments": {"add": ["a", "b"]}},
+                {"user_alias": {"alias_name": "9e1d", "alias_label": "lytics_uid"},
+                 "_update_existing_only": true, "lytics_segments": {"remove": ["c"]}},
+            ]})
+        );
+        assert_eq!((track.objects(), track.body().len()), (3, bytes));
+    }
+
+    #[test]
+    fn every_text_is_escaped() {
+        let odd = "\"\\\n\u{1}\u{7f}é😀</script>";
+        let mut builder = TrackBuilder::new(75, BODY_BYTES_MAX);
+        let attribute = AttributeName::new(odd).unwrap();
+        builder.push(&external(odd), &attribute, &[odd], &[odd], false).unwrap();
+        let alias = Identifier::Alias {
+            label: odd.into(),
+            name: odd.into(),
+        };
+        builder.push(&alias, &attribute, &[odd], &NONE, false).unwrap();
+        assert_eq!(
+            parsed(&builder.finish()),
+            json!({"attributes": [
+                {"external_id": odd, odd: {"add": [odd], "remove": [odd]}},
+                {"user_alias": {"alias_name": odd, "alias_label": odd}, odd: {"add": [odd]}},
+            ]})
+        );
+    }
+
+    #[test]
+    fn the_seventy_sixth_object_is_refused_whatever_limit_was_wished_for() {
+        let mut builder = TrackBuilder::new(1000, BODY_BYTES_MAX);
+        for _ in 0..OBJECTS_MAX {
+            builder.push(&external("x"), &segments(), &["a"], &NONE, false).unwrap();
+        }
+        assert_eq!(
+            builder.push(&external("x"), &segments(), &["a"], &NONE, false),
+            Err(Full::Objects)
+        );
+        assert_eq!(parsed(&builder.finish())["attributes"].as_array().unwrap().len(), 75);
+    }
+
+    #[test]
+    fn an_object_that_passes_the_byte_limit_leaves_no_trace() {
+        let one = {
+            let mut builder = TrackBuilder::new(75, BODY_BYTES_MAX);
+            builder.push(&external("x"), &segments(), &["a"], &NONE, false).unwrap();
+            builder.finish()
+        };
+        let mut builder = TrackBuilder::new(75, one.body().len());
+        builder.push(&external("x"), &segments(), &["a"], &NONE, false).unwrap();
+        assert_eq!(
+            builder.push(&external("x"), &segments(), &["a"], &NONE, false),
+            Err(Full::Bytes)
+        );
+        assert_eq!(builder.finish().body(), one.body());
+
+        let mut tight = TrackBuilder::new(75, one.body().len() - 1);
+        assert_eq!(
+            tight.push(&external("x"), &segments(), &["a"], &NONE, false),
+            Err(Full::Bytes)
+        );
+        assert_eq!(
+            (tight.objects(), tight.finish().body().as_ref()),
+            (0, br#"{"attributes":[]}"#.as_slice())
+        );
+    }
+
+    #[test]
+    fn a_name_that_braze_takes_for_something_else_is_no_attribute() {
+        for name in ["", " ", " x", "x\n"] {
+            assert_eq!(AttributeName::new(name), Err(AttributeError::Blank), "{name:?}");
+        }
+        for name in RESERVED {
+            assert_eq!(AttributeName::new(name), Err(AttributeError::Reserved), "{name}");
+        }
+        assert_eq!(AttributeName::new(&"ä".repeat(256)), Err(AttributeError::TooLong));
+        assert_eq!(AttributeName::new(&"ä".repeat(255)).unwrap().as_str(), "ä".repeat(255));
+        assert!(
+            AttributeName::new("Email").is_ok(),
+            "reserved names are lower case only"
+        );
+    }
+}

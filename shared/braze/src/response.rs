@@ -1,45 +1,261 @@
-//! One verdict per object, from every shape of answer.
+//! How a call ended, read from every shape of answer that Braze is known to give.
 
-/// What Braze said of one object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Queued by Braze.
-    Accepted,
-    /// Refused, and would be refused again.
-    Rejected {
-        /// The kind of fault, for metrics and the rejected topic.
-        reason: Reason,
-        /// Braze's own words, without our key.
-        message: String,
-    },
-    /// Not processed, or not known to be: send it again.
-    Retry,
+use reqwest::StatusCode;
+use secrecy::SecretString;
+use serde_json::Value;
+
+use crate::redact::redact;
+use crate::{End, RateHints, Reason, Refusal, Verdict};
+
+/// One answer. The body is `None` if it did not arrive whole.
+pub(crate) struct Answer<'a> {
+    pub(crate) status: StatusCode,
+    pub(crate) rate: RateHints,
+    pub(crate) body: Option<&'a [u8]>,
+    /// Objects in the request.
+    pub(crate) objects: usize,
+    /// The key that was sent, to be kept out of all texts.
+    pub(crate) key: &'a SecretString,
 }
 
-/// Why an object is rejected for good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// No identifier, or more than one.
-    Identifier,
-    /// The external id is longer than [`EXTERNAL_ID_BYTES_MAX`](crate::EXTERNAL_ID_BYTES_MAX).
-    ExternalIdTooLong,
-    /// Braze has blocked this external id.
-    Blocked,
-    /// A value of the object breaks a rule of Braze's.
-    Value,
-    /// Braze cannot use the request that held only this object.
-    Unusable,
-}
-
-impl Reason {
-    /// A short constant name, for labels.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Identifier => "identifier",
-            Self::ExternalIdTooLong => "external_id_too_long",
-            Self::Blocked => "blocked",
-            Self::Value => "value",
-            Self::Unusable => "unusable",
+impl Answer<'_> {
+    pub(crate) fn end(&self) -> End {
+        let json = self
+            .body
+            .and_then(|body| serde_json::from_slice::<Value>(body).ok())
+            .filter(Value::is_object);
+        match self.status.as_u16() {
+            200..=299 => self.accepted(json.as_ref()),
+            500.. => End::Unknown {
+                status: Some(self.status.as_u16()),
+                message: self.message(json.as_ref()),
+            },
+            400 => self.bad_request(json.as_ref()),
+            413 => self.whole(Refusal::TooLarge, json.as_ref()),
+            429 => self.refused(
+                Refusal::RateLimited {
+                    retry_after: self.rate.wait(),
+                },
+                json.as_ref(),
+            ),
+            401 | 403 => self.refused(
+                Refusal::Unauthorized {
+                    status: Some(self.status.as_u16()),
+                },
+                json.as_ref(),
+            ),
+            status => self.refused(Refusal::Other { status }, json.as_ref()),
         }
     }
+
+    /// A 2xx. It counts only if it says so in JSON: what a proxy in between answers is not Braze's word.
+    fn accepted(&self, json: Option<&Value>) -> End {
+        let processed = json
+            .and_then(|json| json.get("attributes_processed"))
+            .and_then(Value::as_u64);
+        let success = json.and_then(|json| json.get("message")).and_then(Value::as_str);
+        if processed.is_none() && !success.is_some_and(|message| message.eq_ignore_ascii_case("success")) {
+            return End::Unknown {
+                status: Some(self.status.as_u16()),
+                message: self.message(json),
+            };
+        }
+        let faults = json.map(|json| self.faults(json)).unwrap_or_default();
+        let named = faults.by_object.iter().flatten().count();
+        let expected = u64::try_from(self.objects - named).unwrap_or(u64::MAX);
+        // Some object that no error names is missing, but which one cannot be told.
+        let split = faults.unplaced || processed.is_some_and(|processed| processed < expected);
+        let unnamed = if split {
+            Verdict::Retry { message: None }
+        } else {
+            Verdict::Accepted
+        };
+        End::Accepted {
+            verdicts: faults.verdicts(&unnamed),
+            split,
+        }
+    }
+
+    /// A 400. Braze refuses all objects with one if each is bad, so that a lone bad object must not condemn the others.
+    fn bad_request(&self, json: Option<&Value>) -> End {
+        let Some(json) = json else {
+            return match self.body {
+                Some(_) => self.whole(Refusal::Malformed, None),
+                // The reason is lost: ask again rather than guess.
+                None => self.refused(Refusal::Malformed, None),
+            };
+        };
+        let message = self.message(Some(json)).to_ascii_lowercase();
+        if message.contains("max input length") {
+            return self.whole(Refusal::TooManyObjects, Some(json));
+        }
+        if message.contains("too large") {
+            return self.whole(Refusal::TooLarge, Some(json));
+        }
+        let faults = self.faults(json);
+        if faults.by_object.iter().all(Option::is_none) {
+            return self.whole(Refusal::Malformed, Some(json));
+        }
+        End::Refused {
+            refusal: Refusal::Objects,
+            split: faults.unplaced,
+            verdicts: faults.verdicts(&Verdict::Retry { message: None }),
+            message: self.message(Some(json)),
+        }
+    }
+
+    /// A refusal of the request as a whole: to be split, and with one object left the fault of that object.
+    fn whole(&self, refusal: Refusal, json: Option<&Value>) -> End {
+        let message = self.message(json);
+        if self.objects == 1 {
+            let verdicts = vec![Verdict::Rejected {
+                reason: Reason::Unusable,
+                message: message.clone(),
+            }];
+            return End::Refused {
+                refusal,
+                verdicts,
+                split: false,
+                message,
+            };
+        }
+        End::Refused {
+            refusal,
+            verdicts: self.retry_all(),
+            split: true,
+            message,
+        }
+    }
+
+    /// A refusal that says nothing about the objects.
+    fn refused(&self, refusal: Refusal, json: Option<&Value>) -> End {
+        End::Refused {
+            refusal,
+            verdicts: self.retry_all(),
+            split: false,
+            message: self.message(json),
+        }
+    }
+
+    fn retry_all(&self) -> Vec<Verdict> {
+        vec![Verdict::Retry { message: None }; self.objects]
+    }
+
+    /// Braze's words about the request: `message`, or `error` where it could not parse it, or the body as it is.
+    fn message(&self, json: Option<&Value>) -> String {
+        let field = json.and_then(|json| text_at(json, "message").or_else(|| text_at(json, "error")));
+        let text = match (field, self.body) {
+            (Some(text), _) => text.to_owned(),
+            (None, Some(body)) => String::from_utf8_lossy(body).into_owned(),
+            (None, None) => "the answer did not arrive whole".to_owned(),
+        };
+        if text.trim().is_empty() {
+            return format!("status {} without a word", self.status.as_u16());
+        }
+        redact(&text, self.key)
+    }
+
+    /// Sorts the entries of `errors` onto the objects they name.
+    fn faults(&self, json: &Value) -> Faults {
+        let mut faults = Faults {
+            by_object: vec![None; self.objects],
+            unplaced: false,
+        };
+        let entries: &[Value] = match json.get("errors") {
+            None | Some(Value::Null) => &[],
+            Some(Value::Array(entries)) => entries,
+            Some(entry) => std::slice::from_ref(entry),
+        };
+        for entry in entries {
+            let index = match self.objects {
+                1 => Some(0),
+                objects => place(entry).filter(|index| *index < objects),
+            };
+            match index {
+                Some(index) => faults.put(index, verdict(&redact(&words(entry), self.key))),
+                None => faults.unplaced = true,
+            }
+        }
+        faults
+    }
 }
+
+/// What `errors` says of each object.
+#[derive(Default)]
+struct Faults {
+    by_object: Vec<Option<Verdict>>,
+    /// An entry names no object of the request.
+    unplaced: bool,
+}
+
+impl Faults {
+    /// Of several entries for one object the first permanent one counts.
+    fn put(&mut self, index: usize, verdict: Verdict) {
+        if !matches!(self.by_object[index], Some(Verdict::Rejected { .. })) {
+            self.by_object[index] = Some(verdict);
+        }
+    }
+
+    fn verdicts(self, unnamed: &Verdict) -> Vec<Verdict> {
+        self.by_object
+            .into_iter()
+            .map(|verdict| verdict.unwrap_or_else(|| unnamed.clone()))
+            .collect()
+    }
+}
+
+/// The object an entry names. We send attributes only: an index into another array names none of ours.
+fn place(entry: &Value) -> Option<usize> {
+    if text_at(entry, "input_array").is_some_and(|array| array != "attributes") {
+        return None;
+    }
+    let index = match entry.get("index")? {
+        Value::String(text) => text.parse().ok()?,
+        index => index.as_u64()?,
+    };
+    usize::try_from(index).ok()
+}
+
+/// The code or sentence of an entry, which may also be a plain string.
+fn words(entry: &Value) -> String {
+    let text = entry
+        .as_str()
+        .or_else(|| text_at(entry, "type"))
+        .or_else(|| text_at(entry, "message"));
+    text.map_or_else(|| entry.to_string(), str::to_owned)
+}
+
+fn text_at<'a>(json: &'a Value, key: &str) -> Option<&'a str> {
+    json.get(key).and_then(Value::as_str)
+}
+
+/// Known codes and sentences are faults of the object and permanent; anything else may pass next time.
+fn verdict(words: &str) -> Verdict {
+    let lower = words.to_ascii_lowercase();
+    let has = |part: &str| lower.contains(part);
+    let reason = if has("external_user_id_too_large") || has("fewer than 988 bytes") {
+        Reason::ExternalIdTooLong
+    } else if has("blacklisted") {
+        Reason::Blocked
+    } else if has("must specify only one of") || (has("'external_id'") && has("is required")) {
+        Reason::Identifier
+    } else if is_code_of_a_bad_value(words) || has("' must be ") || has("is not a valid ") || has("is not valid") {
+        Reason::Value
+    } else {
+        return Verdict::Retry {
+            message: Some(words.to_owned()),
+        };
+    };
+    Verdict::Rejected {
+        reason,
+        message: words.to_owned(),
+    }
+}
+
+/// `BAD_…`, `EMAIL_BAD_FORMAT`, `INVALID_ATTRIBUTE_…`: all codes that Braze documents beside those of the external id.
+fn is_code_of_a_bad_value(words: &str) -> bool {
+    words.starts_with("BAD_") || words.starts_with("EMAIL_BAD_") || words.starts_with("INVALID_ATTRIBUTE_")
+}
+
+#[cfg(test)]
+mod tests;
