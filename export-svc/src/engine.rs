@@ -36,8 +36,6 @@ pub struct EngineParts {
     pub sealer: Arc<control::sealing::Sealer>,
     /// Makes the calls.
     pub braze: braze::Client,
-    /// Replaces every instance's REST host: for tests and local runs.
-    pub endpoint: Option<braze::Url>,
 }
 
 /// Serves every Braze workspace that has a job.

@@ -121,6 +121,11 @@ impl EngineConfig {
             "lease",
             "must be longer than progress_every, or every request waits for a progress write".into(),
         );
+        check(
+            self.settle_gap <= self.lease,
+            "lease",
+            "must not be shorter than settle_gap: a new owner waits that long instead of knowing what was just sent".into(),
+        );
         check(self.backoff_min <= self.backoff_max, "backoff_max", "must not be shorter than backoff_min".into());
         problems
     }
@@ -144,6 +149,6 @@ mod tests {
             ..EngineConfig::default()
         };
         let keys: Vec<_> = config.problems().into_iter().map(|(key, _)| key).collect();
-        assert_eq!(keys, ["in_flight_max", "doubt", "lease"]);
+        assert_eq!(keys, ["in_flight_max", "doubt", "lease", "lease"]);
     }
 }

@@ -1,0 +1,336 @@
+//! Closing a request, and what becomes of its changes when it ends.
+
+use std::ops::Range;
+
+use braze::{Identifier, Verdict};
+
+use super::{Batch, Pending, Place, TargetId};
+use crate::clock::Time;
+use crate::order::Order;
+
+/// Names a request for as long as the batch lives.
+pub type RequestId = u64;
+
+/// A request in flight.
+#[derive(Debug)]
+pub(super) struct InFlight<T> {
+    objects: Vec<Sent>,
+    changes: Vec<Pending<T>>,
+    /// Targets that wait for the end of this request because of a profile.
+    fenced: Vec<TargetId>,
+}
+
+/// One object of a request: which of its changes add and which remove.
+#[derive(Debug)]
+struct Sent {
+    target: TargetId,
+    add: Range<usize>,
+    remove: Range<usize>,
+}
+
+impl<T> InFlight<T> {
+    pub(super) fn changes_mut(&mut self) -> impl Iterator<Item = &mut Pending<T>> {
+        self.changes.iter_mut()
+    }
+}
+
+/// One object to be written into the body.
+#[derive(Debug)]
+pub struct Object<'a, S> {
+    /// Whom it is about.
+    pub identifier: &'a Identifier,
+    /// Slugs to add.
+    pub add: &'a [S],
+    /// Slugs to remove.
+    pub remove: &'a [S],
+}
+
+impl<S> Object<'_, S> {
+    /// An exit must not create a user.
+    pub fn update_existing_only(&self) -> bool {
+        self.add.is_empty()
+    }
+}
+
+impl<T> AsRef<str> for Pending<T> {
+    fn as_ref(&self) -> &str {
+        &self.slug
+    }
+}
+
+/// How the attempt to send a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Braze has queued what it did not refuse.
+    Accepted,
+    /// Nothing of it was or will be applied.
+    Refused,
+    /// It may still be applied.
+    Unknown,
+}
+
+/// What Braze said to a request.
+#[derive(Debug)]
+pub struct Ending {
+    /// How the attempt ended.
+    pub end: End,
+    /// One verdict per object, in order; an object without one is retried.
+    pub verdicts: Vec<Verdict>,
+    /// Retried objects go into smaller requests, since one of them is at fault.
+    pub split: bool,
+}
+
+/// What became of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Braze has accepted it.
+    Accepted,
+    /// Braze refuses it for good.
+    Rejected {
+        /// The kind of fault.
+        reason: braze::Reason,
+        /// Braze's words.
+        message: String,
+    },
+    /// It was to be retried, and a newer change of the same slug has taken its place.
+    Superseded,
+}
+
+/// A change that has left the batch.
+#[derive(Debug)]
+pub struct Settled<T> {
+    /// The caller's.
+    pub origin: T,
+    /// Whether the slug was added.
+    pub add: bool,
+    /// In how many requests it was.
+    pub attempts: u32,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+impl<T> Batch<T> {
+    /// Closes a request, if anything can be sent now. It is in flight from then on, until [`Batch::complete`].
+    pub fn close(&mut self, order: &Order, now: Time) -> Option<RequestId> {
+        let id = self.next_request;
+        let mut request = InFlight {
+            objects: Vec::new(),
+            changes: Vec::new(),
+            fenced: Vec::new(),
+        };
+        while request.objects.is_empty()
+            && let Some(group) = self.groups.pop_front()
+        {
+            for target in group {
+                if self.place(target) == Place::Grouped {
+                    self.board(target, id, &mut request, order, now);
+                }
+            }
+        }
+        // A part of a refused request travels alone, or it would not show which object was at fault.
+        if request.objects.is_empty() {
+            self.board_open(id, &mut request, order, now);
+        }
+        if request.objects.is_empty() {
+            return None;
+        }
+        self.next_request += 1;
+        self.requests.insert(id, request);
+        Some(id)
+    }
+
+    fn board_open(&mut self, id: RequestId, request: &mut InFlight<T>, order: &Order, now: Time) {
+        let mut bytes = 0;
+        while request.objects.len() < self.limits.objects_max
+            && let Some(target) = self.open.front().copied()
+        {
+            let known = self.targets[target].as_ref().filter(|known| known.place == Place::Open);
+            if let Some(known) = known {
+                if bytes > 0 && bytes + known.body_bytes > self.limits.body_bytes_max {
+                    break;
+                }
+                bytes += known.body_bytes;
+            }
+            self.open.pop_front();
+            self.queued[target] = false;
+            if known.is_some() {
+                self.board(target, id, request, order, now);
+            }
+        }
+    }
+
+    /// Moves what may be sent now of an open or grouped target into the request; the rest waits beside.
+    fn board(&mut self, id: TargetId, request_id: RequestId, request: &mut InFlight<T>, order: &Order, now: Time) {
+        let Some(target) = self.targets[id].as_mut() else {
+            return;
+        };
+        if target.place == Place::Open {
+            self.open_len -= 1;
+            self.open_bytes -= target.body_bytes;
+        }
+        target.place = Place::Nowhere;
+        let may_go = |change: &Pending<T>| order.not_before(change.keys, change.add) <= now;
+        let going = target.changes.iter().filter(|change| may_go(change));
+        let fence = going
+            .filter_map(|change| self.profiles.get(&change.profile).copied())
+            .find(|other| *other != request_id);
+        if let Some(other) = fence {
+            target.place = Place::Fenced(other);
+            if let Some(other) = self.requests.get_mut(&other) {
+                other.fenced.push(id);
+            }
+            return;
+        }
+        let start = request.changes.len();
+        request
+            .changes
+            .extend(target.changes.extract_if(.., |change| change.add && may_go(change)));
+        let middle = request.changes.len();
+        request
+            .changes
+            .extend(target.changes.extract_if(.., |change| may_go(change)));
+        let end = request.changes.len();
+        if start == end {
+            self.settle_place(id, order, now);
+            return;
+        }
+        target.in_flight = Some(request_id);
+        request.objects.push(Sent {
+            target: id,
+            add: start..middle,
+            remove: middle..end,
+        });
+        for change in &mut request.changes[start..] {
+            change.attempts += 1;
+            self.profiles.insert(change.profile, request_id);
+        }
+        self.settle_place(id, order, now);
+    }
+
+    /// The objects of a request in flight, in the order in which verdicts name them.
+    pub fn objects(&self, id: RequestId) -> impl Iterator<Item = Object<'_, impl AsRef<str> + use<'_, T>>> {
+        self.requests.get(&id).into_iter().flat_map(|request| {
+            request.objects.iter().filter_map(|sent| {
+                Some(Object {
+                    identifier: &self.targets[sent.target].as_ref()?.identifier,
+                    add: &request.changes[sent.add.clone()],
+                    remove: &request.changes[sent.remove.clone()],
+                })
+            })
+        })
+    }
+
+    /// The caller's parts of the changes of a request in flight.
+    pub fn origins(&self, id: RequestId) -> impl Iterator<Item = &T> {
+        self.requests
+            .get(&id)
+            .into_iter()
+            .flat_map(|request| request.changes.iter().map(|change| &change.origin))
+    }
+
+    /// A request has ended. What is accepted or rejected leaves the batch; what must be retried goes back into it, unless a
+    /// newer change has taken its place. `order` learns what Braze may still apply.
+    pub fn complete(&mut self, id: RequestId, ending: Ending, order: &mut Order, now: Time) -> Vec<Settled<T>> {
+        let Some(request) = self.requests.remove(&id) else {
+            return Vec::new();
+        };
+        let mut settled = Vec::with_capacity(request.changes.len());
+        let mut changes = request.changes.into_iter();
+        let mut verdicts = ending.verdicts.into_iter();
+        let mut retried = Vec::new();
+        for sent in &request.objects {
+            let verdict = verdicts.next().unwrap_or(Verdict::Retry { message: None });
+            if matches!(verdict, Verdict::Retry { .. }) {
+                retried.push(sent.target);
+            }
+            for change in changes.by_ref().take(sent.remove.end - sent.add.start) {
+                if self.profiles.get(&change.profile) == Some(&id) {
+                    self.profiles.remove(&change.profile);
+                }
+                match (&ending.end, &verdict) {
+                    (_, Verdict::Rejected { .. }) | (End::Refused, _) => {}
+                    (End::Accepted, _) => order.accepted(change.keys, change.add, now),
+                    (End::Unknown, _) => order.unknown(change.keys, change.add, now),
+                }
+                self.settle_change(sent.target, change, &verdict, now, &mut settled);
+            }
+        }
+        let touched: Vec<_> = request
+            .objects
+            .iter()
+            .map(|sent| sent.target)
+            .chain(request.fenced)
+            .collect();
+        for target in &touched {
+            let Some(target) = self.targets[*target].as_mut() else {
+                continue;
+            };
+            target.in_flight = target.in_flight.filter(|request| *request != id);
+            if target.place == Place::Fenced(id) {
+                target.place = Place::Nowhere;
+            }
+        }
+        if ending.split {
+            self.group(&retried);
+        }
+        for target in touched {
+            self.settle_place(target, order, now);
+        }
+        settled
+    }
+
+    /// Two halves, each a request of its own: sooner or later the object at fault is alone.
+    fn group(&mut self, targets: &[TargetId]) {
+        for part in targets.chunks(targets.len().div_ceil(2).max(1)) {
+            for id in part {
+                if let Some(target) = self.targets[*id]
+                    .as_mut()
+                    .filter(|target| target.place == Place::Nowhere)
+                {
+                    target.place = Place::Grouped;
+                }
+            }
+            self.groups.push_back(part.to_vec());
+        }
+    }
+
+    fn settle_change(
+        &mut self,
+        target: TargetId,
+        mut change: Pending<T>,
+        verdict: &Verdict,
+        now: Time,
+        settled: &mut Vec<Settled<T>>,
+    ) {
+        let outcome = match verdict {
+            Verdict::Accepted => Outcome::Accepted,
+            Verdict::Rejected { reason, message } => Outcome::Rejected {
+                reason: *reason,
+                message: message.clone(),
+            },
+            Verdict::Retry { .. } => {
+                let target = self.targets[target].as_mut();
+                let target = target.expect("a target with something in flight stays");
+                let newer = target.changes.iter().any(|pending| pending.slug == change.slug);
+                if !newer && !change.abandoned {
+                    change.flush_at = now;
+                    target.changes.push(change);
+                    return;
+                }
+                if change.abandoned {
+                    self.release(change);
+                    return;
+                }
+                Outcome::Superseded
+            }
+        };
+        let (add, attempts) = (change.add, change.attempts);
+        let origin = self.release(change);
+        settled.push(Settled {
+            origin,
+            add,
+            attempts,
+            outcome,
+        });
+    }
+}

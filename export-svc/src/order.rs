@@ -1,0 +1,254 @@
+//! When a value may be sent again: Braze applies calls asynchronously and may reorder them, so the opposite of what was
+//! just sent waits until the earlier call can no longer take effect.
+//!
+//! Pure; time is an argument. What is remembered is, per (person, slug) and value, until when Braze may still apply that
+//! value. The same value never waits for itself.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use crate::clock::Time;
+
+/// A (person, slug), hashed. A person is known by two names, the profile at Lytics and the user at Braze; an
+/// [`Order`] looks at both, since either may be the one that two changes have in common.
+pub type Key = u64;
+
+/// Until when Braze may still apply one value, for as long as that matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsettled {
+    /// Of whom and which slug.
+    pub key: Key,
+    /// The value: true for add.
+    pub add: bool,
+    /// The opposite value waits until then.
+    pub until: Time,
+}
+
+/// How long the opposite value waits, and how much is remembered.
+#[derive(Clone, Copy, Debug)]
+pub struct OrderLimits {
+    /// After an accepted attempt.
+    pub settle_gap: Duration,
+    /// After the end of an attempt that ended unknown.
+    pub doubt: Duration,
+    /// Entries remembered; at this number [`Order::is_full`].
+    pub entries_max: usize,
+    /// Entries in doubt remembered; they must fit the progress record.
+    pub doubts_max: usize,
+}
+
+/// The not-before times of one Braze workspace.
+#[derive(Debug)]
+pub struct Order {
+    limits: OrderLimits,
+    until: HashMap<(Key, bool), Time>,
+    /// What to look at for expiry, nearly in order of time: after accepted attempts, and in doubt.
+    gaps: VecDeque<Unsettled>,
+    doubts: VecDeque<Unsettled>,
+}
+
+impl Order {
+    /// Remembers nothing yet.
+    pub fn new(limits: OrderLimits) -> Self {
+        Self {
+            limits,
+            until: HashMap::new(),
+            gaps: VecDeque::new(),
+            doubts: VecDeque::new(),
+        }
+    }
+
+    /// When `add` may be sent: the opposite value cannot be applied any more from then on, under either name.
+    pub fn not_before(&self, keys: [Key; 2], add: bool) -> Time {
+        let opposite = |key| self.until.get(&(key, !add)).copied().unwrap_or(Time::MIN);
+        opposite(keys[0]).max(opposite(keys[1]))
+    }
+
+    /// Braze accepted `add` at `now`.
+    pub fn accepted(&mut self, keys: [Key; 2], add: bool, now: Time) {
+        let until = now + self.limits.settle_gap;
+        for key in keys {
+            if self.extend(key, add, until) {
+                self.gaps.push_back(Unsettled { key, add, until });
+            }
+        }
+    }
+
+    /// An attempt to send `add` ended unknown at `now`. A later accepted attempt does not shorten the wait.
+    pub fn unknown(&mut self, keys: [Key; 2], add: bool, now: Time) {
+        self.doubt(keys, add, now + self.limits.doubt);
+    }
+
+    /// Braze may apply `add` until then.
+    pub fn doubt(&mut self, keys: [Key; 2], add: bool, until: Time) {
+        for key in keys {
+            self.restore(Unsettled { key, add, until });
+        }
+    }
+
+    /// Takes over what a predecessor wrote.
+    pub fn restore(&mut self, unsettled: Unsettled) {
+        if self.extend(unsettled.key, unsettled.add, unsettled.until) {
+            self.doubts.push_back(unsettled);
+        }
+    }
+
+    /// The maximum over all attempts counts.
+    fn extend(&mut self, key: Key, add: bool, until: Time) -> bool {
+        let known = self.until.entry((key, add)).or_insert(Time::MIN);
+        let longer = until > *known;
+        if longer {
+            *known = until;
+        }
+        longer
+    }
+
+    /// Forgets what has passed by `now`. Entries go in order of arrival: one that must stay keeps those behind it, which
+    /// costs memory within the bound and no promise.
+    pub fn expire(&mut self, now: Time) {
+        for queue in [&mut self.gaps, &mut self.doubts] {
+            while let Some(first) = queue.front()
+                && first.until <= now
+            {
+                if self
+                    .until
+                    .get(&(first.key, first.add))
+                    .is_some_and(|until| *until <= now)
+                {
+                    self.until.remove(&(first.key, first.add));
+                }
+                queue.pop_front();
+            }
+        }
+    }
+
+    /// Whether as much is remembered as may be: no request starts until something expires.
+    pub fn is_full(&self) -> bool {
+        self.gaps.len() + self.doubts.len() >= self.limits.entries_max || self.doubts.len() >= self.limits.doubts_max
+    }
+
+    /// When [`Order::expire`] has something to do next.
+    pub fn next_expiry(&self) -> Option<Time> {
+        [&self.gaps, &self.doubts]
+            .into_iter()
+            .filter_map(|queue| queue.front())
+            .map(|first| first.until)
+            .min()
+    }
+
+    /// How many entries are remembered.
+    pub fn len(&self) -> usize {
+        self.gaps.len() + self.doubts.len()
+    }
+
+    /// Whether nothing is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What is in doubt after `now`: part of every progress record, since it outlives the change it came from.
+    pub fn doubts(&self, now: Time) -> Vec<Unsettled> {
+        let current = |entry: &&Unsettled| self.until.get(&(entry.key, entry.add)) == Some(&entry.until);
+        self.doubts
+            .iter()
+            .filter(|entry| entry.until > now)
+            .filter(current)
+            .copied()
+            .collect()
+    }
+
+    /// Everything that has not expired at `now`: what a released workspace hands to its next owner.
+    pub fn unexpired(&self, now: Time) -> Vec<Unsettled> {
+        let unexpired = self.until.iter().filter(|(_, until)| **until > now);
+        unexpired
+            .map(|((key, add), until)| Unsettled {
+                key: *key,
+                add: *add,
+                until: *until,
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEYS: [Key; 2] = [1, 2];
+
+    fn order() -> Order {
+        Order::new(OrderLimits {
+            settle_gap: Duration::from_secs(3),
+            doubt: Duration::from_secs(60),
+            entries_max: 6,
+            doubts_max: 4,
+        })
+    }
+
+    fn at(seconds: i64) -> Time {
+        Time::from_millis(seconds * 1_000)
+    }
+
+    #[test]
+    fn the_opposite_waits_for_the_settle_gap_and_the_same_value_does_not() {
+        let mut order = order();
+        order.accepted(KEYS, true, at(10));
+        assert_eq!(order.not_before(KEYS, false), at(13));
+        assert_eq!(order.not_before(KEYS, true), Time::MIN);
+    }
+
+    #[test]
+    fn a_later_accepted_retry_does_not_shorten_the_doubt() {
+        let mut order = order();
+        order.unknown(KEYS, true, at(10));
+        order.accepted(KEYS, true, at(11));
+        assert_eq!(order.not_before(KEYS, false), at(70));
+        order.expire(at(14));
+        assert_eq!(order.not_before(KEYS, false), at(70));
+        order.expire(at(70));
+        assert!(order.is_empty());
+        assert_eq!(order.not_before(KEYS, false), Time::MIN);
+    }
+
+    #[test]
+    fn one_name_in_common_is_enough_to_wait() {
+        let mut order = order();
+        order.accepted([1, 2], true, at(10));
+        assert_eq!(order.not_before([7, 2], false), at(13));
+        assert_eq!(order.not_before([1, 7], false), at(13));
+        assert_eq!(order.not_before([7, 8], false), Time::MIN);
+    }
+
+    #[test]
+    fn it_is_full_at_its_bounds_until_something_expires() {
+        let mut order = order();
+        order.unknown([1, 2], true, at(0));
+        assert!(!order.is_full());
+        order.unknown([3, 4], true, at(1));
+        assert!(order.is_full(), "no more doubts than fit the progress record");
+        order.expire(order.next_expiry().expect("two doubts"));
+        assert!(!order.is_full());
+        for key in 10..14 {
+            order.accepted([key, key], true, at(61));
+        }
+        assert!(order.is_full());
+    }
+
+    #[test]
+    fn doubts_are_handed_over_with_every_progress_and_the_rest_only_at_the_end() {
+        let mut order = order();
+        order.unknown([1, 1], true, at(0));
+        order.accepted([2, 2], false, at(0));
+        let doubt = Unsettled {
+            key: 1,
+            add: true,
+            until: at(60),
+        };
+        assert_eq!(order.doubts(at(1)), [doubt]);
+        assert_eq!(order.unexpired(at(1)).len(), 2);
+        assert_eq!(order.unexpired(at(3)), [doubt]);
+        let mut successor = self::order();
+        successor.restore(doubt);
+        assert_eq!(successor.not_before([1, 9], false), at(60));
+    }
+}
