@@ -1,14 +1,22 @@
 //! The admin port: probes and metrics.
 
-use std::future::Future;
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use axum::Router;
+use axum::routing::get;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio_util::sync::CancellationToken;
 
 use crate::lifecycle::Readiness;
+
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A bound admin port that does not answer yet.
 #[derive(Debug)]
@@ -35,13 +43,47 @@ impl Admin {
         self.listener.local_addr()
     }
 
-    /// Answers `/livez`, `/readyz` and `/metrics` until `stop` is cancelled.
-    pub fn serve(
+    /// Answers until `stop` is cancelled; that is [`crate::lifecycle::Lifecycle::drained`], so that a drain can be watched.
+    ///
+    /// | path | answer |
+    /// |---|---|
+    /// | `/livez` | 200 while the process can answer at all |
+    /// | `/readyz` | 200, or 503 with one reason a line while it wants no traffic |
+    /// | `/metrics` | Prometheus text |
+    pub async fn serve(
         self,
-        _stop: CancellationToken,
-        _readiness: Readiness,
-        _metrics: PrometheusHandle,
-    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
-        async { unimplemented!() }
+        stop: CancellationToken,
+        readiness: Readiness,
+        metrics: PrometheusHandle,
+    ) -> io::Result<()> {
+        let rendered = metrics.clone();
+        let router = Router::new()
+            .route("/livez", get(async || "alive\n"))
+            .route("/readyz", get(async move || readyz(&readiness)))
+            .route(
+                "/metrics",
+                get(async move || ([(CONTENT_TYPE, METRICS_TYPE)], rendered.render())),
+            );
+        let server = axum::serve(self.listener, router).with_graceful_shutdown(stop.cancelled_owned());
+        tokio::select! {
+            ended = server => ended,
+            never = upkeep(metrics) => match never {},
+        }
+    }
+}
+
+fn readyz(readiness: &Readiness) -> (StatusCode, String) {
+    let reasons = readiness.reasons();
+    match reasons.is_empty() {
+        true => (StatusCode::OK, "ready\n".to_owned()),
+        false => (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n"),
+    }
+}
+
+/// Folds recorded samples into their buckets, so that they do not pile up while nobody asks for `/metrics`.
+async fn upkeep(metrics: PrometheusHandle) -> Infallible {
+    loop {
+        tokio::time::sleep(UPKEEP_INTERVAL).await;
+        metrics.run_upkeep();
     }
 }

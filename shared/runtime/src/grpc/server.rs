@@ -1,13 +1,19 @@
 use std::convert::Infallible;
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
 use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::pb::{self, health_server::HealthServer};
+use tonic_health::server::{HealthReporter, HealthService};
+
+use super::call::CallLayer;
+use super::health;
 
 use crate::lifecycle::Readiness;
 
@@ -16,7 +22,7 @@ use crate::lifecycle::Readiness;
 pub struct Options {
     /// The longest a call may take; a shorter `grpc-timeout` of the caller is honoured.
     pub deadline_max: Duration,
-    /// Calls at once per connection; further ones wait.
+    /// Calls at once per connection; the client holds further ones back.
     pub concurrency_max: u32,
     /// How often an idle connection is asked whether it still lives.
     pub keepalive: Duration,
@@ -115,14 +121,52 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Answers until `drain` is cancelled, then finishes the calls in flight. Adds `grpc.health.v1` (by `readiness`)
-    /// and reflection (v1 and v1alpha).
-    pub fn serve(
+    /// Answers until `drain` is cancelled, then finishes the calls in flight. Adds `grpc.health.v1` (which follows
+    /// `readiness`) and reflection (v1 and v1alpha).
+    ///
+    /// # Errors
+    /// When the descriptors are broken or the transport fails.
+    pub async fn serve(
         self,
-        _services: Services,
-        _readiness: Readiness,
-        _drain: CancellationToken,
-    ) -> impl Future<Output = Result<(), ServerError>> + Send + 'static {
-        async { unimplemented!() }
+        services: Services,
+        readiness: Readiness,
+        drain: CancellationToken,
+    ) -> Result<(), ServerError> {
+        let Self { listener, options } = self;
+        let Services {
+            mut names,
+            routes,
+            descriptors,
+        } = services;
+        let reporter = HealthReporter::new();
+        let health = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
+        names.push(pb::health_server::SERVICE_NAME);
+        let routes = routes
+            .add_service(reflection(descriptors, &names).build_v1()?)
+            .add_service(reflection(descriptors, &names).build_v1alpha()?)
+            .add_service(health);
+
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let server = tonic::transport::Server::builder()
+            .max_concurrent_streams(options.concurrency_max)
+            .http2_keepalive_interval(Some(options.keepalive))
+            .layer(CallLayer::new(&names, options.deadline_max))
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(incoming, drain.clone().cancelled_owned());
+        let mut server = pin!(server);
+        tokio::select! {
+            ended = &mut server => return Ok(ended?),
+            () = health::follow(reporter, &names, readiness, drain) => {}
+        }
+        Ok(server.await?)
     }
+}
+
+fn reflection(descriptors: &'static [u8], names: &[&'static str]) -> tonic_reflection::server::Builder<'static> {
+    let builder = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(descriptors)
+        .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET);
+    names
+        .iter()
+        .fold(builder, |builder, name| builder.with_service_name(*name))
 }

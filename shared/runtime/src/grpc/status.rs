@@ -24,7 +24,6 @@ impl Violations {
     ///
     /// # Errors
     /// INVALID_ARGUMENT that names every violation.
-    #[expect(clippy::result_large_err, reason = "tonic's Status is what every caller returns")]
     pub fn into_result(self) -> Result<(), Status> {
         if self.0.is_empty() {
             Ok(())
@@ -84,7 +83,57 @@ pub fn unavailable(message: impl Into<String>, retry_after: Duration) -> Status 
     )
 }
 
-/// What a person at a terminal reads: the code and the message.
+/// What a person at a terminal reads: the code as in the gRPC documentation, the message, and when to try again.
 pub fn explain(status: &Status) -> String {
-    format!("{:?}: {}", status.code(), status.message())
+    let code = code_name(status.code());
+    let again = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    let again = again
+        .map(|delay| format!(" (try again in {delay:?})"))
+        .unwrap_or_default();
+    format!("{code}: {}{again}", status.message())
+}
+
+/// `InvalidArgument` as `INVALID_ARGUMENT`.
+fn code_name(code: Code) -> String {
+    let mut name = String::new();
+    for letter in format!("{code:?}").chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() && code != Code::Ok {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn violations_are_told_all_at_once_in_the_message_and_in_the_details() {
+        assert!(Violations::new().into_result().is_ok());
+        let mut violations = Violations::new();
+        violations.add("export_job.label", "must not be blank");
+        violations.add("export_job.user_alias.field", "is needed with user_alias.label");
+        let status = violations.into_result().unwrap_err();
+        assert_eq!(
+            explain(&status),
+            "INVALID_ARGUMENT: export_job.label: must not be blank; \
+             export_job.user_alias.field: is needed with user_alias.label"
+        );
+        let fields: Vec<_> = status
+            .get_details_bad_request()
+            .unwrap()
+            .field_violations
+            .into_iter()
+            .map(|v| v.field)
+            .collect();
+        assert_eq!(fields, ["export_job.label", "export_job.user_alias.field"]);
+    }
+
+    #[test]
+    fn unavailable_says_when_to_try_again() {
+        let status = unavailable("Kafka does not answer", Duration::from_secs(5));
+        assert_eq!(explain(&status), "UNAVAILABLE: Kafka does not answer (try again in 5s)");
+    }
 }
