@@ -1,6 +1,7 @@
 //! Faults on demand: what goes wrong with the next calls of `POST /users/track`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use jiff::fmt::serde::unsigned_duration::friendly::compact as duration_text;
@@ -60,12 +61,20 @@ pub enum FaultKind {
 impl Fault {
     /// A fault of this kind that strikes every call until cleared.
     pub fn new(kind: FaultKind) -> Self {
-        Self { kind, next: None, rate: None }
+        Self {
+            kind,
+            next: None,
+            rate: None,
+        }
     }
 
     /// Answers with `status`, without effect.
     pub fn status(status: u16) -> Self {
-        Self::new(FaultKind::Status { status, retry_after: None, apply_after: None })
+        Self::new(FaultKind::Status {
+            status,
+            retry_after: None,
+            apply_after: None,
+        })
     }
 
     /// Answers `by` later.
@@ -104,13 +113,43 @@ impl Fault {
     /// The same fault, for the next `calls` calls that it strikes.
     #[must_use]
     pub fn next(self, calls: u64) -> Self {
-        Self { next: Some(calls), ..self }
+        Self {
+            next: Some(calls),
+            ..self
+        }
     }
 
     /// The same fault, striking this share of calls.
     #[must_use]
     pub fn at_rate(self, rate: f64) -> Self {
-        Self { rate: Some(rate), ..self }
+        Self {
+            rate: Some(rate),
+            ..self
+        }
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let after = match self {
+            Self::Status {
+                status, apply_after, ..
+            } => {
+                write!(f, "status {status}")?;
+                apply_after
+            }
+            Self::Delay { by, apply_after } => {
+                write!(f, "delay {by:?}")?;
+                apply_after
+            }
+            Self::DropBefore => return f.write_str("drop before reading"),
+            Self::DropAfter { apply_after } => {
+                f.write_str("drop after processing")?;
+                apply_after
+            }
+            Self::Hold => return f.write_str("hold"),
+        };
+        after.map_or(Ok(()), |after| write!(f, ", applied after {after:?}"))
     }
 }
 
@@ -144,7 +183,10 @@ impl Faults {
 
     /// The fault that strikes the call that arrives now, if any.
     pub(crate) fn strike(&mut self, random: &mut impl Rng) -> Option<FaultKind> {
-        let at = self.armed.iter().position(|fault| fault.rate.is_none_or(|rate| random.random::<f64>() < rate))?;
+        let at = self
+            .armed
+            .iter()
+            .position(|fault| fault.rate.is_none_or(|rate| random.random::<f64>() < rate))?;
         let fault = self.armed.get_mut(at)?;
         let kind = fault.kind.clone();
         if let Some(left) = &mut fault.next {

@@ -1,3 +1,17 @@
-//! The simulator as a program; see `cli`.
+//! The simulator as a program: `braze-sim serve`, and subcommands that look into a running one.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    cli::Cli::parse().run().await
+}

@@ -18,3 +18,21 @@ pub struct Meter {
     /// One per purchase.
     pub purchases: u64,
 }
+
+impl Meter {
+    pub(crate) fn attribute(&mut self, name: &str) {
+        self.data_points += 1;
+        self.attribute_writes += 1;
+        *self.by_attribute.entry(name.to_owned()).or_default() += 1;
+    }
+
+    pub(crate) fn event(&mut self) {
+        self.data_points += 1;
+        self.events += 1;
+    }
+
+    pub(crate) fn purchase(&mut self) {
+        self.data_points += 1;
+        self.purchases += 1;
+    }
+}

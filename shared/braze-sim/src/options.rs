@@ -57,19 +57,30 @@ pub struct Key {
 impl Key {
     /// A key of the default workspace with every permission that the simulator knows, usable from any address.
     pub fn new(key: impl Into<String>) -> Self {
-        Self { key: key.into(), workspace: default_workspace(), permissions: all_permissions(), sources: Vec::new() }
+        Self {
+            key: key.into(),
+            workspace: default_workspace(),
+            permissions: all_permissions(),
+            sources: Vec::new(),
+        }
     }
 
     /// The same key in another workspace.
     #[must_use]
     pub fn in_workspace(self, workspace: impl Into<String>) -> Self {
-        Self { workspace: workspace.into(), ..self }
+        Self {
+            workspace: workspace.into(),
+            ..self
+        }
     }
 
     /// The same key with these permissions only.
     #[must_use]
     pub fn with_permissions<P: Into<String>>(self, permissions: impl IntoIterator<Item = P>) -> Self {
-        Self { permissions: permissions.into_iter().map(Into::into).collect(), ..self }
+        Self {
+            permissions: permissions.into_iter().map(Into::into).collect(),
+            ..self
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::fmt::serde::unsigned_duration::friendly::compact as duration_text;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Every switch of the simulator. The defaults are the newest documented behaviour.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,8 +70,14 @@ impl Default for Settings {
             attribute_types: BTreeMap::new(),
             blocked_attributes: BTreeSet::new(),
             banned_external_ids: BTreeSet::new(),
-            track_limits: RateLimits { per_hour: None, burst: Some(Burst::new(3_000, Duration::from_secs(3))) },
-            export_ids_limits: RateLimits { per_hour: None, burst: Some(Burst::new(250, Duration::from_secs(60))) },
+            track_limits: RateLimits {
+                per_hour: None,
+                burst: Some(Burst::new(3_000, Duration::from_secs(3))),
+            },
+            export_ids_limits: RateLimits {
+                per_hour: None,
+                burst: Some(Burst::new(250, Duration::from_secs(60))),
+            },
             rate_headers: RateHeaders::default(),
             journal_body_bytes_max: 64 * 1024,
             journal_bytes_max: 64 * 1024 * 1024,
@@ -91,7 +97,10 @@ pub struct ObjectLimit {
 
 impl Default for ObjectLimit {
     fn default() -> Self {
-        Self { max: 75, per_array: false }
+        Self {
+            max: 75,
+            per_array: false,
+        }
     }
 }
 
@@ -193,19 +202,23 @@ impl Settings {
     pub fn assigned<S: AsRef<str>>(&self, assignments: &[S]) -> Result<Self, SettingsError> {
         let mut settings = self.clone();
         for assignment in assignments {
-            settings = settings.patched(&patch_of(assignment.as_ref())?)?;
+            settings = settings.patched(&Self::patch(assignment.as_ref())?)?;
         }
         Ok(settings)
     }
-}
 
-/// `a.b=1` as `{"a":{"b":1}}`.
-pub(crate) fn patch_of(assignment: &str) -> Result<Value, SettingsError> {
-    let (path, text) = assignment.split_once('=').ok_or_else(|| SettingsError::Form(assignment.to_owned()))?;
-    let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
-    Ok(path.split('.').rev().fold(value, |inner, name| {
-        Value::Object(serde_json::Map::from_iter([(name.to_owned(), inner)]))
-    }))
+    /// One assignment as a patch: `objects.max=5` is `{"objects":{"max":5}}`.
+    ///
+    /// # Errors
+    /// When there is no `=`.
+    pub fn patch(assignment: &str) -> Result<Value, SettingsError> {
+        let (path, text) = assignment
+            .split_once('=')
+            .ok_or_else(|| SettingsError::Form(assignment.to_owned()))?;
+        let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
+        let wrap = |inner, name: &str| Value::Object(Map::from_iter([(name.to_owned(), inner)]));
+        Ok(path.split('.').rev().fold(value, wrap))
+    }
 }
 
 fn merge(into: &mut Value, from: &Value) {
@@ -231,10 +244,18 @@ mod tests {
     #[test]
     fn an_assignment_changes_one_setting_and_leaves_the_others() {
         let settings = Settings::default()
-            .assigned(&["objects.max=5", "apply_delay=2s", "errors=codes", "attribute_types.vip=array"])
+            .assigned(&[
+                "objects.max=5",
+                "apply_delay=2s",
+                "errors=codes",
+                "attribute_types.vip=array",
+            ])
             .unwrap();
         let expected = Settings {
-            objects: ObjectLimit { max: 5, per_array: false },
+            objects: ObjectLimit {
+                max: 5,
+                per_array: false,
+            },
             apply_delay: Duration::from_secs(2),
             errors: ErrorForm::Codes,
             attribute_types: BTreeMap::from([("vip".to_owned(), AttributeType::Array)]),
@@ -245,7 +266,10 @@ mod tests {
 
     #[test]
     fn an_unknown_setting_and_a_misfit_are_refused_by_name() {
-        let unknown = Settings::default().assigned(&["aply_delay=2s"]).unwrap_err().to_string();
+        let unknown = Settings::default()
+            .assigned(&["aply_delay=2s"])
+            .unwrap_err()
+            .to_string();
         assert!(unknown.contains("aply_delay"), "{unknown}");
         assert!(Settings::default().assigned(&["apply_delay=soon"]).is_err());
         assert!(Settings::default().assigned(&["apply_delay"]).is_err());
@@ -253,7 +277,15 @@ mod tests {
 
     #[test]
     fn a_limit_can_be_set_and_taken_away() {
-        let set = Settings::default().assigned(&["track_limits.per_hour=10", "track_limits.burst=null"]).unwrap();
-        assert_eq!(set.track_limits, RateLimits { per_hour: Some(10), burst: None });
+        let set = Settings::default()
+            .assigned(&["track_limits.per_hour=10", "track_limits.burst=null"])
+            .unwrap();
+        assert_eq!(
+            set.track_limits,
+            RateLimits {
+                per_hour: Some(10),
+                burst: None
+            }
+        );
     }
 }

@@ -1,7 +1,14 @@
-//! The users of one workspace.
+//! The users of one workspace, as everybody sees them; `store` keeps them and `values` knows attribute values.
+
+mod store;
+mod values;
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub(crate) use store::{Applied, Users};
 
 /// One user, in the shape of Braze's exports (reference §5.4).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -73,7 +80,20 @@ impl UserRef {
 
     /// The user with this alias.
     pub fn alias(label: impl Into<String>, name: impl Into<String>) -> Self {
-        Self::Alias(Alias { alias_name: name.into(), alias_label: label.into() })
+        Self::Alias(Alias {
+            alias_name: name.into(),
+            alias_label: label.into(),
+        })
+    }
+}
+
+impl fmt::Display for UserRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ExternalId(id) => write!(f, "external_id {id:?}"),
+            Self::BrazeId(id) => write!(f, "braze_id {id:?}"),
+            Self::Alias(alias) => write!(f, "alias {:?} of label {:?}", alias.alias_name, alias.alias_label),
+        }
     }
 }
 
