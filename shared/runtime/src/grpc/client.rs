@@ -57,7 +57,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When the endpoint is not an `http` URL, the token cannot be sent, or nothing answers within 5 s.
-pub async fn connect(endpoint: &str, token: Option<SecretString>) -> Result<Channel, ConnectError> {
+pub async fn connect(endpoint: &str, token: Option<&SecretString>) -> Result<Channel, ConnectError> {
     let not_an_endpoint = |problem: &str| ConnectError::Endpoint {
         endpoint: endpoint.to_owned(),
         problem: problem.to_owned(),
@@ -66,7 +66,7 @@ pub async fn connect(endpoint: &str, token: Option<SecretString>) -> Result<Chan
     if target.uri().scheme_str() != Some("http") {
         return Err(not_an_endpoint("it must begin with http://"));
     }
-    let authorization = token.map(|token| bearer(&token)).transpose()?;
+    let authorization = token.map(bearer).transpose()?;
     let channel = target
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
@@ -109,7 +109,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_that_cannot_be_sent_is_refused_and_not_shown() {
-        let error = connect("http://localhost:1", Some(SecretString::from("hun\nter2")))
+        let error = connect("http://localhost:1", Some(&SecretString::from("hun\nter2")))
             .await
             .unwrap_err();
         assert!(matches!(error, ConnectError::Token));
