@@ -1,11 +1,39 @@
 //! Raw record + compiled LQL mapping → profile event, or the reason why not. Pure: no I/O, no clock, no Kafka.
+//!
+//! ```text
+//! JSON object ─▶ flatten ─▶ the fields that the mapping uses ─▶ its expressions ─▶ typed by KIND ─▶ ProfileEvent
+//!      │                                                                              └▶ BY: identities, Kafka key
+//!      └▶ event id
+//! ```
+//!
+//! What decides here, each in the module of its name: how nesting becomes field names ([`mod@flatten`]), what an empty text
+//! means ([`value`]), which texts are dates ([`dates`]) and e-mail addresses ([`functions`]), who a record is about
+//! ([`identity`]), and what makes two records the same ([`event_id`]).
+//!
+//! * A column without a value is absent from the event; the others are in the order of the mapping.
+//! * Fields of the record that no column uses are no error; they are not in the event.
+//! * `event_time` is absent: no column of a mapping sets it, and a Braze webhook carries none. `receive_time` is when the
+//!   record arrived.
+//! * The event names version 0 of its mapping, the one that ships with the service.
 
+mod dates;
+mod event_id;
+mod expression;
+mod flatten;
+mod functions;
+mod identity;
+mod kind;
+pub mod lql;
 mod mapping;
+mod value;
 
 use jiff::Timestamp;
-use proto::profile::v1::ProfileEvent;
+use proto::profile::v1::{Field, ProfileEvent};
 
-pub use mapping::{Mapping, Problem};
+pub use identity::record_key;
+pub use kind::Kind;
+pub use mapping::{Column, Mapping};
+pub use value::Value;
 
 /// One record as a source received it.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +51,7 @@ pub struct RawRecord<'a> {
 pub struct Normalized {
     /// The event to publish.
     pub event: ProfileEvent,
-    /// Identity values that were left out because they are longer than 256 bytes.
+    /// Identity values that were left out because they are blank or longer than 256 bytes.
     pub identities_dropped: usize,
 }
 
@@ -40,7 +68,7 @@ pub enum Reason {
         found: &'static str,
     },
     /// None of the mapping's `BY` fields has a usable value.
-    #[error("the record identifies nobody: {fields} gave no value")]
+    #[error("the record identifies nobody: no usable value for {fields}")]
     NoIdentity {
         /// The `BY` fields, as a sentence part.
         fields: String,
@@ -58,12 +86,76 @@ impl Reason {
     }
 }
 
-/// Normalizes one record. `received` is when it arrived: the event's receive time and the anchor of `now`.
+/// Normalizes one record. `received` is when it arrived: the event's receive time, and what `now` means in a mapping.
+///
+/// # Errors
+///
+/// The record is not a JSON object, or it identifies nobody.
 pub fn normalize(mapping: &Mapping, raw: &RawRecord<'_>, received: Timestamp) -> Result<Normalized, Reason> {
-    unimplemented!("{mapping:?} {raw:?} {received}")
+    let mut values = vec![None; mapping.slots()];
+    flatten::flatten(raw.json, |path, value| {
+        if let Some(slot) = mapping.slot(path) {
+            values[slot] = Some(value);
+        }
+    })?;
+    let scope = expression::Scope {
+        fields: &values,
+        now: received,
+    };
+    let mut fields = Vec::with_capacity(mapping.columns().len());
+    let mut ranked = Vec::new();
+    let mut identities_dropped = 0;
+    for (index, column) in mapping.columns().iter().enumerate() {
+        let value = column
+            .expression
+            .evaluate(scope)
+            .and_then(|value| column.kind.typed(value, received));
+        let rank = mapping.rank(index);
+        let value = match rank {
+            Some(_) => value.and_then(|value| identity::usable(value, &mut identities_dropped)),
+            None => value,
+        };
+        let Some(value) = value else { continue };
+        ranked.extend(rank.map(|rank| (rank, fields.len())));
+        fields.push(Field {
+            name: column.field.clone(),
+            value: Some(value),
+            merge_operator: column.merge_operator.into(),
+        });
+    }
+    ranked.sort_unstable();
+    let mut identities = Vec::with_capacity(ranked.len());
+    for (_, place) in ranked {
+        identity::push(&mut identities, &fields[place]);
+    }
+    if identities.is_empty() {
+        return Err(Reason::NoIdentity {
+            fields: sentence_part(mapping.identity_fields()),
+        });
+    }
+    let event = ProfileEvent {
+        event_id: event_id::event_id(raw.account, raw.stream, raw.json),
+        account: raw.account,
+        stream: raw.stream.to_owned(),
+        event_time: None,
+        receive_time: Some(kind::proto_timestamp(received)),
+        mapping: mapping.alias().to_owned(),
+        mapping_version: 0,
+        identities,
+        fields,
+    };
+    Ok(Normalized {
+        event,
+        identities_dropped,
+    })
 }
 
-/// The Kafka key of an event: its first identity as `<field>:<value>`, so that one person's events stay in order.
-pub fn record_key(event: &ProfileEvent) -> String {
-    unimplemented!("{event:?}")
+/// "a", "a or b", "a, b or c".
+fn sentence_part<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
 }

@@ -1,0 +1,328 @@
+//! Tokens → syntax tree. A faulty column or clause is reported and passed over, so one look finds all faults.
+
+use super::lexer::{Kind, Token, lex};
+use super::{Column, Expression, Name, Problems, Statement};
+
+/// Calls within calls, at most; deeper ones would only exhaust the stack.
+const DEPTH_MAX: usize = 32;
+
+/// Words that are not names unless they are quoted.
+const KEYWORDS: [&str; 13] = [
+    "SELECT",
+    "AS",
+    "IF",
+    "SHORTDESC",
+    "LONGDESC",
+    "KIND",
+    "MERGEOP",
+    "FROM",
+    "INTO",
+    "BY",
+    "OR",
+    "WHERE",
+    "ALIAS",
+];
+
+/// Words that begin a clause, and so end the columns and the clause before.
+const CLAUSES: [&str; 5] = ["FROM", "INTO", "BY", "WHERE", "ALIAS"];
+
+/// Parses one statement. `None`, or anything added to `problems`, means that it is not valid.
+pub(in super::super) fn parse(text: &str, problems: &mut Problems<'_>) -> Option<Statement> {
+    let tokens = lex(text, problems);
+    Parser {
+        text,
+        tokens,
+        at: 0,
+        problems,
+    }
+    .statement()
+}
+
+struct Parser<'t, 'p, 'q> {
+    text: &'t str,
+    tokens: Vec<Token<'t>>,
+    at: usize,
+    problems: &'p mut Problems<'q>,
+}
+
+impl<'t> Parser<'t, '_, '_> {
+    fn statement(mut self) -> Option<Statement> {
+        if !self.take_keyword("SELECT") {
+            self.unexpected("SELECT");
+        }
+        let columns = self.columns();
+        let (mut from, mut into, mut by, mut alias) = (None, None, None, None);
+        loop {
+            let (keyword, offset) = (self.keyword(), self.token().start);
+            match keyword {
+                Some("FROM") => self.clause(&mut from, |parser| parser.name("the name of a stream")),
+                Some("INTO") => self.clause(&mut into, |parser| parser.name("the name of a table")),
+                Some("BY") => self.clause(&mut by, Self::by_fields),
+                Some("ALIAS") => self.clause(&mut alias, |parser| parser.name("the name of the mapping")),
+                Some("WHERE") => {
+                    self.problems.add(offset, "WHERE is not supported");
+                    self.at += 1;
+                    self.skip_to_clause();
+                }
+                _ if self.token().kind == Kind::End => break,
+                _ => {
+                    self.unexpected("FROM, INTO, BY or ALIAS");
+                    self.skip_to_clause();
+                }
+            }
+        }
+        let end = self.token().start;
+        for (clause, missing) in [
+            ("FROM <stream>", from.is_none()),
+            ("INTO <table>", into.is_none()),
+            ("BY <field>", by.is_none()),
+            ("ALIAS <name>", alias.is_none()),
+        ] {
+            if missing {
+                self.problems.add(end, format!("{clause} is missing"));
+            }
+        }
+        Some(Statement {
+            columns,
+            from: from??,
+            into: into??,
+            by: by??,
+            alias: alias??,
+        })
+    }
+
+    /// Reads the keyword of a clause and what follows; the outer `Some` says that the clause was there.
+    fn clause<T>(&mut self, clause: &mut Option<Option<T>>, read: impl FnOnce(&mut Self) -> Option<T>) {
+        if clause.is_some() {
+            let (word, offset) = (self.found(), self.token().start);
+            self.problems.add(offset, format!("{word} is stated twice"));
+        }
+        self.at += 1;
+        let value = read(self);
+        if value.is_none() {
+            self.skip_to_clause();
+        }
+        *clause = Some(value);
+    }
+
+    fn by_fields(&mut self) -> Option<Vec<Name>> {
+        let mut fields = vec![self.name("a field to identify by")?];
+        while self.take_keyword("OR") {
+            fields.push(self.name("a field to identify by")?);
+        }
+        Some(fields)
+    }
+
+    fn columns(&mut self) -> Vec<Column> {
+        let mut columns = Vec::new();
+        loop {
+            match self.column() {
+                Some(column) => columns.push(column),
+                None => self.skip_to_comma(),
+            }
+            if self.token().kind != Kind::Comma {
+                return columns;
+            }
+            self.at += 1;
+        }
+    }
+
+    fn column(&mut self) -> Option<Column> {
+        let mut column = Column {
+            offset: self.token().start,
+            expression: self.expression(0)?,
+            name: None,
+            kind: None,
+            merge_operator: None,
+            short_description: None,
+            long_description: None,
+        };
+        loop {
+            let (option, offset) = (self.keyword(), self.token().start);
+            let again = match option {
+                Some("AS") => self.option(&mut column.name, |parser| parser.name("the name of a profile field"))?,
+                Some("KIND") => self.option(&mut column.kind, Self::kind)?,
+                Some("MERGEOP") => self.option(&mut column.merge_operator, |parser| parser.name("a merge operator"))?,
+                Some("SHORTDESC") => self.option(&mut column.short_description, Self::description)?,
+                Some("LONGDESC") => self.option(&mut column.long_description, Self::description)?,
+                Some("IF") => {
+                    self.problems.add(offset, "IF is not supported");
+                    return None;
+                }
+                Some(clause) if CLAUSES.contains(&clause) => return Some(column),
+                _ if matches!(self.token().kind, Kind::Comma | Kind::End) => return Some(column),
+                _ => {
+                    self.unexpected("`,`, FROM or an option of the column (AS, SHORTDESC, LONGDESC, KIND, MERGEOP)");
+                    return None;
+                }
+            };
+            if again {
+                self.problems
+                    .add(offset, format!("the column has two {}", option.unwrap_or_default()));
+            }
+        }
+    }
+
+    /// Reads the keyword of an option and its value; `true` if the column had that option before.
+    fn option<T>(&mut self, option: &mut Option<T>, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<bool> {
+        self.at += 1;
+        let value = read(self)?;
+        Some(option.replace(value).is_some())
+    }
+
+    fn expression(&mut self, depth: usize) -> Option<Expression> {
+        let Token { kind, start, .. } = self.token().clone();
+        if depth > DEPTH_MAX {
+            self.problems
+                .add(start, format!("calls are nested more than {DEPTH_MAX} deep"));
+            return None;
+        }
+        let expression = match kind {
+            Kind::Text(text) => Expression::Text(text.into_owned()),
+            Kind::Number(digits) => match (digits.parse(), digits.parse()) {
+                (Ok(int), _) => Expression::Int(int),
+                (_, Ok(number)) => Expression::Number(number),
+                _ => {
+                    self.problems.add(start, format!("`{digits}` is not a number"));
+                    return None;
+                }
+            },
+            Kind::Word(word) if self.tokens.get(self.at + 1).is_some_and(|next| next.kind == Kind::Open) => {
+                let function = Name {
+                    text: word.to_ascii_lowercase(),
+                    offset: start,
+                };
+                self.at += 2;
+                return Some(Expression::Call {
+                    function,
+                    arguments: self.arguments(depth)?,
+                });
+            }
+            _ => return self.name("a field, a text, a number or a call").map(Expression::Field),
+        };
+        self.at += 1;
+        Some(expression)
+    }
+
+    /// What follows the opening parenthesis, up to the closing one.
+    fn arguments(&mut self, depth: usize) -> Option<Vec<Expression>> {
+        let mut arguments = Vec::new();
+        if self.token().kind == Kind::Close {
+            self.at += 1;
+            return Some(arguments);
+        }
+        loop {
+            arguments.push(self.expression(depth + 1)?);
+            match self.token().kind {
+                Kind::Comma => self.at += 1,
+                Kind::Close => {
+                    self.at += 1;
+                    return Some(arguments);
+                }
+                _ => {
+                    self.unexpected("`,` or `)`");
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// A kind may be spelled with brackets, as `[]string` or `map[string]int`: everything up to the next blank.
+    fn kind(&mut self) -> Option<Name> {
+        let first = self.token().clone();
+        let is_part = |token: &Token<'_>| matches!(token.kind, Kind::Word(_) | Kind::Quoted(_));
+        if !is_part(&first) || self.keyword().is_some() {
+            self.unexpected("a kind");
+            return None;
+        }
+        let mut end = first.start;
+        while self.token().start == end && is_part(self.token()) {
+            end = self.token().end;
+            self.at += 1;
+        }
+        Some(Name {
+            text: self.text[first.start..end].to_owned(),
+            offset: first.start,
+        })
+    }
+
+    fn description(&mut self) -> Option<String> {
+        let Kind::Text(text) = &self.token().kind else {
+            self.unexpected("a text in quotes");
+            return None;
+        };
+        let text = text.clone().into_owned();
+        self.at += 1;
+        Some(text)
+    }
+
+    fn name(&mut self, expected: &str) -> Option<Name> {
+        let text = match self.token().kind {
+            Kind::Word(word) if self.keyword().is_none() => word,
+            Kind::Quoted(name) if !name.is_empty() => name,
+            _ => {
+                self.unexpected(expected);
+                return None;
+            }
+        };
+        let name = Name {
+            text: text.to_owned(),
+            offset: self.token().start,
+        };
+        self.at += 1;
+        Some(name)
+    }
+
+    fn token(&self) -> &Token<'t> {
+        &self.tokens[self.at.min(self.tokens.len() - 1)]
+    }
+
+    /// The keyword that the next token is, if any.
+    fn keyword(&self) -> Option<&'static str> {
+        let Kind::Word(word) = self.token().kind else {
+            return None;
+        };
+        KEYWORDS.into_iter().find(|keyword| keyword.eq_ignore_ascii_case(word))
+    }
+
+    fn take_keyword(&mut self, keyword: &str) -> bool {
+        let found = self.keyword() == Some(keyword);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn unexpected(&mut self, expected: &str) {
+        let (found, offset) = (self.found(), self.token().start);
+        self.problems.add(offset, format!("expected {expected}, found {found}"));
+    }
+
+    /// The next token as written.
+    fn found(&self) -> String {
+        match self.token() {
+            Token { kind: Kind::End, .. } => "the end".to_owned(),
+            Token { start, end, .. } => format!("`{}`", &self.text[*start..*end]),
+        }
+    }
+
+    fn skip_to_clause(&mut self) {
+        while self.token().kind != Kind::End && !self.keyword().is_some_and(|word| CLAUSES.contains(&word)) {
+            self.at += 1;
+        }
+    }
+
+    /// To the comma that ends a column, passing over those inside of parentheses.
+    fn skip_to_comma(&mut self) {
+        let mut depth = 0_usize;
+        loop {
+            match self.token().kind {
+                Kind::End => return,
+                Kind::Comma if depth == 0 => return,
+                Kind::Open => depth += 1,
+                Kind::Close => depth = depth.saturating_sub(1),
+                _ if self.keyword().is_some_and(|word| CLAUSES.contains(&word)) => return,
+                _ => {}
+            }
+            self.at += 1;
+        }
+    }
+}

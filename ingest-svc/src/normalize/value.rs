@@ -1,0 +1,208 @@
+//! Values and "no value".
+//!
+//! What an expression gives is `Option<Value>`: Lytics' pair *(value, ok)*. `None` means that the column produces nothing
+//! for this record – never an error, never an empty overwrite.
+//!
+//! * A field of the record is a list of texts, since every JSON scalar becomes a text (see [`flatten`](super::flatten)).
+//!   A list of one is that text.
+//! * **A column whose value is empty – an empty text, an empty list, NaN – produces nothing.** In Lytics `tostring("")`
+//!   gives an empty text, but a Braze template fills what it does not know with an empty string, so empty means unknown
+//!   and must not overwrite what is known. Within an expression an empty text is still a value, so that functions can tell
+//!   it from a missing field. `null` is a field with an empty list.
+//! * A list becomes a text by its first element, as in Lytics.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+/// A value of a record or of an expression. Texts are borrowed from the record where it needs no decoding.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// A text; may be empty.
+    Text(Cow<'a, str>),
+    /// A truth value.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// Any number.
+    Number(f64),
+    /// A moment.
+    Date(Timestamp),
+    /// Several texts, as given: not sorted, repeats kept.
+    List(Vec<Cow<'a, str>>),
+}
+
+impl<'a> Value<'a> {
+    /// Nothing in it: a column with such a value produces nothing.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_empty(),
+            Self::List(items) => items.is_empty(),
+            Self::Number(number) => number.is_nan(),
+            Self::Bool(_) | Self::Int(_) | Self::Date(_) => false,
+        }
+    }
+
+    /// As a text: scalars print plainly (numbers without an exponent, dates by RFC 3339), a list gives its first element.
+    pub fn into_text(self) -> Option<Cow<'a, str>> {
+        Some(match self {
+            Self::Text(text) => text,
+            Self::List(items) => items.into_iter().next()?,
+            Self::Bool(bool) => Cow::Borrowed(if bool { "true" } else { "false" }),
+            Self::Int(int) => int.to_string().into(),
+            Self::Number(number) => print_number(number).into(),
+            Self::Date(date) => date.to_string().into(),
+        })
+    }
+
+    /// As a whole number: decimals are cut off, `$ , £ €` and blanks are passed over, a date gives Unix milliseconds.
+    pub fn into_int(self) -> Option<i64> {
+        match self {
+            Self::Int(int) => Some(int),
+            Self::Number(number) => cut_off(number),
+            Self::Date(date) => Some(date.as_millisecond()),
+            Self::Bool(_) => None,
+            Self::Text(_) | Self::List(_) => {
+                let text = without_currency(self.into_text()?);
+                text.parse().ok().or_else(|| cut_off(parse_number(&text)?))
+            }
+        }
+    }
+
+    /// As a number: the same cleaning, a truth value gives 1 or 0.
+    pub fn into_number(self) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(number).filter(|number| number.is_finite()),
+            #[expect(clippy::cast_precision_loss, reason = "a number is a 64-bit float, as in Lytics")]
+            Self::Int(int) => Some(int as f64),
+            Self::Bool(bool) => Some(f64::from(u8::from(bool))),
+            Self::Date(_) => None,
+            Self::Text(_) | Self::List(_) => parse_number(&without_currency(self.into_text()?)),
+        }
+    }
+
+    /// As a truth value: the usual spellings of true and false, and the numbers 1 and 0. "yes" and "no" are neither.
+    pub fn into_bool(self) -> Option<bool> {
+        match self {
+            Self::Bool(bool) => Some(bool),
+            Self::Int(0) => Some(false),
+            Self::Int(1) => Some(true),
+            Self::Number(0.0) => Some(false),
+            Self::Number(1.0) => Some(true),
+            Self::Int(_) | Self::Number(_) | Self::Date(_) => None,
+            Self::Text(_) | Self::List(_) => match &*self.into_text()? {
+                "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+                "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+                _ => None,
+            },
+        }
+    }
+
+    /// As several texts; a scalar is a list of one.
+    pub fn into_list(self) -> Option<Vec<Cow<'a, str>>> {
+        match self {
+            Self::List(items) => Some(items),
+            scalar => Some(vec![scalar.into_text()?]),
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+}
+
+/// Prints a number without an exponent: 1e21 is `1000000000000000000000`, 1.50 is `1.5`, 2.0 is `2`.
+pub(super) fn print_number(number: f64) -> String {
+    let mut text = String::new();
+    // Rust's `Display` never uses an exponent, and writing to a `String` cannot fail.
+    let _infallible = write!(text, "{number}");
+    text
+}
+
+fn without_currency(text: Cow<'_, str>) -> Cow<'_, str> {
+    let noise = |c: char| matches!(c, '$' | ',' | '£' | '€' | ' ');
+    if text.contains(noise) {
+        text.replace(noise, "").into()
+    } else {
+        text
+    }
+}
+
+/// Decimal numbers only: Rust would also read `inf` and `NaN`.
+fn parse_number(text: &str) -> Option<f64> {
+    let number: f64 = text.parse().ok()?;
+    number.is_finite().then_some(number)
+}
+
+/// Towards zero; nothing if it does not fit.
+fn cut_off(number: f64) -> Option<i64> {
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "cutting off is the rule, and the range is checked"
+    )]
+    (-LIMIT..LIMIT).contains(&number).then_some(number as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list<'a>(items: &[&'a str]) -> Value<'a> {
+        Value::List(items.iter().map(|item| Cow::Borrowed(*item)).collect())
+    }
+
+    #[test]
+    fn scalars_print_plainly_and_a_list_gives_its_first_element() {
+        for (value, text) in [
+            (Value::from("a"), "a"),
+            (Value::Bool(true), "true"),
+            (Value::Int(-7), "-7"),
+            (Value::Number(1e21), "1000000000000000000000"),
+            (Value::Number(1.50), "1.5"),
+            (Value::Number(1e-7), "0.0000001"),
+            (Value::Date(Timestamp::UNIX_EPOCH), "1970-01-01T00:00:00Z"),
+            (list(&["p", "q"]), "p"),
+        ] {
+            assert_eq!(value.clone().into_text().as_deref(), Some(text), "{value:?}");
+        }
+        assert_eq!(list(&[]).into_text(), None);
+    }
+
+    #[test]
+    fn numbers_are_read_through_currency_signs_and_cut_off() {
+        for (text, int) in [
+            ("7", Some(7)),
+            ("7.9", Some(7)),
+            ("-7.9", Some(-7)),
+            ("$1,234.00", Some(1234)),
+            ("€ 5", Some(5)),
+        ] {
+            assert_eq!(Value::from(text).into_int(), int, "{text}");
+        }
+        for text in ["seven", "", "inf", "NaN", "1e300"] {
+            assert_eq!(Value::from(text).into_int(), None, "{text}");
+        }
+        assert_eq!(Value::from("£1,000.5").into_number(), Some(1000.5));
+        assert_eq!(Value::Bool(true).into_number(), Some(1.0));
+        assert_eq!(Value::from("inf").into_number(), None);
+    }
+
+    #[test]
+    fn yes_and_no_are_not_truth_values() {
+        assert_eq!(Value::from("T").into_bool(), Some(true));
+        assert_eq!(Value::from("False").into_bool(), Some(false));
+        assert_eq!(Value::Int(1).into_bool(), Some(true));
+        for value in [
+            Value::from("yes"),
+            Value::from("no"),
+            Value::Int(2),
+            Value::from("tRUE"),
+        ] {
+            assert_eq!(value.clone().into_bool(), None, "{value:?}");
+        }
+    }
+}
