@@ -1,0 +1,86 @@
+//! `IngestService`: raw records in over one stream, profile events out to whoever looks.
+
+use std::sync::Arc;
+
+use control::Directory;
+use futures::stream::BoxStream;
+use model::{AccountNumber, Role, name};
+use proto::ingest::v1 as wire;
+use proto::ingest::v1::ingest_service_server::IngestService;
+use runtime::grpc::status;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{records, tail};
+use crate::config::TAILS_MAX;
+use crate::publish::Publish;
+
+/// Who may look at profile data.
+const READERS: [Role; 2] = [Role::Admin, Role::DataManager];
+
+/// The service.
+pub(crate) struct Ingest {
+    directory: Directory,
+    publish: Publish,
+    kafka: kafka::Config,
+    tails: Arc<Semaphore>,
+    drain: CancellationToken,
+}
+
+impl Ingest {
+    pub(crate) fn new(directory: Directory, publish: Publish, kafka: kafka::Config, drain: CancellationToken) -> Self {
+        Self {
+            directory,
+            publish,
+            kafka,
+            tails: Arc::new(Semaphore::new(TAILS_MAX)),
+            drain,
+        }
+    }
+}
+
+/// The account that a message's `account` names.
+#[expect(clippy::result_large_err, reason = "tonic's own error type")]
+pub(super) fn account(name: &str) -> Result<AccountNumber, Status> {
+    name::account(name).map_err(|error| status::invalid_argument("account", error.to_string()))
+}
+
+#[tonic::async_trait]
+impl IngestService for Ingest {
+    type IngestRecordsStream = BoxStream<'static, Result<wire::IngestRecordsResponse, Status>>;
+
+    async fn ingest_records(
+        &self,
+        request: Request<Streaming<wire::IngestRecordsRequest>>,
+    ) -> Result<Response<Self::IngestRecordsStream>, Status> {
+        self.directory.caller(&request)?;
+        let (directory, publish) = (self.directory.clone(), self.publish.clone());
+        let answers = records::answers(directory, publish, request, self.drain.clone()).await?;
+        Ok(Response::new(answers))
+    }
+
+    type TailEventsStream = BoxStream<'static, Result<wire::TailEventsResponse, Status>>;
+
+    async fn tail_events(
+        &self,
+        request: Request<wire::TailEventsRequest>,
+    ) -> Result<Response<Self::TailEventsStream>, Status> {
+        let caller = self.directory.caller(&request)?;
+        let request = request.into_inner();
+        let account = account(&request.account)?;
+        caller.require(account, &READERS)?;
+        let wanted = tail::Wanted::new(account, request.newest, request.follow)?;
+        self.directory.account(model::AccountRef::Number(account))?;
+        let Ok(slot) = Arc::clone(&self.tails).try_acquire_owned() else {
+            let message = format!("{TAILS_MAX} tails are open already; try again when one has ended");
+            return Err(Status::resource_exhausted(message));
+        };
+        Ok(Response::new(tail::open(
+            self.kafka.clone(),
+            wanted,
+            slot,
+            self.drain.clone(),
+        )?))
+    }
+}

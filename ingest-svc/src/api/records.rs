@@ -1,0 +1,153 @@
+//! `IngestRecords`: one answer per record, in order, each after Kafka's acknowledgement.
+//!
+//! Records that have arrived are published together, a few such chunks at once. Nothing more is read before the client has taken
+//! its answers, so the stream is bounded by HTTP/2's own windows.
+
+use control::Directory;
+use futures::future::ready;
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
+use jiff::Timestamp;
+use proto::ingest::v1 as wire;
+use proto::ingest::v1::ingest_records_response::Outcome as Answer;
+use runtime::grpc::status;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Status, Streaming};
+use tracing::{Instrument, Span};
+
+use super::ingest::account;
+use crate::publish::{Outcome, Publish};
+use crate::source::webhook::{RETRY_AFTER, SENDERS};
+use crate::source::{Origin, Source};
+
+/// Records published together at most.
+const CHUNK_RECORDS: usize = 256;
+/// Chunks that wait for Kafka at once, per stream.
+const CHUNKS_MAX: usize = 4;
+
+type Answers = BoxStream<'static, Result<wire::IngestRecordsResponse, Status>>;
+
+/// Answers the stream of `request`, whose first message names account and stream.
+pub(super) async fn answers(
+    directory: Directory,
+    publish: Publish,
+    request: Request<Streaming<wire::IngestRecordsRequest>>,
+    drain: CancellationToken,
+) -> Result<Answers, Status> {
+    let (metadata, extensions, mut inbound) = request.into_parts();
+    let credentials = Request::from_parts(metadata, extensions, ());
+    let Some(first) = inbound.message().await? else {
+        return Ok(stream::empty().boxed());
+    };
+    let origin = Origin {
+        account: account(&first.account)?,
+        stream: first.stream.clone(),
+        source: Source::Grpc,
+    };
+    directory.authorize(&credentials, origin.account, &SENDERS)?;
+    directory.account(model::AccountRef::Number(origin.account))?;
+    if origin.stream.is_empty() {
+        return Err(status::invalid_argument("stream", "must not be empty"));
+    }
+    let work = std::sync::Arc::new(Work {
+        directory,
+        publish,
+        credentials,
+        origin,
+        span: Span::current(),
+    });
+    let ended = drain.clone();
+    let answers = stream::once(ready(Ok(first)))
+        .chain(inbound)
+        .enumerate()
+        .take_until(drain.cancelled_owned())
+        .ready_chunks(CHUNK_RECORDS)
+        .map(move |chunk| std::sync::Arc::clone(&work).chunk(chunk))
+        .buffered(CHUNKS_MAX)
+        .flat_map(stream::iter)
+        .chain(
+            async move { ended.is_cancelled().then(draining).map(Err) }
+                .into_stream()
+                .filter_map(ready),
+        );
+    Ok(answers.boxed())
+}
+
+fn draining() -> Status {
+    status::unavailable(
+        "the service is ending; send the records without an answer again",
+        RETRY_AFTER,
+    )
+}
+
+struct Work {
+    directory: Directory,
+    publish: Publish,
+    credentials: Request<()>,
+    origin: Origin,
+    span: Span,
+}
+
+type Received = (usize, Result<wire::IngestRecordsRequest, Status>);
+
+impl Work {
+    /// The answers to a chunk; an error ends the stream behind those before it.
+    async fn chunk(
+        self: std::sync::Arc<Self>,
+        chunk: Vec<Received>,
+    ) -> Vec<Result<wire::IngestRecordsResponse, Status>> {
+        // A stream may outlive its token.
+        if let Err(refused) = self
+            .directory
+            .authorize(&self.credentials, self.origin.account, &SENDERS)
+        {
+            return vec![Err(refused)];
+        }
+        let (mut first, mut records, mut broken) = (None, Vec::with_capacity(chunk.len()), None);
+        for (index, message) in chunk {
+            match message {
+                Ok(message) => {
+                    first.get_or_insert(index);
+                    records.push(message.record);
+                }
+                Err(status) => broken = broken.or(Some(Err(status))),
+            }
+        }
+        let mut answers = Vec::with_capacity(records.len() + 1);
+        if let Some(first) = first {
+            let span = self.span.clone();
+            let outcomes = self
+                .publish
+                .records(&self.origin, records, Timestamp::now())
+                .instrument(span);
+            match outcomes.await {
+                Ok(outcomes) => answers.extend(
+                    (first..)
+                        .zip(outcomes)
+                        .map(|(index, outcome)| Ok(answer(index, outcome))),
+                ),
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "a stream ended: kafka has not acknowledged"
+                    );
+                    let message = "not stored; send the records without an answer again later";
+                    return vec![Err(status::unavailable(message, RETRY_AFTER))];
+                }
+            }
+        }
+        answers.extend(broken);
+        answers
+    }
+}
+
+fn answer(index: usize, outcome: Outcome) -> wire::IngestRecordsResponse {
+    let outcome = match outcome {
+        Outcome::Published { event_id } => Answer::EventId(event_id),
+        Outcome::Rejected(refusal) => Answer::RejectedReason(refusal.to_string()),
+    };
+    wire::IngestRecordsResponse {
+        index: index as u64,
+        outcome: Some(outcome),
+    }
+}

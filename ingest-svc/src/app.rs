@@ -1,0 +1,174 @@
+//! The composition root: the one file that knows every module.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context;
+use control::Directory;
+use kafka::{Disposition, Publisher, PublisherOptions, Topics};
+use proto::apitoken::v1::api_token_service_server::ApiTokenServiceServer;
+use proto::ingest::v1::ingest_service_server::IngestServiceServer;
+use runtime::admin::Admin;
+use runtime::exit::Failure;
+use runtime::grpc::{MESSAGE_BYTES_MAX, Options, Server, Services};
+use runtime::lifecycle::Lifecycle;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{Ingest, Tokens};
+use crate::config::Config;
+use crate::metrics;
+use crate::publish::Publish;
+use crate::source::webhook::{Listener, Webhook};
+
+/// How often the fill of the bounds is reported.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// How long to wait before the control table is opened again after a failure.
+const OPEN_PAUSE: Duration = Duration::from_secs(1);
+
+/// The service with its ports bound, not answering yet.
+pub struct App {
+    config: Config,
+    lifecycle: Lifecycle,
+    listener: Listener,
+    grpc: Server,
+    admin: Admin,
+    addresses: Addresses,
+}
+
+/// The addresses that were bound; with port 0 in the configuration, the system's choice.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// Webhooks.
+    pub http: SocketAddr,
+    /// gRPC.
+    pub grpc: SocketAddr,
+    /// Probes and metrics.
+    pub admin: SocketAddr,
+}
+
+impl App {
+    /// Binds the ports.
+    ///
+    /// # Errors
+    /// When one of them cannot be bound; the error names it.
+    pub async fn build(config: Config) -> anyhow::Result<Self> {
+        let listener = Listener::bind(&config.http).await;
+        let listener = listener.with_context(|| format!("http.listen: cannot bind {}", config.http.listen))?;
+        let grpc = Server::bind(&config.grpc.listen, Options::default()).await;
+        let grpc = grpc.with_context(|| format!("grpc.listen: cannot bind {}", config.grpc.listen))?;
+        let admin = Admin::bind(&config.admin.listen).await;
+        let admin = admin.with_context(|| format!("admin.listen: cannot bind {}", config.admin.listen))?;
+        let addresses = Addresses {
+            http: listener.local_addr()?,
+            grpc: grpc.local_addr()?,
+            admin: admin.local_addr()?,
+        };
+        Ok(Self {
+            config,
+            lifecycle: Lifecycle::new(),
+            listener,
+            grpc,
+            admin,
+            addresses,
+        })
+    }
+
+    /// Where the service answers.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// To drain the service, and to ask whether it is ready.
+    pub fn lifecycle(&self) -> Lifecycle {
+        self.lifecycle.clone()
+    }
+
+    /// Runs until the drain is over. Webhooks are answered 503 until the control table is loaded.
+    ///
+    /// # Errors
+    /// When Kafka lacks something that nobody but an operator can give, when a component fails, or when the drain takes too long.
+    pub async fn run(self) -> Result<(), Failure> {
+        let Self {
+            config,
+            lifecycle,
+            listener,
+            grpc,
+            admin,
+            addresses,
+        } = self;
+        let prometheus = runtime::telemetry::install_metrics();
+        metrics::describe();
+        lifecycle.spawn_last(
+            "admin",
+            admin.serve(lifecycle.drained(), lifecycle.readiness(), prometheus),
+        );
+        let webhook = Webhook::new(&config.http);
+        lifecycle.spawn("http", listener.serve(webhook.clone().router(), lifecycle.token()));
+        lifecycle.spawn("report", report(webhook.clone(), lifecycle.token()));
+        let (http, grpc_address, admin) = (addresses.http, addresses.grpc, addresses.admin);
+        tracing::info!("listening: http {http}, grpc {grpc_address}, admin {admin}");
+
+        let options = PublisherOptions {
+            ack_timeout: config.publish.ack_timeout,
+            queue_bytes_max: config.publish.queue_bytes_max,
+        };
+        let publisher = Publisher::new(&config.kafka, options).map_err(Failure::precondition)?;
+        let publish = Publish::new(publisher, &Topics::new(&config.kafka));
+        let token = lifecycle.token();
+        let opened = token.run_until_cancelled(open(&config)).await.transpose();
+        if let Some(directory) = opened.map_err(Failure::precondition)? {
+            let tokens = Tokens::new(directory.clone(), &config.http.public_url);
+            let ingest = Ingest::new(
+                directory.clone(),
+                publish.clone(),
+                config.kafka.clone(),
+                lifecycle.token(),
+            );
+            let ingest = IngestServiceServer::new(ingest).max_decoding_message_size(MESSAGE_BYTES_MAX);
+            let services = Services::new(proto::DESCRIPTORS)
+                .add(ApiTokenServiceServer::new(tokens))
+                .add(ingest);
+            lifecycle.spawn("grpc", grpc.serve(services, lifecycle.readiness(), lifecycle.token()));
+            let table = directory.clone();
+            lifecycle.readiness().check("control table", move || {
+                (!table.is_fresh()).then(|| "has not heard from Kafka for too long".to_owned())
+            });
+            webhook.open(directory, publish.clone());
+            lifecycle.readiness().started();
+            tracing::info!("ready");
+        }
+        let drained = lifecycle.run(config.drain_timeout).await;
+        // Every answered request has its acknowledgements; what is left are records of senders that have gone.
+        if let Err(error) = publish.flush(config.publish.ack_timeout).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "records without an answer were given up"
+            );
+        }
+        drained.map_err(Failure::internal)
+    }
+}
+
+/// Loads the control table, however long Kafka is away.
+async fn open(config: &Config) -> Result<Directory, kafka::Error> {
+    loop {
+        match Directory::open(&config.kafka, config.auth.admin_token.as_ref()).await {
+            Err(error) if error.disposition() == Disposition::Retry => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the control table cannot be loaded yet"
+                );
+                tokio::time::sleep(OPEN_PAUSE).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+async fn report(webhook: Webhook, drain: CancellationToken) -> anyhow::Result<()> {
+    let mut ticks = tokio::time::interval(REPORT_INTERVAL);
+    while drain.run_until_cancelled(ticks.tick()).await.is_some() {
+        webhook.report();
+    }
+    Ok(())
+}

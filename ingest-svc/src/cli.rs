@@ -1,0 +1,171 @@
+//! The command line: `serve`, and the client of the gRPC API that anybody else uses, too.
+
+mod events;
+mod tokens;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use runtime::exit::Failure;
+use runtime::grpc::Channel;
+use tonic::Status;
+
+use crate::app::App;
+use crate::config::{Config, ENV_PREFIX};
+
+/// Takes what Braze sends and publishes it as profile events on Kafka.
+#[derive(Debug, Parser)]
+#[command(name = "ingest-svc", version)]
+pub struct Cli {
+    #[command(flatten)]
+    connection: Connection,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// How to reach a running service.
+#[derive(Debug, Args)]
+struct Connection {
+    /// gRPC address of the service to call
+    #[arg(
+        long,
+        global = true,
+        env = "INGEST_SVC_ENDPOINT",
+        value_name = "URL",
+        default_value = "http://localhost:8081"
+    )]
+    endpoint: String,
+    /// File with the API token for calls ('-' is stdin); without it the environment variable LYTICS_TOKEN is used
+    #[arg(long, global = true, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service
+    Serve(Serve),
+    /// Create, look at and revoke API tokens
+    #[command(subcommand)]
+    Tokens(tokens::Command),
+    /// Look at profile events
+    #[command(subcommand)]
+    Events(events::Command),
+    #[command(hide = true)]
+    Accounts(Elsewhere),
+    #[command(hide = true)]
+    Authorizations(Elsewhere),
+    #[command(hide = true)]
+    Jobs(Elsewhere),
+    #[command(hide = true)]
+    Memberships(Elsewhere),
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    /// Configuration file (TOML); environment variables INGEST_SVC__SECTION__KEY win over it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Say whether the configuration is good, and end
+    #[arg(long)]
+    check_config: bool,
+}
+
+/// Whatever follows a command of the other binary.
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+struct Elsewhere {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
+}
+
+/// Runs a command line to its end.
+///
+/// # Errors
+/// Exit code 64 for a bad configuration, 69 when Kafka lacks something, 70 when a component failed, 1 for a call that failed.
+pub async fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Serve(arguments) => serve(arguments).await,
+        Command::Tokens(command) => tokens::run(&cli.connection, command).await,
+        Command::Events(command) => events::run(&cli.connection, command).await,
+        Command::Accounts(rest) => elsewhere("accounts", &rest),
+        Command::Authorizations(rest) => elsewhere("authorizations", &rest),
+        Command::Jobs(rest) => elsewhere("jobs", &rest),
+        Command::Memberships(rest) => elsewhere("memberships", &rest),
+    }
+}
+
+async fn serve(arguments: Serve) -> Result<(), Failure> {
+    let config: Config =
+        runtime::config::load(ENV_PREFIX, arguments.config.as_deref(), runtime::config::process_env())?;
+    if arguments.check_config {
+        println!("the configuration is good");
+        return Ok(());
+    }
+    let telemetry = runtime::telemetry::init("ingest-svc", &config.telemetry).map_err(Failure::precondition)?;
+    tracing::info!(?config, "effective configuration");
+    let drain_timeout = config.drain_timeout;
+    let app = App::build(config).await.map_err(Failure::precondition)?;
+    app.lifecycle().listen_for_signals().map_err(Failure::internal)?;
+    let result = app.run().await;
+    telemetry.shutdown(drain_timeout).await;
+    result
+}
+
+/// Says which binary has the command, as clap says what is wrong with a command line: exit code 2.
+fn elsewhere(command: &str, arguments: &Elsewhere) -> Result<(), Failure> {
+    let verb = arguments.rest.iter().find(|word| !word.starts_with('-'));
+    let verb = verb.map_or("…", |verb| verb.as_str());
+    let message = format!("that is `export-svc {command} {verb}`");
+    Cli::command().error(ErrorKind::InvalidSubcommand, message).exit()
+}
+
+impl Connection {
+    async fn open(&self) -> Result<Channel, Failure> {
+        let variable = std::env::var("LYTICS_TOKEN").ok();
+        let token = runtime::secrets::token(self.token_file.as_deref(), variable).map_err(Failure::precondition)?;
+        let channel = runtime::grpc::connect(&self.endpoint, token.as_ref()).await;
+        channel
+            .context("is the service running? --endpoint names it")
+            .map_err(Failure::call)
+    }
+}
+
+fn refused(status: Status) -> Failure {
+    Failure::call(anyhow::Error::msg(runtime::grpc::status::explain(&status)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_commands_of_the_first_hour_parse() {
+        for line in [
+            "ingest-svc tokens create --account 1234 --role data_manager",
+            "ingest-svc tokens create --account 1234 --role data_manager --role observer --label x --expires 30d --output token",
+            "ingest-svc events tail --account 1234",
+            "ingest-svc events tail --account 1234 --newest 5 --no-follow --endpoint http://localhost:1",
+            "ingest-svc serve --check-config",
+            "ingest-svc jobs create --account 1234 --label x",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_never_an_argument() {
+        for line in [
+            "ingest-svc --token secret tokens list --account 1",
+            "ingest-svc tokens list --account 1 --token x",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! `events tail`: profile events as people read them, one JSON object per line.
+
+use std::io::Write;
+
+use clap::Subcommand;
+use model::{AccountNumber, name};
+use proto::ingest::v1::ingest_service_client::IngestServiceClient;
+use proto::ingest::v1::{TailEventsRequest, TailEventsResponse};
+use proto::profile::v1::value::Kind;
+use runtime::exit::Failure;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::{Connection, refused};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Print the newest profile events of an account, then those that follow; one JSON object per line
+    Tail {
+        /// Number of the account
+        #[arg(long, value_name = "NUMBER")]
+        account: AccountNumber,
+        /// How many of the newest to begin with, at most 1000
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        newest: u32,
+        /// End after the newest
+        #[arg(long)]
+        no_follow: bool,
+    },
+}
+
+pub(super) async fn run(connection: &Connection, command: Command) -> Result<(), Failure> {
+    let Command::Tail {
+        account,
+        newest,
+        no_follow,
+    } = command;
+    let mut client = IngestServiceClient::new(connection.open().await?);
+    let request = TailEventsRequest {
+        account: name::format_account(account),
+        newest,
+        follow: !no_follow,
+    };
+    let mut events = client.tail_events(request).await.map_err(refused)?.into_inner();
+    while let Some(event) = events.message().await.map_err(refused)? {
+        let mut out = std::io::stdout().lock();
+        let written = writeln!(out, "{}", line(&event)).and_then(|()| out.flush());
+        match written {
+            // Whoever read the lines has seen enough: `| head`.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+            written => written.map_err(Failure::internal)?,
+        }
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    event_id: &'a str,
+    account: u64,
+    stream: &'a str,
+    mapping: &'a str,
+    receive_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_time: Option<String>,
+    identities: Map<String, Value>,
+    fields: Map<String, Value>,
+    partition: i32,
+    offset: i64,
+}
+
+/// An event on one line.
+fn line(response: &TailEventsResponse) -> String {
+    let event = response.event.clone().unwrap_or_default();
+    let fields = event.fields.iter().map(|field| {
+        let kind = field.value.as_ref().and_then(|value| value.kind.as_ref());
+        (field.name.clone(), kind.map_or(Value::Null, readable))
+    });
+    let line = Line {
+        event_id: &event.event_id,
+        account: event.account,
+        stream: &event.stream,
+        mapping: &event.mapping,
+        receive_time: event.receive_time.as_ref().and_then(time),
+        event_time: event.event_time.as_ref().and_then(time),
+        identities: event
+            .identities
+            .iter()
+            .map(|id| (id.field.clone(), json!(id.value)))
+            .collect(),
+        fields: fields.collect(),
+        partition: response.partition,
+        offset: response.offset,
+    };
+    serde_json::to_string(&line).unwrap_or_default()
+}
+
+fn readable(kind: &Kind) -> Value {
+    match kind {
+        Kind::StringValue(text) => json!(text),
+        Kind::BoolValue(value) => json!(value),
+        Kind::IntValue(value) => json!(value),
+        Kind::NumberValue(value) => json!(value),
+        Kind::DateValue(date) => json!(time(date)),
+        Kind::StringList(list) => json!(list.values),
+    }
+}
+
+fn time(time: &prost_types::Timestamp) -> Option<String> {
+    Some(model::time::from_wire(time)?.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::profile::v1::{Field, Identity, ProfileEvent, StringList, Value as WireValue};
+
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_readable_line() {
+        let field = |name: &str, kind| Field {
+            name: name.to_owned(),
+            value: Some(WireValue { kind: Some(kind) }),
+            merge_operator: 0,
+        };
+        let event = ProfileEvent {
+            event_id: "e1".to_owned(),
+            account: 7,
+            stream: "braze_users".to_owned(),
+            mapping: "m".to_owned(),
+            receive_time: Some(prost_types::Timestamp { seconds: 1, nanos: 0 }),
+            identities: vec![Identity {
+                field: "email".to_owned(),
+                value: "a@example.com".to_owned(),
+            }],
+            fields: vec![
+                field("city", Kind::StringValue("São Paulo\n".to_owned())),
+                field(
+                    "birth_date",
+                    Kind::DateValue(prost_types::Timestamp {
+                        seconds: 378_691_200,
+                        nanos: 0,
+                    }),
+                ),
+                field(
+                    "tags",
+                    Kind::StringList(StringList {
+                        values: vec!["a".to_owned()],
+                    }),
+                ),
+            ],
+            ..Default::default()
+        };
+        let response = TailEventsResponse {
+            event: Some(event),
+            partition: 2,
+            offset: 5,
+        };
+        assert_eq!(
+            line(&response),
+            r#"{"event_id":"e1","account":7,"stream":"braze_users","mapping":"m","receive_time":"1970-01-01T00:00:01Z","identities":{"email":"a@example.com"},"fields":{"birth_date":"1982-01-01T00:00:00Z","city":"São Paulo\n","tags":["a"]},"partition":2,"offset":5}"#
+        );
+    }
+}

@@ -1,0 +1,53 @@
+//! Names of the metrics, and what they mean. Labels are bounded: never an account, a stream or anything a sender chose.
+
+use ::metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+/// Answers to `/c/{account}/{stream}`, by `status`.
+pub const REQUESTS: &str = "ingest_requests_total";
+/// Seconds from the head of a request to its answer.
+pub const REQUEST_SECONDS: &str = "ingest_request_seconds";
+/// Requests refused because a bound was reached, by `bound`: `requests`, `held_bytes`, `body_bytes`, `records`, `body_time`.
+pub const BOUNDS_REACHED: &str = "ingest_bounds_reached_total";
+/// Requests in progress; bound `http.requests_max`.
+pub const REQUESTS_IN_PROGRESS: &str = "ingest_requests_in_progress";
+/// Bytes of bodies held; bound `http.held_bytes_max`.
+pub const HELD_BYTES: &str = "ingest_held_bytes";
+/// Open HTTP connections; bound `http.connections_max`.
+pub const CONNECTIONS: &str = "ingest_connections";
+/// Raw records taken in, by `source` and `outcome`: `published`, `rejected`, `unacknowledged`.
+pub const RECORDS: &str = "ingest_records_total";
+/// Records on the rejected topic, by `reason`.
+pub const REJECTED: &str = "ingest_rejected_total";
+/// Identity values left out because they are longer than 256 bytes.
+pub const IDENTITIES_DROPPED: &str = "ingest_identities_dropped_total";
+/// Seconds from handing records to the producer to the last acknowledgement.
+pub const PUBLISH_SECONDS: &str = "ingest_publish_seconds";
+/// Tails being served; bound [`TAILS_MAX`](crate::config::TAILS_MAX).
+pub const TAILS: &str = "ingest_tails";
+
+/// Registers the descriptions with the installed recorder.
+pub fn describe() {
+    describe_counter!(REQUESTS, "Answers to webhooks, by status");
+    describe_histogram!(
+        REQUEST_SECONDS,
+        Unit::Seconds,
+        "Time from the head of a request to its answer"
+    );
+    describe_counter!(BOUNDS_REACHED, "Requests refused because a bound was reached, by bound");
+    describe_gauge!(REQUESTS_IN_PROGRESS, "Requests in progress; bound http.requests_max");
+    describe_gauge!(
+        HELD_BYTES,
+        Unit::Bytes,
+        "Bytes of bodies held; bound http.held_bytes_max"
+    );
+    describe_gauge!(CONNECTIONS, "Open HTTP connections; bound http.connections_max");
+    describe_counter!(RECORDS, "Raw records taken in, by source and outcome");
+    describe_counter!(REJECTED, "Records kept on the rejected topic, by reason");
+    describe_counter!(IDENTITIES_DROPPED, "Identity values left out because they are too long");
+    describe_histogram!(
+        PUBLISH_SECONDS,
+        Unit::Seconds,
+        "Time from handing records to the producer to the last ack"
+    );
+    describe_gauge!(TAILS, "Event tails being served");
+}

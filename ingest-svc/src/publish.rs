@@ -1,0 +1,251 @@
+//! Publishes what normalization gave: events to `profile-events`, refusals as received to `profile-events.rejected`. Nobody is
+//! answered before Kafka has acknowledged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use kafka::rejected::Rejected;
+use kafka::{Publisher, RecordOut, Topics};
+use prost::Message;
+use tracing::Instrument;
+
+use crate::metrics;
+use crate::normalize::{Mapping, Normalized, RawRecord, Reason, normalize, record_key};
+use crate::source::Origin;
+
+/// Header of a rejected record: the account it was sent to.
+const ACCOUNT: &str = "account";
+/// Header of a rejected record: the stream it was sent to.
+const STREAM: &str = "stream";
+/// Header of a rejected record: when it was received, RFC 3339.
+const RECEIVED: &str = "received";
+/// Header of a rejected record: the reason as a short, stable word.
+const REASON_CODE: &str = "rejected-code";
+
+const EVENT_TYPE: &str = "lytics.profile.v1.ProfileEvent";
+
+/// Why a raw record was not published as an event; it is kept on the rejected topic.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// The body holds no records.
+    #[error("{0}")]
+    Body(String),
+    /// No mapping reads the stream. Not a 404: Braze drops a message for good after any 4xx.
+    #[error("no mapping reads the stream {0:?}")]
+    NoMapping(String),
+    /// The mapping gave no event.
+    #[error(transparent)]
+    Record(#[from] Reason),
+    /// The event is larger than a record may be.
+    #[error("the event is too large to publish ({0} bytes)")]
+    TooLarge(usize),
+}
+
+impl Refusal {
+    /// A short, stable word for metrics and headers.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Body(_) => "broken_body",
+            Self::NoMapping(_) => "no_mapping",
+            Self::Record(reason) => reason.code(),
+            Self::TooLarge(_) => "too_large",
+        }
+    }
+}
+
+/// What became of one raw record, once Kafka has acknowledged it.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// On `profile-events`.
+    Published { event_id: String },
+    /// On `profile-events.rejected`.
+    Rejected(Refusal),
+}
+
+/// Normalizes and publishes raw records. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Publish {
+    publisher: Publisher,
+    events: Arc<str>,
+    rejected: Arc<str>,
+}
+
+impl Publish {
+    pub(crate) fn new(publisher: Publisher, topics: &Topics) -> Self {
+        Self {
+            publisher,
+            events: topics.profile_events().into(),
+            rejected: topics.profile_events_rejected().into(),
+        }
+    }
+
+    /// Publishes `records` in order and waits for all acknowledgements: one outcome per record.
+    ///
+    /// # Errors
+    /// When Kafka did not acknowledge one of them. Some may be written then; event ids make a repeat recognisable.
+    pub(crate) async fn records(
+        &self,
+        origin: &Origin,
+        records: Vec<Bytes>,
+        received: Timestamp,
+    ) -> Result<Vec<Outcome>, kafka::Error> {
+        let events: Vec<_> = records
+            .iter()
+            .map(|record| self::event(origin, record, received))
+            .collect();
+        self.write(origin, records, events, received).await
+    }
+
+    /// Keeps a body that holds no records, as it was received.
+    ///
+    /// # Errors
+    /// When Kafka did not acknowledge it.
+    pub(crate) async fn refused_body(
+        &self,
+        origin: &Origin,
+        body: Bytes,
+        refusal: Refusal,
+        received: Timestamp,
+    ) -> Result<(), kafka::Error> {
+        let outcomes = self.write(origin, vec![body], vec![Err(refusal)], received);
+        outcomes.await.map(drop)
+    }
+
+    /// Waits until everything handed to the producer is acknowledged or given up.
+    ///
+    /// # Errors
+    /// When that takes longer than `timeout`.
+    pub(crate) async fn flush(&self, timeout: Duration) -> Result<(), kafka::Error> {
+        self.publisher.flush(timeout).await
+    }
+
+    async fn write(
+        &self,
+        origin: &Origin,
+        raw: Vec<Bytes>,
+        events: Vec<Result<Normalized, Refusal>>,
+        received: Timestamp,
+    ) -> Result<Vec<Outcome>, kafka::Error> {
+        let (started, records) = (tokio::time::Instant::now(), raw.len());
+        let span = tracing::info_span!("publish", otel.kind = "producer", messaging.system = "kafka", records);
+        let outcomes = self.publish(origin, raw, events, received).instrument(span).await;
+        ::metrics::histogram!(metrics::PUBLISH_SECONDS).record(started.elapsed());
+        count(origin, &outcomes, records);
+        outcomes
+    }
+
+    async fn publish(
+        &self,
+        origin: &Origin,
+        raw: Vec<Bytes>,
+        events: Vec<Result<Normalized, Refusal>>,
+        received: Timestamp,
+    ) -> Result<Vec<Outcome>, kafka::Error> {
+        let context = runtime::trace::current();
+        let keep = |bytes: &Bytes, refusal: &Refusal| {
+            let mut record = self.rejected_record(origin, bytes.clone(), refusal, received);
+            kafka::headers::inject(&context, &mut record.headers);
+            record
+        };
+        let (mut out, mut outcomes) = (Vec::with_capacity(raw.len()), Vec::with_capacity(raw.len()));
+        for (bytes, event) in raw.iter().zip(events) {
+            match event {
+                Ok(Normalized {
+                    event,
+                    identities_dropped,
+                }) => {
+                    ::metrics::counter!(metrics::IDENTITIES_DROPPED).increment(identities_dropped as u64);
+                    let mut record = RecordOut::new(&*self.events)
+                        .key(record_key(&event))
+                        .payload(event.encode_to_vec());
+                    record.headers = kafka::headers::standard(EVENT_TYPE, &context);
+                    out.push(record);
+                    outcomes.push(Outcome::Published {
+                        event_id: event.event_id,
+                    });
+                }
+                Err(refusal) => {
+                    out.push(keep(bytes, &refusal));
+                    outcomes.push(Outcome::Rejected(refusal));
+                }
+            }
+        }
+        let mut too_large = Vec::new();
+        for (index, ack) in self.publisher.publish_all(out).await.into_iter().enumerate() {
+            match (ack, &outcomes[index]) {
+                (Ok(_), _) => {}
+                // Will never be taken, however often the sender repeats it; the raw record may fit where the event did not.
+                (Err(kafka::Error::TooLarge { bytes, .. }), Outcome::Published { .. }) => {
+                    let refusal = Refusal::TooLarge(bytes);
+                    too_large.push(keep(&raw[index], &refusal));
+                    outcomes[index] = Outcome::Rejected(refusal);
+                }
+                (Err(error), _) => return Err(error),
+            }
+        }
+        if !too_large.is_empty() {
+            for ack in self.publisher.publish_all(too_large).await {
+                ack?;
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn rejected_record(&self, origin: &Origin, payload: Bytes, refusal: &Refusal, received: Timestamp) -> RecordOut {
+        let headers = vec![
+            (
+                kafka::headers::CONTENT_TYPE.into(),
+                Bytes::from_static(b"application/json"),
+            ),
+            (ACCOUNT.into(), origin.account.to_string().into()),
+            (STREAM.into(), origin.stream.clone().into()),
+            (RECEIVED.into(), received.to_string().into()),
+            (REASON_CODE.into(), Bytes::from_static(refusal.code().as_bytes())),
+        ];
+        let rejected = Rejected {
+            key: None,
+            payload,
+            headers,
+            reason: refusal.to_string(),
+            attempts: 1,
+            origin: origin.source.as_str().to_owned(),
+        };
+        rejected.into_record(&*self.rejected)
+    }
+}
+
+fn count(origin: &Origin, outcomes: &Result<Vec<Outcome>, kafka::Error>, records: usize) {
+    let add = |outcome: &'static str, records: usize| {
+        let counter = ::metrics::counter!(metrics::RECORDS, "source" => origin.source.as_str(), "outcome" => outcome);
+        counter.increment(records as u64);
+    };
+    let Ok(outcomes) = outcomes else {
+        add("unacknowledged", records);
+        return;
+    };
+    let mut rejected = 0;
+    for outcome in outcomes {
+        if let Outcome::Rejected(refusal) = outcome {
+            ::metrics::counter!(metrics::REJECTED, "reason" => refusal.code()).increment(1);
+            rejected += 1;
+        }
+    }
+    add("rejected", rejected);
+    add("published", outcomes.len() - rejected);
+}
+
+/// Normalizes one raw record with the mapping of its stream.
+pub(crate) fn event(origin: &Origin, json: &[u8], received: Timestamp) -> Result<Normalized, Refusal> {
+    let mapping = Mapping::braze_users();
+    if origin.stream != mapping.stream() {
+        return Err(Refusal::NoMapping(origin.stream.clone()));
+    }
+    let raw = RawRecord {
+        account: origin.account.get(),
+        stream: &origin.stream,
+        json,
+    };
+    Ok(normalize(mapping, &raw, received)?)
+}

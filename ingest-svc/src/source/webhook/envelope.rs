@@ -1,0 +1,77 @@
+//! The answers, in the envelope of the Collect API: `status`, `message`, `data`.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+/// How many refusals one answer lists; the count is complete.
+pub(crate) const REJECTED_LISTED_MAX: usize = 1_000;
+
+/// How long a sender should wait before it tries again after a 503. Braze retries up to five times within 30 minutes.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// A record that was not published, and why; it is on the rejected topic.
+#[derive(Debug, Serialize, PartialEq, Eq)]
+pub(crate) struct Rejected {
+    /// Position in the array, from 0; 0 for a single object.
+    pub(crate) index: usize,
+    /// Written for the sender.
+    pub(crate) reason: String,
+}
+
+/// `data` of a 200.
+#[derive(Debug, Serialize)]
+pub(crate) struct Summary {
+    pub(crate) message_count: usize,
+    pub(crate) rejected_count: usize,
+    #[serde(rename = "content-type")]
+    pub(crate) content_type: &'static str,
+    pub(crate) droperrors: bool,
+    pub(crate) dryrun: bool,
+    pub(crate) timestamp_field: String,
+    pub(crate) filename: String,
+    /// Our addition: at most [`REJECTED_LISTED_MAX`] of the refusals.
+    pub(crate) rejected: Vec<Rejected>,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    status: u16,
+    message: &'a str,
+    data: Option<Summary>,
+}
+
+/// 200 with the counts.
+pub(crate) fn success(summary: Summary) -> Response {
+    envelope(StatusCode::OK, "success", Some(summary))
+}
+
+/// Any other status; `data` is null. 503 carries `Retry-After`, 401 `WWW-Authenticate`.
+pub(crate) fn failure(status: StatusCode, message: &str) -> Response {
+    let mut response = envelope(status, message, None);
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => {
+            let seconds = HeaderValue::from(RETRY_AFTER.as_secs());
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        StatusCode::UNAUTHORIZED => {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        _ => {}
+    }
+    response
+}
+
+fn envelope(status: StatusCode, message: &str, data: Option<Summary>) -> Response {
+    let status_number = status.as_u16();
+    let body = Envelope {
+        status: status_number,
+        message,
+        data,
+    };
+    (status, Json(body)).into_response()
+}

@@ -1,0 +1,115 @@
+//! Accepts connections: bounded in number, with a limit on the time a head may take, and drained at the end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config;
+use crate::metrics;
+
+/// What a connection may buffer of a request's head, and of a body at a time.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// How long to wait after a failed accept: out of file descriptors, most likely.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A bound HTTP port that does not answer yet. Speaks HTTP/1.1, as Braze and load balancers do.
+pub(crate) struct Listener {
+    listener: TcpListener,
+    connections_max: usize,
+    header_timeout: Duration,
+}
+
+impl Listener {
+    /// Binds at once, so that port 0 can be asked for and read back.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub(crate) async fn bind(config: &config::Http) -> io::Result<Self> {
+        Ok(Self {
+            listener: TcpListener::bind(&config.listen).await?,
+            connections_max: config.connections_max,
+            header_timeout: config.header_timeout,
+        })
+    }
+
+    /// The address that was bound.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Answers until `drain` is cancelled; then closes the port and finishes the requests in progress.
+    pub(crate) async fn serve(self, router: Router, drain: CancellationToken) -> io::Result<()> {
+        let slots = Arc::new(Semaphore::new(self.connections_max));
+        let connections = TaskTracker::new();
+        let accept = async {
+            loop {
+                let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+                    return;
+                };
+                match self.listener.accept().await {
+                    Ok((stream, _)) => {
+                        let serve = connection(stream, router.clone(), self.header_timeout, drain.clone());
+                        connections.spawn(async move {
+                            ::metrics::gauge!(metrics::CONNECTIONS).increment(1);
+                            serve.await;
+                            ::metrics::gauge!(metrics::CONNECTIONS).decrement(1);
+                            drop(slot);
+                        });
+                    }
+                    Err(error) => {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "a connection could not be accepted"
+                        );
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                }
+            }
+        };
+        drain.run_until_cancelled(accept).await;
+        drop(self.listener);
+        connections.close();
+        connections.wait().await;
+        Ok(())
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router, header_timeout: Duration, drain: CancellationToken) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            "a connection was gone at once"
+        );
+        return;
+    }
+    let serve = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_buf_size(BUFFER_BYTES)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut serve = std::pin::pin!(serve);
+    let result = tokio::select! {
+        result = serve.as_mut() => result,
+        () = drain.cancelled() => {
+            serve.as_mut().graceful_shutdown();
+            serve.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended");
+    }
+}

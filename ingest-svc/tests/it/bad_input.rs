@@ -1,0 +1,258 @@
+//! Every way in which a request is not in order, and what Braze is told.
+
+use jiff::{SignedDuration, Timestamp};
+use model::Role;
+use serde_json::json;
+
+use crate::harness::{self, ADMIN_TOKEN, http};
+
+const GOOD: &str = r#"{"braze_id":"b-1","city":"Porto"}"#;
+
+#[tokio::test]
+async fn broken_json_is_400_in_the_envelope_and_the_body_is_kept() {
+    let service = harness::shared().await;
+    let (account, token) = service.sender().await;
+    let body = b"{\"braze_id\":\"b-1\",\"first_name\":\"a \"quoted\" name\"} \xff";
+    let answer = service
+        .post(&format!("/c/{account}/braze_users?key={token}"), body)
+        .await;
+    let message = answer.refusal(400);
+    assert!(message.starts_with("broken JSON: "), "{message}");
+    assert!(
+        !message.contains("quoted"),
+        "the answer quotes nothing of the body: {message}"
+    );
+    let kept = &service.rejected(account, 1).await[0];
+    assert_eq!(
+        (kept.payload.as_slice(), kept.code.as_str()),
+        (body.as_slice(), "broken_body")
+    );
+    assert_eq!((&kept.reason, kept.stream.as_str()), (&message, "braze_users"));
+    service.events(account, 0).await;
+}
+
+#[tokio::test]
+async fn json_that_is_neither_object_nor_array_is_400_and_kept() {
+    let service = harness::shared().await;
+    let (account, token) = service.sender().await;
+    for body in ["42", "\"text\"", ""] {
+        service
+            .post(&format!("/c/{account}/braze_users?key={token}"), body)
+            .await
+            .refusal(400);
+    }
+    let mut kept: Vec<_> = service
+        .rejected(account, 3)
+        .await
+        .into_iter()
+        .map(|kept| kept.payload)
+        .collect();
+    kept.sort();
+    assert_eq!(kept, [b"".to_vec(), b"\"text\"".to_vec(), b"42".to_vec()]);
+}
+
+#[tokio::test]
+async fn a_record_without_identity_is_200_with_a_count_and_a_reason_and_is_kept() {
+    let service = harness::shared().await;
+    let (account, token) = service.sender().await;
+    let body = r#"{ "city": "Porto",  "email": "", "braze_id": "" }"#;
+    let answer = service
+        .post(&format!("/c/{account}/braze_users?key={token}"), body)
+        .await;
+    let data = answer.counts(0, 1);
+    let reason = data["rejected"][0]["reason"].as_str().unwrap();
+    assert_eq!(data["rejected"], json!([{"index": 0, "reason": reason}]));
+    assert!(reason.contains("identi"), "{reason}");
+    let kept = &service.rejected(account, 1).await[0];
+    assert_eq!(
+        (kept.payload.as_slice(), kept.code.as_str()),
+        (body.as_bytes(), "no_identity")
+    );
+    assert_eq!(kept.reason, reason);
+}
+
+#[tokio::test]
+async fn a_stream_that_no_mapping_reads_is_200_with_a_reason_and_kept_because_braze_drops_on_404() {
+    let service = harness::shared().await;
+    let (account, token) = service.sender().await;
+    let data = service
+        .post(&format!("/c/{account}/other?key={token}"), GOOD)
+        .await
+        .counts(0, 1);
+    let reason = data["rejected"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("no mapping") && reason.contains("other"), "{reason}");
+    let kept = &service.rejected(account, 1).await[0];
+    assert_eq!(
+        (kept.payload.as_slice(), kept.code.as_str(), kept.stream.as_str()),
+        (GOOD.as_bytes(), "no_mapping", "other")
+    );
+}
+
+#[tokio::test]
+async fn no_key_and_a_wrong_key_are_401() {
+    let service = harness::shared().await;
+    let (account, token) = service.sender().await;
+    let wrong = format!("{}x", &token[..token.len() - 1]);
+    for query in [
+        String::new(),
+        "?key=".to_owned(),
+        "?key=nonsense".to_owned(),
+        format!("?key={wrong}"),
+    ] {
+        let answer = service.post(&format!("/c/{account}/braze_users{query}"), GOOD).await;
+        assert!(answer.refusal(401).starts_with("Not authorized"), "{query}");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+    }
+    service.events(account, 0).await;
+    service.rejected(account, 0).await;
+}
+
+#[tokio::test]
+async fn a_key_past_its_expiry_is_401() {
+    let service = harness::shared().await;
+    let account = service.account().await;
+    let soon = Timestamp::now() + SignedDuration::from_secs(3);
+    let token = service.token(account, Role::DataManager, Some(soon)).await;
+    let path = format!("/c/{account}/braze_users?key={token}");
+    let deadline = tokio::time::Instant::now() + harness::DEADLINE;
+    let mut was_good = false;
+    let message = loop {
+        let answer = service.post(&path, "[]").await;
+        if answer.status == 200 {
+            was_good = true;
+            assert!(
+                Timestamp::now() < soon + SignedDuration::from_secs(5),
+                "still good long after its expiry"
+            );
+        } else if answer.refusal(401).contains("expired") {
+            break answer.refusal(401);
+        }
+        assert!(tokio::time::Instant::now() < deadline, "never expired");
+    };
+    assert!(was_good, "it was good before: {message}");
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_401_soon() {
+    let service = harness::shared().await;
+    let (account, token) = service.sender().await;
+    let path = format!("/c/{account}/braze_users?key={token}");
+    service.post(&path, "[]").await.counts(0, 0);
+    let id = token.split('_').nth(2).unwrap();
+    service.directory.api_tokens().delete(account, id).await.unwrap();
+    let deadline = tokio::time::Instant::now() + harness::DEADLINE;
+    while service.post(&path, "[]").await.status != 401 {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "the revoked token is still good"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_another_account_is_403() {
+    let service = harness::shared().await;
+    let (_, token) = service.sender().await;
+    let (other, _) = service.sender().await;
+    let answer = service.post(&format!("/c/{other}/braze_users?key={token}"), GOOD).await;
+    assert!(answer.refusal(403).contains("another account"));
+    service.events(other, 0).await;
+}
+
+#[tokio::test]
+async fn an_observers_key_is_403_and_data_write_is_enough() {
+    let service = harness::shared().await;
+    let account = service.account().await;
+    for (role, status) in [
+        (Role::Observer, 403),
+        (Role::DataWrite, 200),
+        (Role::DataManager, 200),
+        (Role::Admin, 200),
+    ] {
+        let token = service.token(account, role, None).await;
+        let answer = service
+            .post(&format!("/c/{account}/braze_users?key={token}"), "[]")
+            .await;
+        assert_eq!(answer.status, status, "{role}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_account_is_404() {
+    let service = harness::shared().await;
+    for account in ["999999999", "0", "acme", "0123456789abcdef0123456789abcdef"] {
+        let answer = service
+            .post(&format!("/c/{account}/braze_users?key={ADMIN_TOKEN}"), GOOD)
+            .await;
+        assert!(answer.refusal(404).contains(account));
+    }
+}
+
+#[tokio::test]
+async fn a_body_over_10_mb_is_413_whether_its_length_is_declared_or_not() {
+    let service = harness::shared().await;
+    let (account, token) = service.sender().await;
+    let path = format!("/c/{account}/braze_users?key={token}");
+    let large = vec![b' '; 10_000_001];
+    let declared = service.post(&path, &large).await;
+    assert!(declared.refusal(413).contains("10000000"));
+
+    let mut connection = http::Connection::open(service.addresses.http).await;
+    let head = format!("POST {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n");
+    connection.write(head).await;
+    for chunk in large.chunks(1 << 20) {
+        connection.write(format!("{:x}\r\n", chunk.len())).await;
+        connection.write(chunk).await;
+        connection.write("\r\n").await;
+    }
+    connection.write("0\r\n\r\n").await;
+    connection.answer().await.refusal(413);
+    service.rejected(account, 0).await;
+}
+
+#[tokio::test]
+async fn a_body_of_nearly_10_mb_is_read_and_kept_when_it_is_broken() {
+    let service = harness::shared().await;
+    let (account, token) = service.sender().await;
+    // The in-process broker keeps 5 MiB per partition.
+    let size = if service.kafka.in_process { 3 << 20 } else { 9_999_999 };
+    let broken = vec![b'x'; size];
+    service
+        .post(&format!("/c/{account}/braze_users?key={token}"), &broken)
+        .await
+        .refusal(400);
+    assert_eq!(service.rejected(account, 1).await[0].payload.len(), size);
+}
+
+#[tokio::test]
+async fn more_records_than_a_request_may_hold_are_413() {
+    let service = harness::shared().await;
+    let (account, token) = service.sender().await;
+    let many = format!("[{}1]", "1,".repeat(50_000));
+    let message = service
+        .post(&format!("/c/{account}/braze_users?key={token}"), many)
+        .await
+        .refusal(413);
+    assert!(message.contains("50001"), "{message}");
+    service.rejected(account, 0).await;
+}
+
+#[tokio::test]
+async fn another_method_is_405_and_another_path_404_in_the_envelope() {
+    let service = harness::shared().await;
+    let address = service.addresses.http;
+    http::get(address, "/c/1/braze_users").await.refusal(405);
+    http::get(address, "/").await.refusal(404);
+    http::post(address, "/c/%ff/x", &[], b"").await.refusal(400);
+}
+
+#[tokio::test]
+async fn an_answer_before_the_body_reaches_a_sender_that_is_still_writing() {
+    let service = harness::shared().await;
+    let (account, _) = service.sender().await;
+    let body = vec![b' '; 5_000_000];
+    service
+        .post(&format!("/c/{account}/braze_users?key=wrong"), &body)
+        .await
+        .refusal(401);
+}

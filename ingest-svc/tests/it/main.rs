@@ -1,0 +1,11 @@
+//! The service in this process against a broker, over raw HTTP and gRPC.
+#![cfg(test)]
+
+mod accepted;
+mod bad_input;
+mod grpc;
+mod harness;
+mod normalize;
+mod outage;
+mod process;
+mod trace;

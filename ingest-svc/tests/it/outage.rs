@@ -1,0 +1,197 @@
+//! Kafka away, the control table old, a bound reached: 503 or 408, which Braze retries, and nothing else.
+
+use std::time::Duration;
+
+use ingest_svc::app::App;
+use kafka::testing::InProcessBroker;
+use tokio::time::Instant;
+
+use crate::harness::{self, ADMIN_TOKEN, Service, http};
+
+const GOOD: &str = r#"{"braze_id":"b-1"}"#;
+
+/// A service of the test's own, on the in-process broker, which can be taken away.
+async fn alone(change: impl FnOnce(&mut ingest_svc::config::Config)) -> (InProcessBroker, Service) {
+    let broker = InProcessBroker::start(1, &[]).unwrap();
+    let mut config = harness::config(&broker.config());
+    change(&mut config);
+    (broker, Service::start(config).await)
+}
+
+#[tokio::test]
+async fn without_kafka_everything_is_503_with_retry_after_within_the_ack_timeout() {
+    let ack_timeout = Duration::from_secs(2);
+    let (broker, service) = alone(|config| config.publish.ack_timeout = ack_timeout).await;
+    let (account, token) = service.sender().await;
+    let path = format!("/c/{account}/braze_users?key={token}");
+    service.post(&path, GOOD).await.counts(1, 0);
+    drop(broker);
+    for body in [
+        GOOD,
+        r#"[{"braze_id":"b-1"},{"braze_id":"b-2"}]"#,
+        r#"{"city":"nobody"}"#,
+        "broken",
+    ] {
+        let asked = Instant::now();
+        let answer = service.post(&path, body).await;
+        let waited = asked.elapsed();
+        answer.refusal(503);
+        assert_eq!(answer.header("retry-after"), Some("10"), "{body}");
+        assert!(
+            waited < ack_timeout + Duration::from_secs(1),
+            "{body}: answered after {waited:?}"
+        );
+    }
+    service.lifecycle.drain("the test is over");
+}
+
+#[tokio::test]
+async fn an_old_control_table_is_503_and_never_401_403_or_404() {
+    let (_broker, service) = alone(|_| {}).await;
+    let (account, token) = service.sender().await;
+    let (other, _) = service.sender().await;
+    service
+        .post(&format!("/c/{account}/braze_users?key={token}"), "[]")
+        .await
+        .counts(0, 0);
+    // The table's thread goes by the machine's clock, so for the service it has been silent from now on.
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(31)).await;
+    tokio::time::resume();
+    for (account, key) in [
+        (account.to_string(), token.as_str()),
+        (account.to_string(), "wrong"),
+        (account.to_string(), ""),
+        (other.to_string(), token.as_str()),
+        ("999999".to_owned(), ADMIN_TOKEN),
+        ("acme".to_owned(), ADMIN_TOKEN),
+    ] {
+        let answer = service.post(&format!("/c/{account}/braze_users?key={key}"), GOOD).await;
+        answer.refusal(503);
+        assert_eq!(answer.header("retry-after"), Some("10"));
+    }
+    let ready = http::get(service.addresses.admin, "/readyz").await;
+    assert_eq!(ready.status, 503, "{}", ready.body);
+    assert!(ready.body.contains("control table"), "{}", ready.body);
+    service.lifecycle.drain("the test is over");
+}
+
+#[tokio::test]
+async fn a_service_that_starts_without_kafka_answers_503_and_is_not_ready() {
+    let kafka = kafka::Config {
+        brokers: "127.0.0.1:9".to_owned(),
+        open_timeout: Duration::from_millis(500),
+        in_process: true,
+        ..kafka::Config::default()
+    };
+    let app = App::build(harness::config(&kafka)).await.unwrap();
+    let (addresses, lifecycle) = (app.addresses(), app.lifecycle());
+    let mut run = tokio::task::JoinSet::new();
+    run.spawn(app.run());
+    let answer = http::post(
+        addresses.http,
+        &format!("/c/1/braze_users?key={ADMIN_TOKEN}"),
+        &[],
+        b"{}",
+    )
+    .await;
+    answer.refusal(503);
+    assert_eq!(http::get(addresses.admin, "/readyz").await.status, 503);
+    assert_eq!(http::get(addresses.admin, "/livez").await.status, 200);
+    lifecycle.drain("the test is over");
+    run.join_next().await.unwrap().unwrap().unwrap();
+}
+
+/// The head of a request whose body is still to come.
+async fn begun(service: &Service, path: &str, content_length: usize) -> http::Connection {
+    let mut connection = http::Connection::open(service.addresses.http).await;
+    let head =
+        format!("POST {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {content_length}\r\n\r\n");
+    connection.write(head).await;
+    connection
+}
+
+/// Repeats a small request until it is refused, because the one that takes the room may not have been read yet.
+async fn refused_in_the_end(service: &Service, path: &str) -> http::Answer {
+    let deadline = Instant::now() + harness::DEADLINE;
+    loop {
+        let answer = service.post(path, "[]").await;
+        if answer.status != 200 {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "never refused");
+    }
+}
+
+#[tokio::test]
+async fn a_request_beyond_the_bound_is_503_until_another_is_answered() {
+    let (_broker, service) = alone(|config| config.http.requests_max = 1).await;
+    let (account, token) = service.sender().await;
+    let path = format!("/c/{account}/braze_users?key={token}");
+    let mut first = begun(&service, &path, GOOD.len()).await;
+    let refused = refused_in_the_end(&service, &path).await;
+    refused.refusal(503);
+    assert_eq!(refused.header("retry-after"), Some("10"));
+    first.write(GOOD).await;
+    first.answer().await.counts(1, 0);
+    service.post(&path, "[]").await.counts(0, 0);
+    service.lifecycle.drain("the test is over");
+}
+
+#[tokio::test]
+async fn a_body_beyond_the_bytes_that_may_be_held_is_503_before_it_is_read() {
+    let (_broker, service) = alone(|config| config.http.held_bytes_max = 1_000).await;
+    let (account, token) = service.sender().await;
+    let path = format!("/c/{account}/braze_users?key={token}");
+    let first = begun(&service, &path, 999).await;
+    refused_in_the_end(&service, &path).await.refusal(503);
+    drop(first);
+    let deadline = Instant::now() + harness::DEADLINE;
+    while service.post(&path, "[]").await.status != 200 {
+        assert!(Instant::now() < deadline, "the bytes were never given back");
+    }
+    service.lifecycle.drain("the test is over");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_408_and_a_head_that_does_not_is_cut_off() {
+    let (_broker, service) = alone(|config| {
+        config.http.body_timeout = Duration::from_millis(300);
+        config.http.header_timeout = Duration::from_millis(300);
+    })
+    .await;
+    let (account, token) = service.sender().await;
+    let path = format!("/c/{account}/braze_users?key={token}");
+    let mut stalled = begun(&service, &path, 100).await;
+    stalled.write("{").await;
+    stalled.answer().await.refusal(408);
+
+    let mut head = http::Connection::open(service.addresses.http).await;
+    head.write("POST /c/1/braze_us").await;
+    assert!(head.is_closed().await);
+    service.lifecycle.drain("the test is over");
+}
+
+#[tokio::test]
+async fn a_full_queue_is_503_at_once() {
+    let (broker, service) = alone(|config| {
+        config.publish.ack_timeout = Duration::from_secs(20);
+        config.publish.queue_bytes_max = 200_000;
+    })
+    .await;
+    let (account, token) = service.sender().await;
+    let path = format!("/c/{account}/braze_users?key={token}");
+    drop(broker);
+    let large = format!(r#"{{"city":"{}"}}"#, "x".repeat(150_000));
+    let mut waiting = tokio::task::JoinSet::new();
+    let (address, first) = (service.addresses.http, (path.clone(), large.clone()));
+    waiting.spawn(async move { http::post(address, &first.0, &[], first.1.as_bytes()).await.status });
+    waiting.spawn(async move { http::post(address, &path, &[], large.as_bytes()).await.status });
+    let asked = Instant::now();
+    assert_eq!(waiting.join_next().await.unwrap().unwrap(), 503);
+    assert!(
+        asked.elapsed() < Duration::from_secs(10),
+        "one of the two is refused long before the ack timeout"
+    );
+    service.lifecycle.drain("the test is over");
+}
