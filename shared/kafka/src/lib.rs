@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod client;
 mod config;
+mod delivery;
 mod error;
 pub mod headers;
 mod ledger;
+pub mod metrics;
 mod producer;
 mod reader;
 mod record;

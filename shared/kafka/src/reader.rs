@@ -1,18 +1,25 @@
 //! Reading partitions by hand: no consumer group, no stored offsets.
 
-use std::marker::PhantomData;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::client::{self, ASK_TIMEOUT, Context};
 use crate::{Config, Error};
 
 /// How a [`Reader`] behaves.
 #[derive(Clone, Debug)]
 pub struct ReaderOptions {
-    /// See only records of committed transactions (and none beyond the first open one).
+    /// See only records of committed transactions, and none beyond the first open one.
     pub read_committed: bool,
-    /// How long the broker may hold a fetch back when there is nothing new. Default 100 ms.
+    /// How long the broker may hold a fetch back when there is nothing new; also how long a seek may take. Default 100 ms.
     pub fetch_wait: Duration,
-    /// Bound of records prefetched, in bytes. Default 8 MiB.
+    /// Bound of the records prefetched, in bytes. Default 8 MiB. When it is full, fetching rests until there is room.
     pub queue_bytes_max: usize,
 }
 
@@ -33,19 +40,25 @@ pub enum Position {
     Beginning,
     /// The first record at or after this offset.
     At(i64),
-    /// After the last record.
+    /// After the last record that may be seen now.
     End,
 }
 
-/// Reads assigned partitions of one topic; blocking, for a thread of its own.
-pub struct Reader;
+/// Reads assigned partitions of one topic. Blocking: for a thread of its own, which is also its back-pressure: not polling
+/// has no deadline and loses nothing that was prefetched.
+pub struct Reader {
+    consumer: BaseConsumer<Context>,
+    topic: String,
+    positions: BTreeMap<i32, Position>,
+}
 
 /// What a poll brought.
 #[derive(Debug)]
 pub enum Polled<'a> {
     /// A record.
     Record(RecordView<'a>),
-    /// The end of a partition was reached; said once until the reader is sought again.
+    /// The end of a partition was reached. Said once; a [`Reader::seek`] to the [`Reader::position`] makes it be said
+    /// anew, and then it is true of a moment after the seek.
     Eof {
         /// Which partition.
         partition: i32,
@@ -54,80 +67,219 @@ pub enum Polled<'a> {
 
 /// A record in librdkafka's memory.
 #[derive(Debug)]
-pub struct RecordView<'a>(PhantomData<&'a ()>);
+pub struct RecordView<'a>(BorrowedMessage<'a>);
 
 impl Reader {
-    /// A reader; connects in the background.
+    /// A reader; it connects in the background.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if librdkafka does not take the configuration.
     pub fn open(config: &Config, options: ReaderOptions) -> Result<Self, Error> {
-        let _ = (config, options);
-        unimplemented!()
+        let mut settings = client::settings(config);
+        settings
+            // Manual assignment needs a group's name; nothing is ever committed to it.
+            .set("group.id", format!("{}reader", config.topic_prefix))
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "error")
+            .set("enable.partition.eof", "true")
+            .set(
+                "isolation.level",
+                if options.read_committed {
+                    "read_committed"
+                } else {
+                    "read_uncommitted"
+                },
+            )
+            .set("fetch.wait.max.ms", options.fetch_wait.as_millis().to_string())
+            .set(
+                "queued.max.messages.kbytes",
+                (options.queue_bytes_max / 1024).max(1).to_string(),
+            )
+            // With a small queue, the default of a second makes reading up to 75 times slower.
+            .set("fetch.queue.backoff.ms", "5")
+            .set("fetch.error.backoff.ms", "100");
+        let consumer = BaseConsumer::from_config_and_context(&settings, Context).map_err(Error::Config)?;
+        Ok(Self {
+            consumer,
+            topic: String::new(),
+            positions: BTreeMap::new(),
+        })
     }
 
-    /// The topic's partitions, ascending. Asks Kafka.
+    /// The topic's partitions, ascending. Asks Kafka, for at most 5 s.
+    ///
+    /// # Errors
+    /// [`Error::Topic`] if it does not exist, [`Error::Unavailable`] if Kafka does not answer.
     pub fn partitions(&self, topic: &str) -> Result<Vec<i32>, Error> {
-        let _ = topic;
-        unimplemented!()
+        let failed = |error| Error::of(error, topic, "asking about");
+        let metadata = self.consumer.fetch_metadata(Some(topic), ASK_TIMEOUT).map_err(failed)?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
+        let Some(found) = found else {
+            return Err(Error::missing_topic(topic));
+        };
+        if let Some(error) = found.error() {
+            return Err(failed(KafkaError::MetadataFetch(error.into())));
+        }
+        let mut partitions: Vec<i32> = found.partitions().iter().map(|partition| partition.id()).collect();
+        partitions.sort_unstable();
+        Ok(partitions)
     }
 
-    /// First offset and end offset of a partition. Asks Kafka. A read-committed reader is told the end of what it may see.
+    /// First offset and end offset of a partition. Asks Kafka, for at most 5 s. A read-committed reader is told the end of
+    /// what it may see, another the true end.
+    ///
+    /// # Errors
+    /// As [`Reader::partitions`].
     pub fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), Error> {
-        let _ = (topic, partition);
-        unimplemented!()
+        self.consumer
+            .fetch_watermarks(topic, partition, ASK_TIMEOUT)
+            .map_err(|error| Error::of(error, topic, "asking for the end of"))
     }
 
     /// Replaces what is read.
+    ///
+    /// # Errors
+    /// Those of [`Reader::watermarks`] if a position is [`Position::End`].
     pub fn assign(&mut self, topic: &str, partitions: &[(i32, Position)]) -> Result<(), Error> {
-        let _ = (topic, partitions);
-        unimplemented!()
+        let resolved = partitions
+            .iter()
+            .map(|&(partition, position)| Ok((partition, self.resolve(topic, partition, position)?)))
+            .collect::<Result<_, Error>>()?;
+        topic.clone_into(&mut self.topic);
+        self.positions = resolved;
+        self.assign_positions()
     }
 
-    /// Moves one assigned partition. A seek to [`Reader::position`] brings a fresh end-of-partition.
+    /// Moves one assigned partition, and throws away what was prefetched of it.
+    ///
+    /// # Errors
+    /// Those of [`Reader::watermarks`] if the position is [`Position::End`].
     pub fn seek(&mut self, partition: i32, position: Position) -> Result<(), Error> {
-        let _ = (partition, position);
-        unimplemented!()
+        let position = self.resolve(&self.topic, partition, position)?;
+        self.positions.insert(partition, position);
+        match self
+            .consumer
+            .seek(&self.topic, partition, offset_of(position), ASK_TIMEOUT)
+        {
+            Ok(()) => Ok(()),
+            // The partition is not being fetched yet (just assigned): assigning anew comes to the same.
+            Err(_) => self.assign_positions(),
+        }
     }
 
-    /// Where the next record of a partition is read: one past the last one polled, or where it was assigned or sought.
+    /// Where the next record of an assigned partition is read: one past the last one polled, or where it was assigned or
+    /// sought.
     pub fn position(&self, partition: i32) -> Option<Position> {
-        let _ = partition;
-        unimplemented!()
+        self.positions.get(&partition).copied()
     }
 
     /// The next record or end of partition, waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`]: poll on, the reader mends itself. Anything else stays wrong: [`Error::OffsetGone`] if a
+    /// position is not in its partition, [`Error::Topic`] and [`Error::Refused`].
     pub fn poll(&mut self, timeout: Duration) -> Option<Result<Polled<'_>, Error>> {
-        let _ = timeout;
-        unimplemented!()
+        match self.consumer.poll(timeout)? {
+            Ok(message) => {
+                self.positions
+                    .insert(message.partition(), Position::At(message.offset() + 1));
+                Some(Ok(Polled::Record(RecordView(message))))
+            }
+            Err(KafkaError::PartitionEOF(partition)) => Some(Ok(Polled::Eof { partition })),
+            Err(KafkaError::MessageConsumption(Code::AutoOffsetReset | Code::OffsetOutOfRange)) => {
+                Some(Err(self.offset_gone()))
+            }
+            Err(error) => Some(Err(Error::of(error, &self.topic, "reading"))),
+        }
+    }
+
+    fn resolve(&self, topic: &str, partition: i32, position: Position) -> Result<Position, Error> {
+        match position {
+            // Resolved now, so that a later seek to the position cannot pass over records written in between.
+            Position::End => Ok(Position::At(self.watermarks(topic, partition)?.1)),
+            known => Ok(known),
+        }
+    }
+
+    fn assign_positions(&mut self) -> Result<(), Error> {
+        let failed = |error| Error::of(error, &self.topic, "assigning");
+        let mut list = TopicPartitionList::with_capacity(self.positions.len());
+        for (&partition, &position) in &self.positions {
+            list.add_partition_offset(&self.topic, partition, offset_of(position))
+                .map_err(failed)?;
+        }
+        self.consumer.assign(&list).map_err(failed)
+    }
+
+    /// rdkafka does not say which partition it was: the first one whose position is outside.
+    fn offset_gone(&self) -> Error {
+        let outside = self.positions.iter().find_map(|(&partition, &position)| {
+            let Position::At(offset) = position else { return None };
+            let (low, high) = self.watermarks(&self.topic, partition).ok()?;
+            (!(low..=high).contains(&offset)).then_some((partition, offset))
+        });
+        Error::OffsetGone {
+            topic: self.topic.clone(),
+            partition: outside.map(|(partition, _)| partition),
+            offset: outside.map(|(_, offset)| offset),
+        }
+    }
+}
+
+fn offset_of(position: Position) -> Offset {
+    match position {
+        Position::Beginning => Offset::Beginning,
+        Position::At(offset) => Offset::Offset(offset),
+        Position::End => Offset::End,
     }
 }
 
 impl RecordView<'_> {
     /// Topic.
     pub fn topic(&self) -> &str {
-        unimplemented!()
+        self.0.topic()
     }
+
     /// Partition.
     pub fn partition(&self) -> i32 {
-        unimplemented!()
+        self.0.partition()
     }
+
     /// Offset.
     pub fn offset(&self) -> i64 {
-        unimplemented!()
+        self.0.offset()
     }
+
     /// Kafka's timestamp, milliseconds since 1970.
     pub fn timestamp_ms(&self) -> Option<i64> {
-        unimplemented!()
+        self.0.timestamp().to_millis()
     }
+
     /// Key.
     pub fn key(&self) -> Option<&[u8]> {
-        unimplemented!()
+        self.0.key()
     }
+
     /// Value; `None` is a tombstone.
     pub fn payload(&self) -> Option<&[u8]> {
-        unimplemented!()
+        self.0.payload()
     }
+
     /// The last header of that name.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
-        let _ = name;
-        unimplemented!()
+        self.headers()
+            .filter(|(key, _)| *key == name)
+            .last()
+            .map(|(_, value)| value)
+    }
+
+    /// All headers, in order; one without a value counts as empty.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let headers = self.0.headers();
+        headers
+            .into_iter()
+            .flat_map(|headers| headers.iter())
+            .map(|header| (header.key, header.value.unwrap_or_default()))
     }
 }

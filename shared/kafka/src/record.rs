@@ -55,6 +55,18 @@ impl RecordOut {
         self.headers.push((name.into(), value.into()));
         self
     }
+
+    /// Sets all headers.
+    #[must_use]
+    pub fn headers(mut self, headers: Vec<(Cow<'static, str>, Bytes)>) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// Size of key and value.
+    pub(crate) fn bytes(&self) -> usize {
+        self.key.as_ref().map_or(0, Bytes::len) + self.payload.as_ref().map_or(0, Bytes::len)
+    }
 }
 
 /// Where a record was written.

@@ -8,7 +8,7 @@ use crate::RecordOut;
 
 /// Why, in words for a person.
 pub const REASON: &str = "rejected-reason";
-/// How many attempts were made.
+/// How many attempts were made, in decimal.
 pub const ATTEMPTS: &str = "rejected-attempts";
 /// Where it was read from: `topic/partition/offset`, or the name of a source outside Kafka.
 pub const ORIGIN: &str = "rejected-origin";
@@ -22,18 +22,53 @@ pub struct Rejected {
     pub payload: Bytes,
     /// Headers as received.
     pub headers: Vec<(Cow<'static, str>, Bytes)>,
-    /// Why it cannot be used.
+    /// Why it cannot be used; no secret and nothing of the payload.
     pub reason: String,
     /// How often it was tried.
     pub attempts: u32,
-    /// Where it came from.
+    /// Where it came from, see [`ORIGIN`].
     pub origin: String,
 }
 
 impl Rejected {
-    /// The record to publish to `topic`.
+    /// The record to publish to `topic`: the original with our headers after its own.
     pub fn into_record(self, topic: impl Into<String>) -> RecordOut {
-        let _ = topic.into();
-        unimplemented!()
+        let mut headers = self.headers;
+        headers.push((REASON.into(), self.reason.into()));
+        headers.push((ATTEMPTS.into(), self.attempts.to_string().into()));
+        headers.push((ORIGIN.into(), self.origin.into()));
+        RecordOut {
+            topic: topic.into(),
+            partition: None,
+            key: self.key,
+            payload: Some(self.payload),
+            headers,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_original_is_kept_and_the_reason_stands_beside_it() {
+        let record = Rejected {
+            key: Some("k".into()),
+            payload: "{broken".into(),
+            headers: vec![("traceparent".into(), "00-…".into())],
+            reason: "no JSON".to_owned(),
+            attempts: 3,
+            origin: "braze_users".to_owned(),
+        }
+        .into_record("t");
+        let expected = RecordOut::new("t")
+            .key("k")
+            .payload("{broken")
+            .header("traceparent", "00-…")
+            .header(REASON, "no JSON")
+            .header(ATTEMPTS, "3")
+            .header(ORIGIN, "braze_users");
+        assert_eq!(record, expected);
     }
 }

@@ -1,32 +1,114 @@
 //! Brokers for tests and local runs.
 
-use crate::{Config, Error};
+use std::env;
+use std::fs::OpenOptions;
+use std::io::Write;
 
-/// librdkafka's in-process broker; ends when dropped.
-pub struct InProcessBroker;
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{Producer, ThreadedProducer};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use uuid::Uuid;
+
+use crate::delivery::Delivery;
+use crate::topics::{self, Topics, declared};
+use crate::{Config, Error, client};
+
+/// Partitions of the topics that a test gets, at most.
+const TEST_PARTITIONS: i32 = 4;
+
+/// librdkafka's in-process broker: one node, no admin API, no time look-up, no compaction, no fencing of producers, no
+/// abort, and 5 MiB per partition. Ends when dropped, which its clients see as a broker that has gone away.
+pub struct InProcessBroker {
+    /// librdkafka runs the broker inside a client.
+    host: ThreadedProducer<Delivery>,
+    config: Config,
+}
 
 impl InProcessBroker {
-    /// Starts a broker with every topic of ours under `config().topic_prefix`, `partitions` partitions each (the
-    /// control table has one), and the membership topics of `accounts`.
+    /// Starts a broker with every topic of ours under `config().topic_prefix` (the default prefix), at most `partitions`
+    /// partitions each, and the membership topics of `accounts`.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if it cannot listen on loopback.
     pub fn start(partitions: i32, accounts: &[u64]) -> Result<Self, Error> {
-        let _ = (partitions, accounts);
-        unimplemented!()
+        let mut settings = client::settings(&Config::default());
+        settings.set("test.mock.num.brokers", "1");
+        let host = ThreadedProducer::from_config_and_context(&settings, Delivery).map_err(Error::Config)?;
+        let mut broker = Self {
+            host,
+            config: Config {
+                in_process: true,
+                ..Config::default()
+            },
+        };
+        broker.config.brokers = broker
+            .host
+            .client()
+            .mock_cluster()
+            .map(|cluster| cluster.bootstrap_servers())
+            .ok_or(Error::Closed)?;
+        let topics = Topics::new(&broker.config);
+        for spec in declared(accounts) {
+            broker.create_topic(&topics.named(&spec.name), spec.partitions.min(partitions))?;
+        }
+        Ok(broker)
     }
 
     /// `host:port` of the broker.
     pub fn bootstrap(&self) -> String {
-        unimplemented!()
+        self.config.brokers.clone()
     }
 
     /// A configuration that reaches this broker.
     pub fn config(&self) -> Config {
-        unimplemented!()
+        self.config.clone()
     }
 
     /// Creates a topic by its full name.
+    ///
+    /// # Errors
+    /// [`Error::Topic`] if it exists.
     pub fn create_topic(&self, name: &str, partitions: i32) -> Result<(), Error> {
-        let _ = (name, partitions);
-        unimplemented!()
+        let cluster = self.host.client().mock_cluster().ok_or(Error::Closed)?;
+        cluster
+            .create_topic(name, partitions, 1)
+            .map_err(|error| refused(name, &error))
+    }
+
+    /// Cuts every connection and refuses new ones, until [`InProcessBroker::up`].
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if the broker has ended.
+    pub fn down(&self) -> Result<(), Error> {
+        let cluster = self.host.client().mock_cluster().ok_or(Error::Closed)?;
+        cluster.broker_down(1).map_err(|_| Error::Closed)
+    }
+
+    /// The next commit of a transaction is answered with an error, though its records stay: as if the answer had been lost.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if the broker has ended.
+    pub fn fail_next_commit(&self) -> Result<(), Error> {
+        let cluster = self.host.client().mock_cluster().ok_or(Error::Closed)?;
+        cluster.request_errors(RDKafkaApiKey::EndTxn, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN]);
+        Ok(())
+    }
+
+    /// Undoes [`InProcessBroker::down`].
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if the broker has ended.
+    pub fn up(&self) -> Result<(), Error> {
+        let cluster = self.host.client().mock_cluster().ok_or(Error::Closed)?;
+        cluster.broker_up(1).map_err(|_| Error::Closed)
+    }
+}
+
+fn refused(topic: &str, error: &KafkaError) -> Error {
+    Error::Topic {
+        topic: topic.to_owned(),
+        problem: format!("could not be created: {error}"),
     }
 }
 
@@ -48,26 +130,62 @@ impl Brokers {
     }
 
     /// Creates our topics and the membership topics of `accounts`.
+    ///
+    /// # Errors
+    /// As [`topics::ensure`].
     pub async fn ensure_topics(&self, accounts: &[u64]) -> Result<(), Error> {
-        let _ = accounts;
-        unimplemented!()
+        topics::ensure(&self.config(), accounts).await.map(drop)
     }
 }
 
 /// The broker for a test: the one named by `KAFKA_BROKERS`, else one in this process.
 ///
 /// # Panics
-/// With `CI=true` and no `KAFKA_BROKERS`: continuous integration never goes without a real Kafka.
+/// With `CI=true` and no `KAFKA_BROKERS`: continuous integration never goes without a real Kafka. And if the in-process
+/// broker does not start.
 pub fn brokers() -> Brokers {
-    unimplemented!()
+    match real() {
+        Some(config) => Brokers::Real(config),
+        None => Brokers::InProcess(
+            InProcessBroker::start(TEST_PARTITIONS, &[]).expect("the in-process broker listens on loopback"),
+        ),
+    }
 }
 
-/// For tests that only a real Kafka can run: its configuration, or `None` after a line that says the test was skipped
-/// (also appended to the file named by `LYTICS_TEST_SKIPS`).
+/// For tests that only a real Kafka can run: its configuration, under a topic prefix of the test's own, or `None` after a
+/// line that says the test was skipped (also appended to the file named by `LYTICS_TEST_SKIPS`).
 ///
 /// # Panics
-/// As [`brokers`].
+/// As [`brokers`], and if the file cannot be written.
 pub fn real_only(test_name: &str) -> Option<Config> {
-    let _ = test_name;
-    unimplemented!()
+    let config = real();
+    if config.is_none() {
+        eprintln!("skipped without a real Kafka (KAFKA_BROKERS): {test_name}");
+        if let Some(path) = env::var_os("LYTICS_TEST_SKIPS") {
+            let mut file = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(path)
+                .expect("LYTICS_TEST_SKIPS is writable");
+            // One write, so that lines of tests running side by side do not mix.
+            file.write_all(format!("{test_name}\n").as_bytes())
+                .expect("LYTICS_TEST_SKIPS is writable");
+        }
+    }
+    config
+}
+
+fn real() -> Option<Config> {
+    let brokers = env::var("KAFKA_BROKERS").ok().filter(|brokers| !brokers.is_empty());
+    let continuous_integration = env::var("CI").is_ok_and(|value| value == "true");
+    assert!(
+        brokers.is_some() || !continuous_integration,
+        "CI=true but KAFKA_BROKERS names no Kafka: nothing may be skipped there"
+    );
+    brokers.map(|brokers| Config {
+        brokers,
+        topic_prefix: format!("t{}.", Uuid::new_v4().simple()),
+        partitions_max: Some(TEST_PARTITIONS),
+        ..Config::default()
+    })
 }

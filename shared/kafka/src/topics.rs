@@ -1,6 +1,12 @@
 //! Topics: their names, what they must be like, and their creation.
 
-use crate::{Config, Error};
+mod ensure;
+mod spec;
+
+pub use self::ensure::{check_membership, ensure, ensure_membership};
+pub(crate) use self::spec::{Spec, declared};
+
+use crate::Config;
 
 /// Full topic names under the configured prefix.
 #[derive(Clone, Debug)]
@@ -15,46 +21,66 @@ impl Topics {
             prefix: config.topic_prefix.clone(),
         }
     }
+
     /// Profile events.
     pub fn profile_events(&self) -> String {
-        format!("{}profile-events", self.prefix)
+        self.named("profile-events")
     }
+
     /// What could not be normalised.
     pub fn profile_events_rejected(&self) -> String {
-        format!("{}profile-events.rejected", self.prefix)
+        self.named("profile-events.rejected")
     }
+
     /// Current membership of an account's audiences.
     pub fn audience_membership(&self, account: u64) -> String {
-        format!("{}audience-membership.{account}", self.prefix)
+        self.named(&format!("audience-membership.{account}"))
     }
+
     /// Changes that Braze rejected for good.
     pub fn export_rejected(&self) -> String {
-        format!("{}export-rejected", self.prefix)
+        self.named("export-rejected")
     }
+
     /// Control state.
     pub fn control(&self) -> String {
-        format!("{}control", self.prefix)
+        self.named("control")
     }
+
     /// Positions, doubts and counters of exports.
     pub fn export_progress(&self) -> String {
-        format!("{}export-progress", self.prefix)
+        self.named("export-progress")
+    }
+
+    pub(crate) fn named(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
     }
 }
 
-/// Creates whatever topic is missing, also the membership topics of `accounts`; the names of those created.
-pub async fn ensure(config: &Config, accounts: &[u64]) -> Result<Vec<String>, Error> {
-    let _ = (config, accounts);
-    unimplemented!()
-}
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
 
-/// Creates the membership topic of one account if it is missing.
-pub async fn ensure_membership(config: &Config, account: u64) -> Result<(), Error> {
-    let _ = (config, account);
-    unimplemented!()
-}
+    use super::*;
 
-/// What is wrong with the membership topic of an account, in words; empty if it is as we require it.
-pub async fn check_membership(config: &Config, account: u64) -> Result<Vec<String>, Error> {
-    let _ = (config, account);
-    unimplemented!()
+    #[test]
+    fn every_topic_that_has_a_name_here_is_declared_and_the_other_way_round() {
+        let topics = Topics::new(&Config {
+            topic_prefix: "p.".to_owned(),
+            ..Config::default()
+        });
+        let named = [
+            topics.profile_events(),
+            topics.profile_events_rejected(),
+            topics.audience_membership(7),
+            topics.export_rejected(),
+            topics.control(),
+            topics.export_progress(),
+        ];
+        let declared: BTreeSet<_> = declared(&[7])
+            .into_iter()
+            .map(|spec| topics.named(&spec.name))
+            .collect();
+        assert_eq!(declared, named.into());
+    }
 }

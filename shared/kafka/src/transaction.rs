@@ -1,22 +1,166 @@
 //! A transactional producer: all records of a commit become visible together, and one writer at a time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::producer::{BaseProducer, Producer};
+
+use crate::client::{self, ASK_TIMEOUT};
+use crate::delivery::{Delivery, Latch, base_record};
 use crate::{Ack, Config, Error, RecordOut};
 
-/// Writes transactions under one transactional id; blocking.
-pub struct TransactionalWriter;
+/// Writes transactions under one transactional id. Blocking: for a thread of its own.
+pub struct TransactionalWriter {
+    producer: BaseProducer<Delivery>,
+    transactional_id: String,
+    timeout: Duration,
+}
 
 impl TransactionalWriter {
-    /// A writer that has fenced every earlier one of the same id (the topic prefix is put before it).
+    /// A writer that has fenced every earlier one of the same id (the topic prefix is put before it); whatever they left
+    /// open is aborted, whatever they had begun to commit is committed. Waits at most `timeout`, which also becomes the
+    /// broker's `transaction.timeout.ms` and the limit of every commit.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if Kafka does not answer in time; [`Error::Refused`] and [`Error::Config`] for good.
     pub fn init(config: &Config, id: &str, timeout: Duration) -> Result<Self, Error> {
-        let _ = (config, id, timeout);
-        unimplemented!()
+        let transactional_id = format!("{}{id}", config.topic_prefix);
+        let timeout_ms = timeout.as_millis().max(1000).to_string();
+        let mut settings = client::producer_settings(config);
+        settings
+            .set("transactional.id", &transactional_id)
+            .set("transaction.timeout.ms", &timeout_ms)
+            .set("message.timeout.ms", &timeout_ms)
+            // All records of a commit are there at once.
+            .set("linger.ms", "0")
+            // Not a producer's setting by name, but it decides what `end_offset` is told.
+            .set("isolation.level", "read_uncommitted");
+        let producer = BaseProducer::from_config_and_context(&settings, Delivery).map_err(Error::Config)?;
+        let writer = Self {
+            producer,
+            transactional_id,
+            timeout,
+        };
+        writer
+            .producer
+            .init_transactions(timeout)
+            .map_err(|error| writer.of_step(error, "init_transactions of"))?;
+        Ok(writer)
     }
 
-    /// Begin, produce, commit. After [`Error::Aborted`] the writer goes on; after any other error drop it.
+    /// Begin, produce, commit, without a pause. One acknowledgement per record, in their order.
+    ///
+    /// # Errors
+    /// After [`Error::Aborted`], [`Error::TooLarge`] and [`Error::Topic`] nothing was written and the writer goes on.
+    /// [`Error::Fenced`]: nothing was written, and the id belongs to somebody else. After any other error it is not known
+    /// whether the records were written; drop the writer, make a new one, and look.
     pub fn commit(&mut self, records: Vec<RecordOut>) -> Result<Vec<Ack>, Error> {
-        let _ = records;
-        unimplemented!()
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        let begun = Instant::now();
+        self.producer
+            .begin_transaction()
+            .map_err(|error| self.of_step(error, "begin_transaction of"))?;
+        let (latch, mut results) = Latch::new(&records);
+        let mut refused = false;
+        for (index, record) in records.iter().enumerate() {
+            if let Err((error, base)) = self.producer.send(base_record(record, latch.slot(index))) {
+                base.delivery_opaque
+                    .fill(Err(Error::of_produce(error, &record.topic, record.bytes())));
+                refused = true;
+            }
+        }
+        drop(latch);
+        let committed = if refused {
+            Err(KafkaError::MessageProduction(Code::Fail))
+        } else {
+            self.producer.commit_transaction(self.timeout)
+        };
+        match committed {
+            Ok(()) => results.try_recv().map_err(|_| Error::Closed)?.into_iter().collect(),
+            Err(error) => {
+                let aborted = self.abort(error, refused, begun);
+                // Aborting serves the last delivery reports; a record that can never be written says more than "aborted".
+                let reports = results.try_recv().unwrap_or_default();
+                let lasting = reports
+                    .into_iter()
+                    .filter_map(Result::err)
+                    .find(|error| matches!(error, Error::TooLarge { .. } | Error::Topic { .. }));
+                match (aborted, lasting) {
+                    (Error::Aborted { .. }, Some(lasting)) => Err(lasting),
+                    (aborted, _) => Err(aborted),
+                }
+            }
+        }
+    }
+
+    /// The true end of a partition, open transactions included. Asks Kafka, for at most 5 s.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if Kafka does not answer.
+    pub fn end_offset(&self, topic: &str, partition: i32) -> Result<i64, Error> {
+        self.producer
+            .client()
+            .fetch_watermarks(topic, partition, ASK_TIMEOUT)
+            .map(|(_, high)| high)
+            .map_err(|error| Error::of(error, topic, "asking for the end of"))
+    }
+
+    /// Aborts what can be aborted, and says what is known of the transaction.
+    fn abort(&self, error: KafkaError, refused: bool, begun: Instant) -> Error {
+        if self.is_fenced(&error) {
+            return Error::Fenced {
+                transactional_id: self.transactional_id.clone(),
+            };
+        }
+        let abortable = refused || matches!(&error, KafkaError::Transaction(error) if error.txn_requires_abort());
+        if abortable {
+            match self.producer.abort_transaction(self.timeout) {
+                Ok(()) => {
+                    return Error::Aborted {
+                        transactional_id: self.transactional_id.clone(),
+                        source: error,
+                    };
+                }
+                Err(error) if self.is_fenced(&error) => {
+                    return Error::Fenced {
+                        transactional_id: self.transactional_id.clone(),
+                    };
+                }
+                Err(_) => {}
+            }
+        }
+        Error::Unknown {
+            transactional_id: self.transactional_id.clone(),
+            waited: begun.elapsed(),
+            source: error,
+        }
+    }
+
+    fn of_step(&self, error: KafkaError, doing: &str) -> Error {
+        if self.is_fenced(&error) {
+            return Error::Fenced {
+                transactional_id: self.transactional_id.clone(),
+            };
+        }
+        let doing = format!("{doing} {}", self.transactional_id);
+        match error.rdkafka_error_code() {
+            Some(Code::TransactionalIdAuthorizationFailed | Code::ClusterAuthorizationFailed | Code::Fatal) => {
+                Error::Refused { doing, source: error }
+            }
+            _ => Error::unavailable(doing, error),
+        }
+    }
+
+    fn is_fenced(&self, error: &KafkaError) -> bool {
+        let fenced = |code| matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch);
+        error.rdkafka_error_code().is_some_and(fenced)
+            || self
+                .producer
+                .client()
+                .fatal_error()
+                .is_some_and(|(code, _)| fenced(code))
     }
 }

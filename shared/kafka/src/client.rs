@@ -1,0 +1,98 @@
+//! What every librdkafka client of ours has in common: settings, and where its words go.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
+use secrecy::ExposeSecret;
+
+use crate::Config;
+
+/// Largest record that a producer of ours takes: a rejected body of 10 MB with its headers.
+pub(crate) const RECORD_BYTES_MAX: usize = 11 << 20;
+
+/// How long one question to a broker (metadata, watermarks) may take.
+pub(crate) const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Settings of every client: addresses, security, and quick reconnection, so that a broker's restart is over for us about
+/// a second after it is over for the broker.
+pub(crate) fn settings(config: &Config) -> ClientConfig {
+    let mut settings = ClientConfig::new();
+    settings
+        .set("bootstrap.servers", &config.brokers)
+        .set("client.id", "lytics-braze")
+        .set("security.protocol", config.security.protocol.as_str())
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "1000")
+        .set("socket.connection.setup.timeout.ms", "5000")
+        .set("socket.keepalive.enable", "true")
+        .set("socket.nagle.disable", "true")
+        .set("log.connection.close", "false");
+    let security = &config.security;
+    let optional = [
+        ("sasl.mechanism", security.sasl_mechanism.as_deref()),
+        ("sasl.username", security.sasl_username.as_deref()),
+        (
+            "sasl.password",
+            security.sasl_password.as_ref().map(ExposeSecret::expose_secret),
+        ),
+        ("ssl.ca.location", security.ca_file.as_deref()),
+    ];
+    for (key, value) in optional {
+        if let Some(value) = value {
+            settings.set(key, value);
+        }
+    }
+    settings
+}
+
+/// Settings of every producer: what is acknowledged is written once, in order, on every in-sync replica, and keys go to
+/// the partition that Java's clients would choose.
+pub(crate) fn producer_settings(config: &Config) -> ClientConfig {
+    let mut settings = settings(config);
+    settings
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("partitioner", "murmur2_random")
+        .set("linger.ms", "1")
+        .set("message.max.bytes", RECORD_BYTES_MAX.to_string());
+    settings
+}
+
+/// Receives what librdkafka has to say.
+pub(crate) struct Context;
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        log_error(&error, reason);
+    }
+}
+
+impl ConsumerContext for Context {}
+
+pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+            tracing::error!(target: "librdkafka", facility, "{message}");
+        }
+        // librdkafka calls a broken connection an error; it mends it itself.
+        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => {
+            tracing::warn!(target: "librdkafka", facility, "{message}");
+        }
+        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+            tracing::info!(target: "librdkafka", facility, "{message}");
+        }
+        RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", facility, "{message}"),
+    }
+}
+
+pub(crate) fn log_error(error: &KafkaError, reason: &str) {
+    tracing::warn!(target: "librdkafka", "{error}: {reason}");
+}

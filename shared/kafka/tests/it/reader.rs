@@ -1,0 +1,161 @@
+use std::time::{Duration, Instant};
+
+use kafka::testing::{self, InProcessBroker};
+use kafka::{
+    Config, Disposition, Error, Polled, Position, Publisher, PublisherOptions, Reader, ReaderOptions, RecordOut,
+    Topics, TransactionalWriter,
+};
+
+use crate::{PATIENCE, read_to_end};
+
+async fn publish(config: &Config, topic: &str, payloads: &[&str]) {
+    let publisher = Publisher::new(config, PublisherOptions::default()).unwrap();
+    for payload in payloads {
+        let record = RecordOut::new(topic)
+            .partition(0)
+            .key("k")
+            .payload((*payload).to_owned());
+        publisher.publish(record).await.unwrap();
+    }
+}
+
+fn payloads(reader: &mut Reader) -> Vec<String> {
+    read_to_end(reader)
+        .into_iter()
+        .map(|read| read.payload.unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn the_end_is_said_once_and_anew_after_a_seek_to_the_own_position() {
+    let brokers = testing::brokers();
+    brokers.ensure_topics(&[]).await.unwrap();
+    let config = brokers.config();
+    let topic = Topics::new(&config).profile_events();
+    publish(&config, &topic, &["a", "b"]).await;
+    let mut reader = Reader::open(&config, ReaderOptions::default()).unwrap();
+    reader.assign(&topic, &[(0, Position::Beginning)]).unwrap();
+    assert_eq!(payloads(&mut reader), ["a", "b"]);
+    assert_eq!(reader.position(0), Some(Position::At(2)));
+    // Ten fetches long.
+    assert!(reader.poll(Duration::from_secs(1)).is_none());
+    reader.seek(0, reader.position(0).unwrap()).unwrap();
+    assert_eq!(payloads(&mut reader), [""; 0]);
+    publish(&config, &topic, &["c"]).await;
+    assert_eq!(payloads(&mut reader), ["c"]);
+    reader.seek(0, Position::At(1)).unwrap();
+    assert_eq!(payloads(&mut reader), ["b", "c"]);
+}
+
+#[tokio::test]
+async fn a_reader_that_starts_at_the_end_sees_what_is_written_after_it_was_assigned() {
+    let brokers = testing::brokers();
+    brokers.ensure_topics(&[]).await.unwrap();
+    let config = brokers.config();
+    let topic = Topics::new(&config).profile_events();
+    publish(&config, &topic, &["before"]).await;
+    let mut reader = Reader::open(&config, ReaderOptions::default()).unwrap();
+    reader.assign(&topic, &[(0, Position::End)]).unwrap();
+    publish(&config, &topic, &["after"]).await;
+    let mut found = payloads(&mut reader);
+    if found.is_empty() {
+        found = payloads(&mut reader);
+    }
+    assert_eq!(found, ["after"]);
+}
+
+#[tokio::test]
+async fn a_small_queue_does_not_make_reading_slow() {
+    let broker = InProcessBroker::start(1, &[]).unwrap();
+    let topic = Topics::new(&broker.config()).profile_events();
+    let publisher = Publisher::new(&broker.config(), PublisherOptions::default()).unwrap();
+    let records = (0..40)
+        .map(|_| RecordOut::new(&topic).payload(vec![b'x'; 100_000]))
+        .collect();
+    assert!(publisher.publish_all(records).await.iter().all(Result::is_ok));
+    let options = ReaderOptions {
+        queue_bytes_max: 64 << 10,
+        ..ReaderOptions::default()
+    };
+    let begun = Instant::now();
+    let found = crate::read_all(&broker.config(), &topic, options);
+    assert_eq!(found.len(), 40);
+    // librdkafka's default back-off rests a second whenever the queue is full.
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn an_offset_outside_the_partition_is_said_with_its_partition() {
+    let brokers = testing::brokers();
+    brokers.ensure_topics(&[]).await.unwrap();
+    let config = brokers.config();
+    let topic = Topics::new(&config).profile_events();
+    publish(&config, &topic, &["a"]).await;
+    let mut reader = Reader::open(&config, ReaderOptions::default()).unwrap();
+    reader
+        .assign(&topic, &[(0, Position::At(7)), (1, Position::Beginning)])
+        .unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let error = loop {
+        assert!(Instant::now() < deadline);
+        match reader.poll(Duration::from_millis(100)) {
+            Some(Err(error)) => break error,
+            Some(Ok(Polled::Eof { partition: 1 })) | None => {}
+            Some(Ok(polled)) => panic!("{polled:?}"),
+        }
+    };
+    assert!(
+        matches!(
+            error,
+            Error::OffsetGone {
+                partition: Some(0),
+                offset: Some(7),
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(error.disposition(), Disposition::Stop);
+}
+
+#[tokio::test]
+async fn a_topic_that_does_not_exist_is_said_by_name() {
+    let Some(config) = testing::real_only("reader::a_topic_that_does_not_exist_is_said_by_name") else {
+        return;
+    };
+    let reader = Reader::open(&config, ReaderOptions::default()).unwrap();
+    let error = reader.partitions("nowhere").unwrap_err();
+    assert!(
+        matches!(&error, Error::Topic { topic, .. } if topic == "nowhere"),
+        "{error}"
+    );
+}
+
+/// Proves that the end of a committed reader is the end of what is committed, that markers leave holes, and that it is
+/// found all the same.
+#[tokio::test]
+async fn transaction_markers_leave_holes_and_an_open_transaction_hides_its_records() {
+    let name = "reader::transaction_markers_leave_holes_and_an_open_transaction_hides_its_records";
+    let Some(config) = testing::real_only(name) else { return };
+    kafka::topics::ensure(&config, &[]).await.unwrap();
+    let topic = Topics::new(&config).control();
+    let mut writer = TransactionalWriter::init(&config, "writer", Duration::from_secs(10)).unwrap();
+    for payload in ["a", "b"] {
+        writer
+            .commit(vec![RecordOut::new(&topic).partition(0).key("k").payload(payload)])
+            .unwrap();
+    }
+    let committed = ReaderOptions::default();
+    let mut reader = Reader::open(&config, committed).unwrap();
+    reader.assign(&topic, &[(0, Position::Beginning)]).unwrap();
+    let found: Vec<_> = read_to_end(&mut reader)
+        .into_iter()
+        .map(|read| (read.offset, read.payload.unwrap()))
+        .collect();
+    assert_eq!(found, [(0, "a".to_owned()), (2, "b".to_owned())]);
+    // One past the last record, though the end of the partition is one further, behind the marker.
+    assert_eq!(reader.position(0), Some(Position::At(3)));
+    assert_eq!(reader.watermarks(&topic, 0).unwrap(), (0, 4));
+    reader.seek(0, Position::At(3)).unwrap();
+    assert_eq!(payloads(&mut reader), [""; 0]);
+}
