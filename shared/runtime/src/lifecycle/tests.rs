@@ -1,4 +1,5 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake};
 
 use super::*;
 
@@ -10,20 +11,33 @@ async fn until(token: CancellationToken) -> Result<(), anyhow::Error> {
     Ok(())
 }
 
-#[tokio::test]
-async fn readiness_turns_before_any_component_is_told_to_stop() {
+/// Looks at readiness in the very moment in which a token wakes those who wait for it.
+struct AtCancellation {
+    readiness: Readiness,
+    was_ready: Mutex<Option<bool>>,
+}
+
+impl Wake for AtCancellation {
+    fn wake(self: Arc<Self>) {
+        *self.was_ready.lock().unwrap() = Some(self.readiness.is_ready());
+    }
+}
+
+#[test]
+fn readiness_turns_before_any_component_is_told_to_stop() {
     let lifecycle = Lifecycle::new();
     lifecycle.readiness().started();
-    let (token, readiness) = (lifecycle.token(), lifecycle.readiness());
-    lifecycle.spawn("observer", async move {
-        token.cancelled().await;
-        match readiness.is_ready() {
-            true => Err(anyhow::anyhow!("still ready when told to stop")),
-            false => Ok(()),
-        }
+    let observer = Arc::new(AtCancellation {
+        readiness: lifecycle.readiness(),
+        was_ready: Mutex::new(None),
     });
+    let token = lifecycle.token();
+    let mut told = std::pin::pin!(token.cancelled());
+    let waker = observer.clone().into();
+    assert!(told.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert!(lifecycle.readiness().is_ready());
     lifecycle.drain("test");
-    lifecycle.run(BUDGET).await.unwrap();
+    assert_eq!(*observer.was_ready.lock().unwrap(), Some(false));
 }
 
 #[tokio::test]
