@@ -6,9 +6,9 @@
 //!      └▶ event id
 //! ```
 //!
-//! What decides here, each in the module of its name: how nesting becomes field names ([`mod@flatten`]), what an empty text
-//! means ([`value`]), which texts are dates ([`dates`]) and e-mail addresses ([`functions`]), who a record is about
-//! ([`identity`]), and what makes two records the same ([`event_id`]).
+//! What decides here, each in the module of its name: how nesting becomes field names (`flatten`), what an empty text
+//! means (`value`), which texts are dates (`dates`) and e-mail addresses (`functions`), who a record is about
+//! (`identity`), and what makes two records the same (`event_id`).
 //!
 //! * A column without a value is absent from the event; the others are in the order of the mapping.
 //! * Fields of the record that no column uses are no error; they are not in the event.

@@ -50,9 +50,6 @@ impl Kind {
     /// A value as this kind; nothing if it cannot be converted or nothing is in it. Texts become dates by the recogniser of
     /// `todate`, with `now` as the anchor.
     pub(super) fn typed(self, value: Value<'_>, now: Timestamp) -> Option<Typed> {
-        if value.is_empty() {
-            return None;
-        }
         let kind = match self {
             Self::Text => TypedKind::StringValue(value.into_text().filter(|text| !text.is_empty())?.into_owned()),
             Self::Bool => TypedKind::BoolValue(value.into_bool()?),

@@ -48,7 +48,8 @@ impl Mapping {
     /// Parses and compiles a statement, or tells all of its problems in the order of the text.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
         let mut problems = Problems::new(text);
-        let mapping = lql::parse(text, &mut problems).map(|statement| compile::compile(statement, &mut problems));
+        let statement = lql::parse(text, &mut problems);
+        let mapping = compile::compile(statement, &mut problems);
         problems.or(mapping)
     }
 

@@ -5,7 +5,7 @@
 //!
 //! * A field of the record is a list of texts, since every JSON scalar becomes a text (see [`flatten`](super::flatten)).
 //!   A list of one is that text.
-//! * **A column whose value is empty – an empty text, an empty list, NaN – produces nothing.** In Lytics `tostring("")`
+//! * **A column whose value is empty – an empty text, an empty list – produces nothing.** In Lytics `tostring("")`
 //!   gives an empty text, but a Braze template fills what it does not know with an empty string, so empty means unknown
 //!   and must not overwrite what is known. Within an expression an empty text is still a value, so that functions can tell
 //!   it from a missing field. `null` is a field with an empty list.
@@ -34,16 +34,6 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// Nothing in it: a column with such a value produces nothing.
-    pub fn is_empty(&self) -> bool {
-        match self {
-            Self::Text(text) => text.is_empty(),
-            Self::List(items) => items.is_empty(),
-            Self::Number(number) => number.is_nan(),
-            Self::Bool(_) | Self::Int(_) | Self::Date(_) => false,
-        }
-    }
-
     /// As a text: scalars print plainly (numbers without an exponent, dates by RFC 3339), a list gives its first element.
     pub fn into_text(self) -> Option<Cow<'a, str>> {
         Some(match self {

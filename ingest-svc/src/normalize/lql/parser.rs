@@ -26,8 +26,8 @@ const KEYWORDS: [&str; 13] = [
 /// Words that begin a clause, and so end the columns and the clause before.
 const CLAUSES: [&str; 5] = ["FROM", "INTO", "BY", "WHERE", "ALIAS"];
 
-/// Parses one statement. `None`, or anything added to `problems`, means that it is not valid.
-pub(in super::super) fn parse(text: &str, problems: &mut Problems<'_>) -> Option<Statement> {
+/// Parses one statement. What is wrong with it is added to `problems`, and left out of the tree.
+pub(in super::super) fn parse(text: &str, problems: &mut Problems<'_>) -> Statement {
     let tokens = lex(text, problems);
     Parser {
         text,
@@ -46,7 +46,7 @@ struct Parser<'t, 'p, 'q> {
 }
 
 impl<'t> Parser<'t, '_, '_> {
-    fn statement(mut self) -> Option<Statement> {
+    fn statement(mut self) -> Statement {
         if !self.take_keyword("SELECT") {
             self.unexpected("SELECT");
         }
@@ -82,13 +82,13 @@ impl<'t> Parser<'t, '_, '_> {
                 self.problems.add(end, format!("{clause} is missing"));
             }
         }
-        Some(Statement {
+        Statement {
             columns,
-            from: from??,
-            into: into??,
-            by: by??,
-            alias: alias??,
-        })
+            from: from.flatten(),
+            into: into.flatten(),
+            by: by.flatten().unwrap_or_default(),
+            alias: alias.flatten(),
+        }
     }
 
     /// Reads the keyword of a clause and what follows; the outer `Some` says that the clause was there.
@@ -116,9 +116,14 @@ impl<'t> Parser<'t, '_, '_> {
     fn columns(&mut self) -> Vec<Column> {
         let mut columns = Vec::new();
         loop {
+            let start = self.at;
             match self.column() {
                 Some(column) => columns.push(column),
-                None => self.skip_to_comma(),
+                None => {
+                    // From its start, so that every parenthesis is counted.
+                    self.at = start;
+                    self.skip_to_comma();
+                }
             }
             if self.token().kind != Kind::Comma {
                 return columns;

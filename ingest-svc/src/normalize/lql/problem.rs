@@ -48,14 +48,12 @@ impl<'t> Problems<'t> {
     }
 
     /// `value` if nothing was found; else every problem, in the order of the text.
-    pub(in super::super) fn or<T>(mut self, value: Option<T>) -> Result<T, Vec<Problem>> {
-        match value {
-            Some(value) if self.found.is_empty() => Ok(value),
-            _ => {
-                self.found.sort();
-                self.found.dedup();
-                Err(self.found)
-            }
+    pub(in super::super) fn or<T>(mut self, value: T) -> Result<T, Vec<Problem>> {
+        if self.found.is_empty() {
+            return Ok(value);
         }
+        self.found.sort();
+        self.found.dedup();
+        Err(self.found)
     }
 }

@@ -1,13 +1,13 @@
 //! The syntax tree of a statement. Every part knows its byte offset in the text.
 
-/// A statement as written; nothing in it has been looked up yet.
-#[derive(Clone, Debug, PartialEq)]
+/// A statement as written; nothing in it has been looked up yet. A clause that is missing has been reported.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(in super::super) struct Statement {
     pub(in super::super) columns: Vec<Column>,
-    pub(in super::super) from: Name,
-    pub(in super::super) into: Name,
+    pub(in super::super) from: Option<Name>,
+    pub(in super::super) into: Option<Name>,
     pub(in super::super) by: Vec<Name>,
-    pub(in super::super) alias: Name,
+    pub(in super::super) alias: Option<Name>,
 }
 
 /// One column of the `SELECT`.

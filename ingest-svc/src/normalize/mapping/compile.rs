@@ -13,10 +13,10 @@ const TABLE: &str = "user";
 
 /// Compiles a statement. What is wrong with it is added to `problems`; the mapping is of use only if nothing was.
 pub(super) fn compile(statement: Statement, problems: &mut Problems<'_>) -> Mapping {
-    if statement.into.text != TABLE {
+    if let Some(table) = statement.into.filter(|table| table.text != TABLE) {
         problems.add(
-            statement.into.offset,
-            format!("unknown table `{}`; there is only `{TABLE}`", statement.into.text),
+            table.offset,
+            format!("unknown table `{}`; there is only `{TABLE}`", table.text),
         );
     }
     let mut sources = Vec::new();
@@ -49,9 +49,10 @@ pub(super) fn compile(statement: Statement, problems: &mut Problems<'_>) -> Mapp
             Some(column) => identity.push(column),
         }
     }
+    let text = |name: Option<Name>| name.map(|name| name.text).unwrap_or_default();
     Mapping {
-        alias: statement.alias.text,
-        stream: statement.from.text,
+        alias: text(statement.alias),
+        stream: text(statement.from),
         columns,
         identity,
         sources,

@@ -1,0 +1,56 @@
+//! Normalizing, seen from outside: statements and records in, events out. No broker, no network.
+
+mod dates;
+mod email;
+mod events;
+mod fixtures;
+mod layouts;
+mod lql;
+mod properties;
+
+use ingest_svc::normalize::{Mapping, Normalized, RawRecord, Reason, normalize};
+use jiff::Timestamp;
+use proto::profile::v1::value::Kind;
+
+/// 2026-03-10T12:00:00.25Z: when every record of these tests arrives.
+const RECEIVED: Timestamp = Timestamp::constant(1_773_144_000, 250_000_000);
+
+/// Normalizes a record of account 1234 for the mapping's stream.
+fn run(mapping: &Mapping, json: &str) -> Result<Normalized, Reason> {
+    let raw = RawRecord {
+        account: 1234,
+        stream: mapping.stream(),
+        json: json.as_bytes(),
+    };
+    normalize(mapping, &raw, RECEIVED)
+}
+
+/// What an expression gives for the fields of a record, a JSON object.
+fn evaluate(expression: &str, kind: &str, record: &serde_json::Value) -> Option<Kind> {
+    let text = format!("SELECT \"me\" AS id, {expression} AS value {kind} FROM s INTO user BY id ALIAS a");
+    let mapping = Mapping::parse(&text).unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
+    let mut fields = run(&mapping, &record.to_string()).unwrap().event.fields;
+    assert_eq!(fields.remove(0).name, "id");
+    fields.pop()?.value?.kind
+}
+
+/// What an expression without fields gives, as text; dates by RFC 3339.
+fn constant(expression: &str) -> Option<String> {
+    evaluate(expression, "", &serde_json::json!({})).map(text)
+}
+
+/// What an expression gives when the field `x` is a text.
+fn of_text(expression: &str, x: &str) -> Option<String> {
+    evaluate(expression, "", &serde_json::json!({ "x": x })).map(text)
+}
+
+fn text(kind: Kind) -> String {
+    match kind {
+        Kind::StringValue(text) => text,
+        Kind::BoolValue(bool) => bool.to_string(),
+        Kind::IntValue(int) => int.to_string(),
+        Kind::NumberValue(number) => number.to_string(),
+        Kind::DateValue(date) => Timestamp::new(date.seconds, date.nanos).unwrap().to_string(),
+        Kind::StringList(list) => list.values.join("|"),
+    }
+}
