@@ -39,10 +39,10 @@ pub struct Config {
     pub engine: EngineConfig,
     /// How membership changes are published for those who do not speak Kafka.
     pub publish: Publish,
-    /// The gRPC port. Default `0.0.0.0:8091`.
-    pub grpc: Listen<8091>,
-    /// The port of probes and metrics. Default `0.0.0.0:8092`.
-    pub admin: Listen<8092>,
+    /// The gRPC port.
+    pub grpc: Grpc,
+    /// The port of probes and metrics.
+    pub admin: Admin,
     /// Logs and traces.
     pub telemetry: runtime::telemetry::Config,
     /// How long SIGTERM waits for everything in flight; then the process ends anyway. At least `engine.drain` and 2 s, and
@@ -108,17 +108,35 @@ pub struct Publish {
     pub window_max: usize,
 }
 
-/// A section that is only an address.
+/// Section `grpc`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Listen<const PORT: u16> {
-    /// `host:port`; port 0 lets the system choose.
+pub struct Grpc {
+    /// `host:port` of the gRPC port; port 0 lets the system choose. Default `0.0.0.0:8091`.
     pub listen: String,
 }
 
-impl<const PORT: u16> Default for Listen<PORT> {
+/// Section `admin`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// `host:port` of probes and metrics; port 0 lets the system choose. Default `0.0.0.0:8092`.
+    pub listen: String,
+}
+
+impl Default for Grpc {
     fn default() -> Self {
-        Self { listen: format!("0.0.0.0:{PORT}") }
+        Self {
+            listen: "0.0.0.0:8091".to_owned(),
+        }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            listen: "0.0.0.0:8092".to_owned(),
+        }
     }
 }
 
@@ -130,7 +148,11 @@ impl Default for Topics {
 
 impl Default for Publish {
     fn default() -> Self {
-        Self { ack_timeout: Duration::from_secs(5), queue_bytes_max: 32 << 20, window_max: 500 }
+        Self {
+            ack_timeout: Duration::from_secs(5),
+            queue_bytes_max: 32 << 20,
+            window_max: 500,
+        }
     }
 }
 
@@ -145,8 +167,8 @@ impl Default for Config {
             braze: Braze::default(),
             engine: EngineConfig::default(),
             publish: Publish::default(),
-            grpc: Listen::default(),
-            admin: Listen::default(),
+            grpc: Grpc::default(),
+            admin: Admin::default(),
             telemetry: runtime::telemetry::Config::default(),
             drain_timeout: Duration::from_secs(25),
         }
@@ -159,7 +181,11 @@ impl Bootstrap {
     /// # Errors
     /// In words, to be read after the key.
     pub fn parse(&self) -> Result<Vec<(AccountNumber, String)>, String> {
-        let entries = self.accounts.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        let entries = self
+            .accounts
+            .split(',')
+            .map(str::trim)
+            .filter(|entry| !entry.is_empty());
         entries
             .map(|entry| {
                 let (number, label) = entry
@@ -180,30 +206,53 @@ impl Braze {
     /// In words, to be read after the key.
     pub fn parse(&self) -> Result<Option<Url>, String> {
         let Some(text) = &self.endpoint else { return Ok(None) };
-        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        url.map(Some).ok_or_else(|| "must be an http or https URL, such as http://localhost:8099".to_owned())
+        let url = Url::parse(text)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        url.map(Some)
+            .ok_or_else(|| "must be an http or https URL, such as http://localhost:8099".to_owned())
     }
 }
 
 impl Validate for Config {
     fn faults(&self, out: &mut Vec<Fault>) {
         self.kafka_faults(out);
-        out.extend(self.engine.problems().into_iter().map(|(key, problem)| Fault::new(format!("engine.{key}"), problem)));
+        out.extend(
+            self.engine
+                .problems()
+                .into_iter()
+                .map(|(key, problem)| Fault::new(format!("engine.{key}"), problem)),
+        );
         self.telemetry.faults(out);
-        let mut check = |key: &str, problem: Option<String>| out.extend(problem.map(|problem| Fault::new(key, problem)));
+        let mut check =
+            |key: &str, problem: Option<String>| out.extend(problem.map(|problem| Fault::new(key, problem)));
         for (key, address) in [("grpc.listen", &self.grpc.listen), ("admin.listen", &self.admin.listen)] {
-            check(key, (!is_address(address)).then(|| "must be host:port, such as 0.0.0.0:8091".to_owned()));
+            check(
+                key,
+                (!is_address(address)).then(|| "must be host:port, such as 0.0.0.0:8091".to_owned()),
+            );
         }
-        check("secrets.keys", Sealer::from_config(&self.secrets.keys).err().map(|error| error.to_string()));
+        check(
+            "secrets.keys",
+            Sealer::from_config(&self.secrets.keys)
+                .err()
+                .map(|error| error.to_string()),
+        );
         check("bootstrap.accounts", self.bootstrap.parse().err());
         check("braze.endpoint", self.braze.parse().err());
         check("auth.admin_token", self.auth.problem());
         let ack = self.publish.ack_timeout < Duration::from_millis(100);
         check("publish.ack_timeout", ack.then(|| "must be at least 100ms".to_owned()));
         let queue = self.publish.queue_bytes_max < 1 << 20;
-        check("publish.queue_bytes_max", queue.then(|| "must be at least 1048576, the largest record".to_owned()));
+        check(
+            "publish.queue_bytes_max",
+            queue.then(|| "must be at least 1048576, the largest record".to_owned()),
+        );
         let window = !(1..=100_000).contains(&self.publish.window_max);
-        check("publish.window_max", window.then(|| "must be from 1 to 100000".to_owned()));
+        check(
+            "publish.window_max",
+            window.then(|| "must be from 1 to 100000".to_owned()),
+        );
         let least = self.engine.drain.max(self.publish.ack_timeout) + DRAIN_MARGIN;
         let drain = self.drain_timeout < least;
         check(
@@ -234,7 +283,8 @@ impl Auth {
 }
 
 fn is_address(text: &str) -> bool {
-    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    text.rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
 #[cfg(test)]
@@ -244,7 +294,12 @@ mod tests {
     const KEYS: &str = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
     fn faults(change: impl FnOnce(&mut Config)) -> Vec<String> {
-        let mut config = Config { secrets: Secrets { keys: SecretString::from(KEYS) }, ..Config::default() };
+        let mut config = Config {
+            secrets: Secrets {
+                keys: SecretString::from(KEYS),
+            },
+            ..Config::default()
+        };
         change(&mut config);
         let mut out = Vec::new();
         config.faults(&mut out);
@@ -259,25 +314,53 @@ mod tests {
 
     #[test]
     fn relations_between_keys_are_checked() {
-        assert_eq!(faults(|config| config.drain_timeout = Duration::from_secs(21)), ["drain_timeout"]);
-        assert_eq!(faults(|config| config.publish.ack_timeout = Duration::from_secs(24)), ["drain_timeout"]);
+        assert_eq!(
+            faults(|config| config.drain_timeout = Duration::from_secs(21)),
+            ["drain_timeout"]
+        );
+        assert_eq!(
+            faults(|config| config.publish.ack_timeout = Duration::from_secs(24)),
+            ["drain_timeout"]
+        );
     }
 
     #[test]
     fn values_that_are_texts_are_parsed() {
-        assert_eq!(faults(|config| config.bootstrap.accounts = "1234".to_owned()), ["bootstrap.accounts"]);
-        assert_eq!(faults(|config| config.bootstrap.accounts = "0=Demo".to_owned()), ["bootstrap.accounts"]);
-        assert_eq!(faults(|config| config.bootstrap.accounts = "1234= ".to_owned()), ["bootstrap.accounts"]);
-        let two = Bootstrap { accounts: "1234=Demo, 5678=Other one".to_owned() }.parse().unwrap();
-        assert_eq!(two.iter().map(|(number, label)| (number.get(), label.as_str())).collect::<Vec<_>>(), [
-            (1234, "Demo"),
-            (5678, "Other one")
-        ]);
+        assert_eq!(
+            faults(|config| config.bootstrap.accounts = "1234".to_owned()),
+            ["bootstrap.accounts"]
+        );
+        assert_eq!(
+            faults(|config| config.bootstrap.accounts = "0=Demo".to_owned()),
+            ["bootstrap.accounts"]
+        );
+        assert_eq!(
+            faults(|config| config.bootstrap.accounts = "1234= ".to_owned()),
+            ["bootstrap.accounts"]
+        );
+        let two = Bootstrap {
+            accounts: "1234=Demo, 5678=Other one".to_owned(),
+        }
+        .parse()
+        .unwrap();
+        assert_eq!(
+            two.iter()
+                .map(|(number, label)| (number.get(), label.as_str()))
+                .collect::<Vec<_>>(),
+            [(1234, "Demo"), (5678, "Other one")]
+        );
         for bad in ["localhost:8099", "ftp://x", ""] {
-            assert_eq!(faults(|config| config.braze.endpoint = Some(bad.to_owned())), ["braze.endpoint"], "{bad}");
+            assert_eq!(
+                faults(|config| config.braze.endpoint = Some(bad.to_owned())),
+                ["braze.endpoint"],
+                "{bad}"
+            );
         }
         assert_eq!(faults(|config| config.grpc.listen = "8091".to_owned()), ["grpc.listen"]);
-        assert_eq!(faults(|config| config.auth.admin_token = Some("short".into())), ["auth.admin_token"]);
+        assert_eq!(
+            faults(|config| config.auth.admin_token = Some("short".into())),
+            ["auth.admin_token"]
+        );
     }
 
     #[test]

@@ -1,0 +1,137 @@
+//! The gRPC services. Every method checks the token and its role first, then tells every fault of the request at once.
+
+mod account;
+mod authorization;
+mod export_job;
+mod membership;
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use control::sealing::Sealer;
+use control::{Caller, Directory, Page};
+use kafka::Publisher;
+use model::{AccountNumber, Role, name};
+use proto::account::v1::account_service_server::AccountServiceServer;
+use proto::authorization::v1::authorization_service_server::AuthorizationServiceServer;
+use proto::export::v1::export_job_service_server::ExportJobServiceServer;
+use proto::membership::v1::audience_membership_service_server::AudienceMembershipServiceServer;
+use runtime::grpc::status::{Violations, invalid_argument};
+use runtime::grpc::{MESSAGE_BYTES_MAX, Services};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Status};
+
+use crate::engine::EngineHandle;
+
+/// May look at resources; an admin may always.
+const READ: &[Role] = &[Role::DataManager, Role::Observer];
+/// May change resources; an admin may always.
+const WRITE: &[Role] = &[Role::DataManager];
+/// May send data; an admin may always.
+const SEND: &[Role] = &[Role::DataManager, Role::DataWrite];
+
+/// What the services are built from.
+pub struct Parts {
+    /// Accounts, authorizations and jobs.
+    pub directory: Directory,
+    /// Seals Braze's keys.
+    pub sealer: Arc<Sealer>,
+    /// How to reach Kafka.
+    pub kafka: kafka::Config,
+    /// Whether a new account gets its membership topic from us.
+    pub ensure_topics: bool,
+    /// Publishes membership changes.
+    pub publisher: Publisher,
+    /// Changes of one call that may wait for Kafka at once.
+    pub window_max: usize,
+    /// Tells how jobs fare.
+    pub engine: EngineHandle,
+    /// Ends the calls that could go on for ever.
+    pub drain: CancellationToken,
+}
+
+/// All services of export-svc, for [`runtime::grpc::Server::serve`].
+pub fn services(parts: Parts) -> Services {
+    let Parts {
+        directory,
+        sealer,
+        kafka,
+        ensure_topics,
+        publisher,
+        window_max,
+        engine,
+        drain,
+    } = parts;
+    let accounts = account::Service {
+        directory: directory.clone(),
+        kafka: kafka.clone(),
+        ensure_topics,
+    };
+    let authorizations = authorization::Service {
+        directory: directory.clone(),
+        sealer,
+    };
+    let jobs = export_job::Service {
+        directory: directory.clone(),
+        kafka: kafka.clone(),
+        engine,
+    };
+    let topics = kafka::Topics::new(&kafka);
+    let memberships = membership::Service {
+        directory,
+        publisher,
+        topics,
+        window_max,
+        drain,
+    };
+    Services::new(proto::DESCRIPTORS)
+        .add(AccountServiceServer::new(accounts).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add(AuthorizationServiceServer::new(authorizations).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add(ExportJobServiceServer::new(jobs).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add(AudienceMembershipServiceServer::new(memberships).max_decoding_message_size(MESSAGE_BYTES_MAX))
+}
+
+/// Who calls, once it is sure that the token is good and has one of `roles`; for which account is asked with
+/// [`Caller::require`] as soon as the request says it.
+fn admit<T>(directory: &Directory, request: &Request<T>, roles: &[Role]) -> Result<Caller, Status> {
+    let caller = directory.caller(request)?;
+    caller.require_role(roles)?;
+    Ok(caller)
+}
+
+/// The account that a request's `parent` names, if the caller may use it.
+fn parent(caller: &Caller, parent: &str, roles: &[Role]) -> Result<AccountNumber, Status> {
+    let account = name::account(parent).map_err(|error| invalid_argument("parent", error.to_string()))?;
+    caller.require(account, roles)?;
+    Ok(account)
+}
+
+/// The account and id that a request's `name` names, if the caller may use that account.
+fn child<'a>(
+    caller: &Caller,
+    name: &'a str,
+    collection: &'static str,
+    roles: &[Role],
+) -> Result<(AccountNumber, &'a str), Status> {
+    let (account, id) = name::child(name, collection).map_err(|error| invalid_argument("name", error.to_string()))?;
+    caller.require(account, roles)?;
+    Ok((account, id))
+}
+
+fn page(size: u32, token: &str) -> Result<Page, Status> {
+    Page::new(size, token).map_err(|error| invalid_argument("page_token", error.to_string()))
+}
+
+/// Notes what is wrong with a field, if something is.
+fn check(violations: &mut Violations, field: &str, outcome: Result<(), impl Display>) {
+    if let Err(problem) = outcome {
+        violations.add(field, problem.to_string());
+    }
+}
+
+/// Notes a field that must have one value and has another.
+fn check_is(violations: &mut Violations, field: &str, given: &str, wanted: &str) {
+    if given != wanted {
+        violations.add(field, format!("must be {wanted}"));
+    }
+}

@@ -1,0 +1,289 @@
+//! A request to create an export job, checked as a whole.
+
+use std::time::Duration;
+
+use control::{Alias, Identifiers, NewExportJob, TYPE};
+use model::{AccountNumber, name, text};
+use proto::export::v1::ExportJob;
+use runtime::grpc::status::Violations;
+use tonic::Status;
+
+use crate::api::{check, check_is};
+
+/// A change waits at most this long for its batch to fill; also the default.
+const FLUSH_AFTER_MAX: Duration = Duration::from_secs(300);
+/// Audiences of one job.
+const AUDIENCES_MAX: usize = 1_000;
+
+/// The job that a request asks to create, or everything that is wrong with it. What the server alone writes is ignored, as is
+/// the start: it is not the request's to say.
+pub(super) fn parse(account: AccountNumber, job: ExportJob) -> Result<NewExportJob, Status> {
+    let mut violations = Violations::new();
+    check_is(&mut violations, "export_job.type", &job.r#type, TYPE);
+    check(&mut violations, "export_job.label", text::label(&job.label));
+    check(
+        &mut violations,
+        "export_job.description",
+        text::description(&job.description),
+    );
+    audiences(&mut violations, &job.audiences);
+    check(
+        &mut violations,
+        "export_job.authorization",
+        authorization(account, &job.authorization),
+    );
+    let identifiers = identifiers(&mut violations, &job);
+    let flush_after = flush_after(&job);
+    check(
+        &mut violations,
+        "export_job.flush_after",
+        flush_after.as_ref().map(|_| ()),
+    );
+    let batch_updates_max = batch_updates_max(job.batch_updates_max);
+    check(
+        &mut violations,
+        "export_job.batch_updates_max",
+        batch_updates_max.as_ref().map(|_| ()),
+    );
+    violations.into_result()?;
+    Ok(NewExportJob {
+        label: job.label,
+        description: job.description,
+        audiences: job.audiences,
+        authorization: job.authorization,
+        identifiers,
+        existing_users: job.existing_users,
+        flush_after: flush_after.unwrap_or(FLUSH_AFTER_MAX),
+        batch_updates_max: batch_updates_max.unwrap_or_default(),
+        start: Vec::new(),
+    })
+}
+
+fn audiences(violations: &mut Violations, audiences: &[String]) {
+    if audiences.is_empty() || audiences.len() > AUDIENCES_MAX {
+        violations.add(
+            "export_job.audiences",
+            format!("must name 1 to {AUDIENCES_MAX} audiences by their slugs"),
+        );
+    }
+    for (index, slug) in audiences.iter().enumerate() {
+        let field = format!("export_job.audiences[{index}]");
+        check(violations, &field, text::slug(slug));
+        if audiences[..index].contains(slug) {
+            violations.add(field, format!("{slug} is listed twice"));
+        }
+    }
+}
+
+fn authorization(account: AccountNumber, given: &str) -> Result<(), String> {
+    let (owner, _) = name::child(given, name::AUTHORIZATIONS).map_err(|error| error.to_string())?;
+    if owner != account {
+        return Err(format!("must be an authorization of accounts/{account}"));
+    }
+    Ok(())
+}
+
+/// At least one way to name a user at Braze; half an alias names nobody.
+fn identifiers(violations: &mut Violations, job: &ExportJob) -> Identifiers {
+    let mut field = |field: &str, value: &str| {
+        if value.is_empty() {
+            return None;
+        }
+        check(violations, &format!("export_job.{field}"), text::label(value));
+        Some(value.to_owned())
+    };
+    let external_id_field = field("external_id_field", &job.external_id_field);
+    let braze_id_field = field("braze_id_field", &job.braze_id_field);
+    let alias_label = field("user_alias_label", &job.user_alias_label);
+    let alias_field = field("user_alias_field", &job.user_alias_field);
+    match (&alias_label, &alias_field) {
+        (Some(_), None) => violations.add(
+            "export_job.user_alias_field",
+            "must be set together with user_alias_label",
+        ),
+        (None, Some(_)) => violations.add(
+            "export_job.user_alias_label",
+            "must be set together with user_alias_field",
+        ),
+        (None, None) if external_id_field.is_none() && braze_id_field.is_none() => violations.add(
+            "export_job.external_id_field",
+            "at least one of external_id_field, braze_id_field, or user_alias_label with user_alias_field must be set",
+        ),
+        _ => {}
+    }
+    let alias = alias_label
+        .zip(alias_field)
+        .map(|(label, field)| Alias { label, field });
+    Identifiers {
+        external_id_field,
+        braze_id_field,
+        alias,
+    }
+}
+
+fn flush_after(job: &ExportJob) -> Result<Duration, &'static str> {
+    let Some(wanted) = job.flush_after else {
+        return Ok(FLUSH_AFTER_MAX);
+    };
+    let wanted = Duration::try_from(wanted)
+        .ok()
+        .filter(|wanted| !wanted.is_zero() && *wanted <= FLUSH_AFTER_MAX);
+    wanted.ok_or("must be longer than 0s and at most 300s; unset is 300s")
+}
+
+/// 0 is the default.
+fn batch_updates_max(given: u32) -> Result<u32, String> {
+    let max = u32::try_from(braze::OBJECTS_MAX).unwrap_or(u32::MAX);
+    match given {
+        0 => Ok(max),
+        _ if given <= max => Ok(given),
+        _ => Err(format!("must be from 1 to {max}, Braze's limit; unset is {max}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good() -> ExportJob {
+        ExportJob {
+            r#type: "export_audiences".to_owned(),
+            label: "VIP to Braze".to_owned(),
+            audiences: vec!["vip".to_owned()],
+            authorization: "accounts/7/authorizations/a".to_owned(),
+            external_id_field: "customer_no".to_owned(),
+            ..ExportJob::default()
+        }
+    }
+
+    fn parsed(job: ExportJob) -> Result<NewExportJob, Status> {
+        parse(AccountNumber::new(7).unwrap(), job)
+    }
+
+    fn refused(job: ExportJob) -> String {
+        parsed(job).unwrap_err().message().to_owned()
+    }
+
+    #[test]
+    fn what_is_not_said_has_the_baselines_defaults() {
+        let new = parsed(good()).unwrap();
+        assert_eq!((new.batch_updates_max, new.flush_after), (75, Duration::from_secs(300)));
+        assert!(!new.existing_users);
+        assert_eq!(new.identifiers.external_id_field.as_deref(), Some("customer_no"));
+    }
+
+    #[test]
+    fn no_identifier_at_all_names_all_three_ways() {
+        let message = refused(ExportJob {
+            external_id_field: String::new(),
+            ..good()
+        });
+        for way in [
+            "external_id_field",
+            "braze_id_field",
+            "user_alias_label",
+            "user_alias_field",
+        ] {
+            assert!(message.contains(way), "{way} is missing: {message}");
+        }
+    }
+
+    #[test]
+    fn any_one_of_the_three_ways_is_enough() {
+        let none = ExportJob {
+            external_id_field: String::new(),
+            ..good()
+        };
+        assert!(
+            parsed(ExportJob {
+                braze_id_field: "br".to_owned(),
+                ..none.clone()
+            })
+            .is_ok()
+        );
+        let alias = ExportJob {
+            user_alias_label: "crm".to_owned(),
+            user_alias_field: "crm_id".to_owned(),
+            ..none
+        };
+        let alias = parsed(alias).unwrap().identifiers.alias.unwrap();
+        assert_eq!((alias.label.as_str(), alias.field.as_str()), ("crm", "crm_id"));
+    }
+
+    #[test]
+    fn half_an_alias_is_refused_even_beside_another_identifier() {
+        let label_only = refused(ExportJob {
+            user_alias_label: "crm".to_owned(),
+            ..good()
+        });
+        assert!(label_only.contains("user_alias_field: must be set"), "{label_only}");
+        let field_only = refused(ExportJob {
+            user_alias_field: "crm_id".to_owned(),
+            ..good()
+        });
+        assert!(field_only.contains("user_alias_label: must be set"), "{field_only}");
+        let blank_half = ExportJob {
+            user_alias_label: "crm".to_owned(),
+            user_alias_field: " ".to_owned(),
+            ..good()
+        };
+        assert!(refused(blank_half).contains("user_alias_field: must not be blank"));
+    }
+
+    #[test]
+    fn batching_can_be_set_downwards_only() {
+        let with = |seconds, nanos, batch_updates_max| ExportJob {
+            flush_after: Some(prost_types::Duration { seconds, nanos }),
+            batch_updates_max,
+            ..good()
+        };
+        assert_eq!(parsed(with(2, 0, 1)).unwrap().flush_after, Duration::from_secs(2));
+        assert!(parsed(with(300, 0, 75)).is_ok());
+        for (seconds, nanos) in [(300, 1), (0, 0), (-1, 0)] {
+            assert!(
+                refused(with(seconds, nanos, 1)).contains("flush_after"),
+                "{seconds} s {nanos} ns"
+            );
+        }
+        assert!(refused(with(2, 0, 76)).contains("batch_updates_max"));
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once() {
+        let bad = ExportJob {
+            r#type: "export_events".to_owned(),
+            label: String::new(),
+            description: "x".repeat(2_001),
+            audiences: vec!["a/b".to_owned(), "c".to_owned(), "c".to_owned()],
+            authorization: "accounts/8/authorizations/a".to_owned(),
+            external_id_field: " ".to_owned(),
+            batch_updates_max: 100,
+            flush_after: Some(prost_types::Duration { seconds: 301, nanos: 0 }),
+            ..ExportJob::default()
+        };
+        let message = refused(bad);
+        for field in [
+            "type",
+            "label",
+            "description",
+            "audiences[0]",
+            "audiences[2]",
+            "authorization",
+            "external_id_field",
+            "batch_updates_max",
+            "flush_after",
+        ] {
+            assert!(
+                message.contains(&format!("export_job.{field}:")),
+                "{field} is missing: {message}"
+            );
+        }
+        assert!(
+            refused(ExportJob {
+                audiences: Vec::new(),
+                ..good()
+            })
+            .contains("export_job.audiences:")
+        );
+    }
+}

@@ -1,0 +1,219 @@
+//! `lytics.membership.v1.AudienceMembershipService`.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use control::{Caller, Directory, Error};
+use futures::stream::{self, Stream, StreamExt};
+use kafka::{Ack, Disposition, Publisher, RecordOut, Topics};
+use model::{AccountRef, Membership, membership_key};
+use opentelemetry::Context;
+use prost::Message;
+use proto::membership::v1::audience_membership_service_server::AudienceMembershipService;
+use proto::membership::v1::publish_membership_changes_response::Outcome;
+use proto::membership::v1::{
+    MembershipChange, PublishMembershipChangesRequest, PublishMembershipChangesResponse, PublishedAt,
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{SEND, admit};
+use crate::metrics;
+
+/// Full name of the message on the membership topic.
+const MESSAGE_TYPE: &str = "lytics.membership.v1.MembershipChange";
+
+#[derive(Clone)]
+pub(super) struct Service {
+    pub(super) directory: Directory,
+    pub(super) publisher: Publisher,
+    pub(super) topics: Topics,
+    pub(super) window_max: usize,
+    pub(super) drain: CancellationToken,
+}
+
+type Answers = Pin<Box<dyn Stream<Item = Result<PublishMembershipChangesResponse, Status>> + Send>>;
+type Asked = Result<PublishMembershipChangesRequest, Status>;
+
+#[tonic::async_trait]
+impl AudienceMembershipService for Service {
+    type PublishMembershipChangesStream = Answers;
+
+    async fn publish_membership_changes(
+        &self,
+        request: Request<Streaming<PublishMembershipChangesRequest>>,
+    ) -> Result<Response<Answers>, Status> {
+        let caller = admit(&self.directory, &request, SEND)?;
+        let call = Call {
+            service: self.clone(),
+            caller,
+            context: runtime::trace::current(),
+            next_index: 0,
+        };
+        Ok(Response::new(call.answers(request.into_inner())))
+    }
+}
+
+/// One call: changes in, answers out, in order. What is ready is published together, and the next changes are taken when all
+/// of it is acknowledged, so changes of one key keep their order and at most a window of them is in flight.
+struct Call {
+    service: Service,
+    caller: Caller,
+    /// Of the call's span: every record carries it.
+    context: Context,
+    next_index: u64,
+}
+
+impl Call {
+    fn answers(self, requests: Streaming<PublishMembershipChangesRequest>) -> Answers {
+        let drain = self.service.drain.clone();
+        let drained = drain.clone();
+        let interrupted = stream::once(async move { drained.is_cancelled() })
+            .filter_map(|drained| async move { drained.then(|| Err(draining())) });
+        let window_max = self.service.window_max;
+        let chunks = requests
+            .take_until(drain.cancelled_owned())
+            .chain(interrupted)
+            .ready_chunks(window_max);
+        let answered = chunks.scan(self, |call, chunk| {
+            let work = call.prepare(chunk);
+            let publisher = call.service.publisher.clone();
+            async move { Some(stream::iter(work.publish(&publisher).await)) }
+        });
+        Box::pin(answered.flatten())
+    }
+
+    /// Checks a window of changes. The first error of the stream itself ends it.
+    fn prepare(&mut self, chunk: Vec<Asked>) -> Work {
+        let mut work = Work::default();
+        for asked in chunk {
+            let change = match asked {
+                Ok(request) => request.change,
+                Err(status) => {
+                    work.ended = Some(status);
+                    break;
+                }
+            };
+            match self.record(change) {
+                Ok(record) => {
+                    work.records.push(record);
+                    work.slots.push_back((self.next_index, None));
+                }
+                Err(Refused::Change(reason)) => work.slots.push_back((self.next_index, Some(reason))),
+                Err(Refused::Call(status)) => {
+                    work.ended = Some(status);
+                    break;
+                }
+            }
+            self.next_index += 1;
+        }
+        work
+    }
+
+    fn record(&self, change: Option<MembershipChange>) -> Result<RecordOut, Refused> {
+        let mut change = change.ok_or_else(|| Refused::Change("change is missing".to_owned()))?;
+        let membership = Membership::try_from(change.clone()).map_err(|error| Refused::Change(error.to_string()))?;
+        let account = membership.account;
+        self.caller
+            .require(account, SEND)
+            .map_err(|error| Refused::Change(error.to_string()))?;
+        match self.service.directory.account(AccountRef::Number(account)) {
+            Ok(_) => {}
+            Err(error @ Error::NotFound(_)) => return Err(Refused::Change(error.to_string())),
+            Err(error) => return Err(Refused::Call(error.into())),
+        }
+        if change.audience_id.is_empty() {
+            change.audience_id.clone_from(&membership.audience);
+        }
+        let mut record = RecordOut::new(self.service.topics.audience_membership(account.get()))
+            .key(membership_key(&membership.audience, &membership.profile_id))
+            .payload(Bytes::from(change.encode_to_vec()));
+        record.headers = kafka::headers::standard(MESSAGE_TYPE, &self.context);
+        Ok(record)
+    }
+}
+
+enum Refused {
+    /// This change; the call goes on.
+    Change(String),
+    /// Nothing can be decided now.
+    Call(Status),
+}
+
+/// A window of changes: those to publish, and every answer's place.
+#[derive(Default)]
+struct Work {
+    records: Vec<RecordOut>,
+    /// Index of the change, and why it was refused before it was published.
+    slots: VecDeque<(u64, Option<String>)>,
+    ended: Option<Status>,
+}
+
+impl Work {
+    /// The answers in order, up to the first change whose outcome is not known: the caller has to send that one and all after
+    /// it again.
+    async fn publish(self, publisher: &Publisher) -> Vec<Result<PublishMembershipChangesResponse, Status>> {
+        let mut acks = publish(publisher, self.records).await.into_iter();
+        let mut answers = Vec::with_capacity(self.slots.len() + 1);
+        for (index, refused) in self.slots {
+            let outcome = match refused {
+                Some(reason) => Ok(Outcome::RejectedReason(reason)),
+                None => acks
+                    .next()
+                    .map_or_else(|| Err(Status::internal("an acknowledgement is missing")), outcome),
+            };
+            match outcome {
+                Ok(outcome) => {
+                    metrics::published(if matches!(outcome, Outcome::Published(_)) {
+                        "published"
+                    } else {
+                        "rejected"
+                    });
+                    answers.push(Ok(PublishMembershipChangesResponse {
+                        index,
+                        outcome: Some(outcome),
+                    }));
+                }
+                Err(status) => {
+                    metrics::published("unacknowledged");
+                    answers.push(Err(status));
+                    return answers;
+                }
+            }
+        }
+        answers.extend(self.ended.map(Err));
+        answers
+    }
+}
+
+async fn publish(publisher: &Publisher, records: Vec<RecordOut>) -> Vec<Result<Ack, kafka::Error>> {
+    if records.is_empty() {
+        return Vec::new();
+    }
+    let began = Instant::now();
+    let acks = publisher.publish_all(records).await;
+    ::metrics::histogram!(metrics::PUBLISH_SECONDS).record(began.elapsed());
+    acks
+}
+
+fn outcome(ack: Result<Ack, kafka::Error>) -> Result<Outcome, Status> {
+    match ack {
+        Ok(Ack { partition, offset }) => Ok(Outcome::Published(PublishedAt { partition, offset })),
+        Err(error) if error.disposition() == Disposition::Reject => Ok(Outcome::RejectedReason(error.to_string())),
+        Err(error) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a membership change was not acknowledged"
+            );
+            Err(Status::unavailable(
+                "Kafka did not acknowledge in time; send the changes that were not answered again, later",
+            ))
+        }
+    }
+}
+
+fn draining() -> Status {
+    Status::unavailable("this replica is shutting down; send the changes that were not answered again")
+}

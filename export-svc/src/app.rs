@@ -1,0 +1,239 @@
+//! The composition root: everything is built here, in order, and nowhere else.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use control::Directory;
+use control::sealing::Sealer;
+use jiff::Timestamp;
+use kafka::{Publisher, PublisherOptions};
+use runtime::exit::Failure;
+use runtime::lifecycle::Lifecycle;
+use runtime::{admin, grpc, telemetry};
+
+use crate::config::Config;
+use crate::engine::{Engine, EngineHandle, EngineParts};
+use crate::{api, metrics};
+
+/// How long the last spans may take on their way out.
+const TELEMETRY_BUDGET: Duration = Duration::from_secs(2);
+
+/// A running export service. Drop it only after [`App::run`].
+pub struct App {
+    lifecycle: Lifecycle,
+    grpc: SocketAddr,
+    admin: SocketAddr,
+    directory: Directory,
+    engine: EngineHandle,
+    telemetry: telemetry::Guard,
+    drain_timeout: Duration,
+}
+
+impl App {
+    /// Builds and starts the service; when this returns it is ready. The admin port answers from early on, so that probes see
+    /// a service that is starting.
+    ///
+    /// # Errors
+    /// Exit code 69 for an address that cannot be bound or a Kafka that does not answer, 70 for anything else.
+    pub async fn build(config: Config) -> Result<Self, Failure> {
+        let telemetry = telemetry::init("export-svc", &config.telemetry).map_err(Failure::internal)?;
+        let lifecycle = Lifecycle::new();
+        match assemble(&config, &lifecycle).await {
+            Ok(Assembled {
+                grpc,
+                admin,
+                directory,
+                engine,
+            }) => {
+                lifecycle.readiness().started();
+                tracing::info!(%grpc, %admin, "export-svc is ready: gRPC on {grpc}, probes and metrics on {admin}");
+                let drain_timeout = config.drain_timeout;
+                Ok(Self {
+                    lifecycle,
+                    grpc,
+                    admin,
+                    directory,
+                    engine,
+                    telemetry,
+                    drain_timeout,
+                })
+            }
+            Err(failure) => {
+                lifecycle.drain("the start failed");
+                if let Err(error) = lifecycle.run(TELEMETRY_BUDGET).await {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "after the failed start");
+                }
+                telemetry.shutdown(TELEMETRY_BUDGET).await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Where gRPC is served.
+    pub fn grpc_addr(&self) -> SocketAddr {
+        self.grpc
+    }
+
+    /// Where probes and metrics are served.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Drains the service with [`Lifecycle::drain`], or by signals with [`Lifecycle::listen_for_signals`].
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
+    /// Accounts, authorizations and jobs.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// Tells how jobs fare.
+    pub fn engine(&self) -> &EngineHandle {
+        &self.engine
+    }
+
+    /// Serves until the drain begins, and drains. In this order: readiness turns; no new call is taken and no new change is
+    /// read; calls in flight are answered, which for changes means acknowledged by Kafka; the engine finishes, settles and
+    /// releases; the admin port closes; the last spans go out.
+    ///
+    /// # Errors
+    /// Exit code 70 when a component failed, or did not drain in time.
+    pub async fn run(self) -> Result<(), Failure> {
+        let outcome = self.lifecycle.run(self.drain_timeout).await;
+        self.telemetry.shutdown(TELEMETRY_BUDGET).await;
+        outcome.map_err(Failure::internal)
+    }
+}
+
+struct Assembled {
+    grpc: SocketAddr,
+    admin: SocketAddr,
+    directory: Directory,
+    engine: EngineHandle,
+}
+
+async fn assemble(config: &Config, lifecycle: &Lifecycle) -> Result<Assembled, Failure> {
+    let recorder = telemetry::install_metrics();
+    metrics::describe();
+    tracing::info!(?config, "effective configuration");
+
+    let admin = admin::Admin::bind(&config.admin.listen)
+        .await
+        .map_err(|error| bind("admin", &config.admin.listen, error))?;
+    let admin_addr = admin.local_addr().map_err(Failure::internal)?;
+    lifecycle.spawn_last(
+        "admin",
+        admin.serve(lifecycle.drained(), lifecycle.readiness(), recorder),
+    );
+    let server = grpc::Server::bind(&config.grpc.listen, grpc::Options::default())
+        .await
+        .map_err(|error| bind("grpc", &config.grpc.listen, error))?;
+    let grpc_addr = server.local_addr().map_err(Failure::internal)?;
+
+    let directory = open_directory(config).await.map_err(Failure::precondition)?;
+    let watched = directory.clone();
+    lifecycle.readiness().check("control table", move || {
+        (!watched.is_fresh()).then(|| "Kafka has not been heard from for 30 s".to_owned())
+    });
+    let sealer = Sealer::from_config(&config.secrets.keys)
+        .context("secrets.keys")
+        .map_err(Failure::internal)?;
+    let sealer = Arc::new(sealer);
+    let engine = start_engine(config, &directory, &sealer, lifecycle).map_err(Failure::internal)?;
+
+    let options = PublisherOptions {
+        ack_timeout: config.publish.ack_timeout,
+        queue_bytes_max: config.publish.queue_bytes_max,
+    };
+    let publisher = Publisher::new(&config.kafka, options).map_err(Failure::internal)?;
+    let services = api::services(api::Parts {
+        directory: directory.clone(),
+        sealer,
+        kafka: config.kafka.clone(),
+        ensure_topics: config.topics.ensure,
+        publisher,
+        window_max: config.publish.window_max,
+        engine: engine.clone(),
+        drain: lifecycle.token(),
+    });
+    lifecycle.spawn("grpc", server.serve(services, lifecycle.readiness(), lifecycle.token()));
+    Ok(Assembled {
+        grpc: grpc_addr,
+        admin: admin_addr,
+        directory,
+        engine,
+    })
+}
+
+fn bind(section: &str, address: &str, error: std::io::Error) -> Failure {
+    Failure::precondition(anyhow!(error).context(format!("cannot bind {address} ({section}.listen)")))
+}
+
+/// Topics, then the table in them, then the accounts in the table, then the topics of those.
+async fn open_directory(config: &Config) -> anyhow::Result<Directory> {
+    let brokers = &config.kafka.brokers;
+    if config.topics.ensure {
+        let created = kafka::topics::ensure(&config.kafka, &[]).await;
+        let created = created.with_context(|| format!("cannot create topics at {brokers} (kafka.brokers)"))?;
+        created.iter().for_each(|topic| tracing::info!("created topic {topic}"));
+    }
+    let directory = Directory::open(&config.kafka, config.auth.admin_token.as_ref());
+    let directory = directory
+        .await
+        .with_context(|| format!("cannot load the control table from {brokers} (kafka.brokers)"))?;
+    let wanted = config
+        .bootstrap
+        .parse()
+        .map_err(|problem| anyhow!("bootstrap.accounts: {problem}"))?;
+    directory
+        .accounts()
+        .ensure(&wanted, Timestamp::now())
+        .await
+        .context("cannot create bootstrap.accounts")?;
+    if config.topics.ensure {
+        let accounts: Vec<u64> = directory
+            .accounts()
+            .all()?
+            .iter()
+            .map(|account| account.number.get())
+            .collect();
+        kafka::topics::ensure(&config.kafka, &accounts)
+            .await
+            .context("cannot create membership topics")?;
+    }
+    Ok(directory)
+}
+
+fn start_engine(
+    config: &Config,
+    directory: &Directory,
+    sealer: &Arc<Sealer>,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<EngineHandle> {
+    let endpoint_override = config
+        .braze
+        .parse()
+        .map_err(|problem| anyhow!("braze.endpoint: {problem}"))?;
+    let braze = braze::Client::new(braze::ClientOptions {
+        endpoint_override,
+        ..braze::ClientOptions::default()
+    })?;
+    let (engine, handle) = Engine::new(EngineParts {
+        config: config.engine.clone(),
+        kafka: config.kafka.clone(),
+        directory: directory.clone(),
+        sealer: sealer.clone(),
+        braze,
+    });
+    let token = lifecycle.token();
+    lifecycle.spawn("engine", async move {
+        let _engine = engine;
+        token.cancelled().await;
+        Ok::<_, anyhow::Error>(())
+    });
+    Ok(handle)
+}

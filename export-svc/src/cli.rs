@@ -1,0 +1,222 @@
+//! The command line: the service itself, and its own admin client over the same gRPC API that everybody else uses.
+
+mod accounts;
+mod authorizations;
+mod jobs;
+mod memberships;
+mod output;
+mod serve;
+mod topics;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use clap::{Args, Parser, Subcommand};
+use model::{AccountNumber, name};
+use runtime::exit::Failure;
+use runtime::grpc::Channel;
+use tonic::{Code, Status};
+
+use self::output::Output;
+
+/// Exports audiences to Braze: the service, and the commands that set it up.
+///
+/// Every command but `serve` and `topics` calls a running service over gRPC at --endpoint, with an API token from the
+/// environment variable LYTICS_TOKEN or from --token-file. Secrets are never given as arguments, because other users of the
+/// machine can read those.
+#[derive(Debug, Parser)]
+#[command(name = "export-svc", version, max_term_width = 100, after_long_help = FIRST_HOUR)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const FIRST_HOUR: &str = "The first export, with an admin token in LYTICS_TOKEN and a Braze REST API key in key.txt:
+
+  export-svc authorizations create --account 1234 --provider braze --label Sim --instance US-01 --key-file key.txt
+  export-svc jobs create --account 1234 --auth Sim --label \"VIP to Braze\" --audience vip --external-id-field user_id
+  export-svc memberships publish --account 1234 --audience vip --profile 42 --enter --field user_id=cust-1
+  export-svc jobs list --account 1234
+
+Exit codes: 0 done, 1 the call failed, 2 wrong usage, 64 bad configuration, 69 something needed is missing, 70 internal error.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service.
+    Serve(serve::Serve),
+    /// The accounts that everything belongs to; creating and deleting need the admin token of the installation.
+    #[command(subcommand)]
+    Accounts(accounts::Accounts),
+    /// Credentials for Braze.
+    #[command(subcommand)]
+    Authorizations(authorizations::Authorizations),
+    /// Export jobs: which audiences go to which Braze workspace, under which identifiers.
+    #[command(subcommand)]
+    Jobs(jobs::Jobs),
+    /// Membership changes, for those who do not speak Kafka.
+    #[command(subcommand)]
+    Memberships(memberships::Memberships),
+    /// The topics of the installation; talks to Kafka itself.
+    #[command(subcommand)]
+    Topics(topics::Topics),
+    #[command(hide = true)]
+    Tokens(Elsewhere),
+    #[command(hide = true)]
+    Events(Elsewhere),
+}
+
+/// A command of the other binary.
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+struct Elsewhere {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
+}
+
+/// How a command reaches the service and shows what it answers.
+#[derive(Debug, Args)]
+struct Remote {
+    /// Where the service's gRPC port is.
+    #[arg(
+        long,
+        env = "EXPORT_SVC_ENDPOINT",
+        default_value = "http://localhost:8091",
+        value_name = "URL"
+    )]
+    endpoint: String,
+    /// File that holds the API token, or - for stdin; without it, the environment variable LYTICS_TOKEN.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// How the answer is shown.
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+impl Remote {
+    async fn connect(&self) -> Result<Channel, Failure> {
+        let from_env = std::env::var("LYTICS_TOKEN").ok();
+        let token = runtime::secrets::token(self.token_file.as_deref(), from_env).map_err(Failure::call)?;
+        let channel = runtime::grpc::connect(&self.endpoint, token.as_ref()).await;
+        channel.map_err(|error| {
+            Failure::call(
+                anyhow!(error).context("is the service up, and is --endpoint (or EXPORT_SVC_ENDPOINT) right?"),
+            )
+        })
+    }
+}
+
+/// The account that a command is about.
+#[derive(Debug, Args)]
+struct Account {
+    /// Number of the account.
+    #[arg(long, value_name = "NUMBER")]
+    account: AccountNumber,
+}
+
+impl Account {
+    fn name(&self) -> String {
+        name::format_account(self.account)
+    }
+}
+
+/// Runs the command of this process's arguments.
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Tokens(Elsewhere { rest }) => elsewhere("tokens", &rest),
+        Command::Events(Elsewhere { rest }) => elsewhere("events", &rest),
+        command => runtime::exit::run(run(command)),
+    }
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(command) => command.run().await,
+        Command::Accounts(command) => command.run().await,
+        Command::Authorizations(command) => command.run().await,
+        Command::Jobs(command) => command.run().await,
+        Command::Memberships(command) => command.run().await,
+        Command::Topics(command) => command.run().await,
+        Command::Tokens(_) | Command::Events(_) => Ok(()),
+    }
+}
+
+fn elsewhere(command: &str, rest: &[String]) -> ExitCode {
+    eprintln!("that is `ingest-svc {command} {}`", rest.join(" "));
+    ExitCode::from(2)
+}
+
+/// A refused call, for people: the code, what is wrong, and what to do where that is not said already.
+fn refused(status: Status) -> Failure {
+    let explained = runtime::grpc::status::explain(&status);
+    let fix = match status.code() {
+        Code::Unauthenticated => {
+            "\nPut an API token into the environment variable LYTICS_TOKEN, or into a file for --token-file."
+        }
+        Code::PermissionDenied => "\nUse a token of this account with that role; `ingest-svc tokens create` makes one.",
+        Code::Unavailable => {
+            "\nThe service answers but cannot do this now: Kafka may be down. Nothing was changed; try again."
+        }
+        _ => "",
+    };
+    Failure::call(anyhow!("{explained}{fix}"))
+}
+
+/// Asks for pages until there is none left.
+async fn every_page<T, F>(mut ask: impl FnMut(String) -> F) -> Result<Vec<T>, Failure>
+where
+    F: Future<Output = Result<(Vec<T>, String), Status>>,
+{
+    let (mut items, mut token) = (Vec::new(), String::new());
+    loop {
+        let (page, next) = ask(token).await.map_err(refused)?;
+        items.extend(page);
+        if next.is_empty() {
+            return Ok(items);
+        }
+        token = next;
+    }
+}
+
+/// One resource of a list, named in full, or by its label or the last part of its name.
+fn pick<'a, T>(items: &'a [T], wanted: &str, name: impl Fn(&T) -> &str, label: impl Fn(&T) -> &str) -> Option<&'a T> {
+    let by_label = items.iter().find(|item| label(item) == wanted);
+    by_label.or_else(|| {
+        items
+            .iter()
+            .find(|item| name(item) == wanted || name(item).rsplit('/').next() == Some(wanted))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_resource_is_picked_by_label_then_by_name_or_its_last_part() {
+        let items = [
+            ("accounts/1/authorizations/a", "b"),
+            ("accounts/1/authorizations/b", "Sim"),
+        ];
+        let picked = |wanted| pick(&items, wanted, |item| item.0, |item| item.1).map(|item| item.0);
+        assert_eq!(picked("Sim"), Some("accounts/1/authorizations/b"));
+        assert_eq!(
+            picked("b"),
+            Some("accounts/1/authorizations/a"),
+            "a label goes before a name"
+        );
+        assert_eq!(picked("a"), Some("accounts/1/authorizations/a"));
+        assert_eq!(
+            picked("accounts/1/authorizations/b"),
+            Some("accounts/1/authorizations/b")
+        );
+        assert_eq!(picked("c"), None);
+    }
+}

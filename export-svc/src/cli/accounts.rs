@@ -1,0 +1,132 @@
+//! `accounts`.
+
+use clap::{Args, Subcommand};
+use model::{AccountHex, AccountNumber, name};
+use proto::account::v1 as wire;
+use proto::account::v1::account_service_client::AccountServiceClient;
+use runtime::exit::Failure;
+use serde_json::{Value, json};
+
+use super::output::{Show, time};
+use super::{Remote, every_page, refused};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Accounts {
+    /// Create an account, and its membership topic.
+    Create(Create),
+    /// Show an account.
+    Get(One),
+    /// List accounts: all with the admin token of the installation, its own with any other.
+    List(List),
+    /// Delete an account and its tokens. Its jobs and authorizations must be deleted before; its topics stay.
+    Delete(One),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    /// Number of the account, the form in webhook URLs.
+    #[arg(value_name = "NUMBER")]
+    number: AccountNumber,
+    /// What people call it.
+    #[arg(long)]
+    label: String,
+    /// The same account as 32 hexadecimal digits; made up if not given.
+    #[arg(long)]
+    hex: Option<AccountHex>,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct One {
+    /// Number of the account.
+    #[arg(value_name = "NUMBER")]
+    number: AccountNumber,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    remote: Remote,
+}
+
+impl Show for wire::Account {
+    const COLUMNS: &'static [&'static str] = &["NUMBER", "HEX", "LABEL"];
+
+    fn row(&self) -> Vec<String> {
+        vec![self.number.to_string(), self.hex.clone(), self.label.clone()]
+    }
+
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("name", json!(self.name)),
+            ("number", json!(self.number)),
+            ("hex", json!(self.hex)),
+            ("label", json!(self.label)),
+            ("createTime", time(self.create_time)),
+            ("revision", json!(self.revision)),
+        ]
+    }
+}
+
+impl Accounts {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Create(Create {
+                number,
+                label,
+                hex,
+                remote,
+            }) => {
+                let hex = hex.map(|hex| hex.to_string()).unwrap_or_default();
+                let account = wire::Account {
+                    number: number.get(),
+                    label,
+                    hex,
+                    ..wire::Account::default()
+                };
+                let request = wire::CreateAccountRequest { account: Some(account) };
+                let mut client = AccountServiceClient::new(remote.connect().await?);
+                let created = client.create_account(request).await.map_err(refused)?.into_inner();
+                remote.output.one(&created.account.unwrap_or_default());
+            }
+            Self::Get(One { number, remote }) => {
+                let request = wire::GetAccountRequest {
+                    name: name::format_account(number),
+                };
+                let mut client = AccountServiceClient::new(remote.connect().await?);
+                let account = client.get_account(request).await.map_err(refused)?.into_inner();
+                remote.output.one(&account.account.unwrap_or_default());
+            }
+            Self::List(List { remote }) => {
+                let client = AccountServiceClient::new(remote.connect().await?);
+                let accounts = every_page(|page_token| {
+                    let mut client = client.clone();
+                    async move {
+                        let request = wire::ListAccountsRequest {
+                            page_size: 0,
+                            page_token,
+                        };
+                        let page = client.list_accounts(request).await?.into_inner();
+                        Ok((page.accounts, page.next_page_token))
+                    }
+                });
+                remote.output.list(&accounts.await?);
+            }
+            Self::Delete(One { number, remote }) => {
+                let name = name::format_account(number);
+                let mut client = AccountServiceClient::new(remote.connect().await?);
+                client
+                    .delete_account(wire::DeleteAccountRequest { name: name.clone() })
+                    .await
+                    .map_err(refused)?;
+                remote
+                    .output
+                    .done(&format!("deleted {name}"), vec![("deleted", json!(name))]);
+            }
+        }
+        Ok(())
+    }
+}

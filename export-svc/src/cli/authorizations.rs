@@ -1,0 +1,221 @@
+//! `authorizations`.
+
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use clap::{Args, Subcommand};
+use model::name;
+use proto::authorization::v1 as wire;
+use proto::authorization::v1::authorization_service_client::AuthorizationServiceClient;
+use runtime::exit::Failure;
+use runtime::grpc::Channel;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::output::{Show, time};
+use super::{Account, Remote, every_page, pick, refused};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Authorizations {
+    /// Store a Braze REST API key, sealed, under a label.
+    Create(Create),
+    /// Show an authorization; its key is never shown.
+    Get(One),
+    /// List the authorizations of an account.
+    List(List),
+    /// Delete an authorization and its key; refused while export jobs use it.
+    Delete(One),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    #[command(flatten)]
+    account: Account,
+    /// Whom the credentials are for.
+    #[arg(long, default_value = "braze")]
+    provider: String,
+    /// The provider's kind of credentials.
+    #[arg(long, default_value = "braze")]
+    method: String,
+    /// What people call it; unique in the account.
+    #[arg(long)]
+    label: String,
+    /// For people.
+    #[arg(long, default_value = "")]
+    description: String,
+    /// The Braze instance, such as US-01 or EU-02, or the address of the dashboard.
+    #[arg(long)]
+    instance: String,
+    /// The Braze workspace of the key. Several keys of one workspace name the same one, so that they share its rate limit;
+    /// without it the key has a workspace of its own.
+    #[arg(long, default_value = "")]
+    workspace: String,
+    /// File that holds the REST API key, or - for stdin. The key needs the permission users.track.
+    #[arg(long, value_name = "FILE")]
+    key_file: PathBuf,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct One {
+    /// Its name in full, or with --account its label or the last part of its name.
+    #[arg(value_name = "AUTHORIZATION")]
+    wanted: String,
+    #[command(flatten)]
+    remote: Remote,
+    /// Number of the account; not needed with a name in full.
+    #[arg(long, value_name = "NUMBER")]
+    account: Option<model::AccountNumber>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    account: Account,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+impl Show for wire::Authorization {
+    const COLUMNS: &'static [&'static str] = &["NAME", "LABEL", "PROVIDER", "INSTANCE", "WORKSPACE"];
+
+    fn row(&self) -> Vec<String> {
+        let Self {
+            name,
+            label,
+            provider,
+            instance,
+            workspace,
+            ..
+        } = self.clone();
+        vec![name, label, provider, instance, workspace]
+    }
+
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("name", json!(self.name)),
+            ("provider", json!(self.provider)),
+            ("method", json!(self.method)),
+            ("label", json!(self.label)),
+            ("description", json!(self.description)),
+            ("instance", json!(self.instance)),
+            ("workspace", json!(self.workspace)),
+            ("createTime", time(self.create_time)),
+            ("updateTime", time(self.update_time)),
+            ("revision", json!(self.revision)),
+        ]
+    }
+}
+
+async fn all(channel: &Channel, parent: &str) -> Result<Vec<wire::Authorization>, Failure> {
+    let client = AuthorizationServiceClient::new(channel.clone());
+    every_page(|page_token| {
+        let (mut client, parent) = (client.clone(), parent.to_owned());
+        async move {
+            let request = wire::ListAuthorizationsRequest {
+                parent,
+                page_size: 0,
+                page_token,
+            };
+            let page = client.list_authorizations(request).await?.into_inner();
+            Ok((page.authorizations, page.next_page_token))
+        }
+    })
+    .await
+}
+
+/// The full name of an authorization that was given in full, or by label or last part within an account.
+pub(super) async fn resolve(
+    channel: &Channel,
+    account: Option<model::AccountNumber>,
+    wanted: &str,
+) -> Result<String, Failure> {
+    if wanted.starts_with("accounts/") {
+        return Ok(wanted.to_owned());
+    }
+    let Some(account) = account else {
+        return Err(Failure::call(anyhow!(
+            "say which account with --account, or give the name in full"
+        )));
+    };
+    let parent = name::format_account(account);
+    let known = all(channel, &parent).await?;
+    let found = pick(&known, wanted, |item| &item.name, |item| &item.label).map(|item| item.name.clone());
+    found.ok_or_else(|| {
+        let labels: Vec<String> = known.iter().map(|item| format!("\"{}\"", item.label)).collect();
+        let labels = if labels.is_empty() {
+            "none".to_owned()
+        } else {
+            labels.join(", ")
+        };
+        Failure::call(anyhow!("{parent} has no authorization \"{wanted}\"; it has {labels}"))
+    })
+}
+
+impl Authorizations {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Create(create) => create.run().await?,
+            Self::Get(One {
+                wanted,
+                remote,
+                account,
+            }) => {
+                let channel = remote.connect().await?;
+                let name = resolve(&channel, account, &wanted).await?;
+                let mut client = AuthorizationServiceClient::new(channel);
+                let request = wire::GetAuthorizationRequest { name };
+                let answer = client.get_authorization(request).await.map_err(refused)?.into_inner();
+                remote.output.one(&answer.authorization.unwrap_or_default());
+            }
+            Self::List(List { account, remote }) => {
+                let channel = remote.connect().await?;
+                remote.output.list(&all(&channel, &account.name()).await?);
+            }
+            Self::Delete(One {
+                wanted,
+                remote,
+                account,
+            }) => {
+                let channel = remote.connect().await?;
+                let name = resolve(&channel, account, &wanted).await?;
+                let mut client = AuthorizationServiceClient::new(channel);
+                let request = wire::DeleteAuthorizationRequest { name: name.clone() };
+                client.delete_authorization(request).await.map_err(refused)?;
+                remote
+                    .output
+                    .done(&format!("deleted {name}"), vec![("deleted", json!(name))]);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Create {
+    async fn run(self) -> Result<(), Failure> {
+        let key = runtime::secrets::read(&self.key_file).map_err(Failure::call)?;
+        let authorization = wire::Authorization {
+            provider: self.provider,
+            method: self.method,
+            label: self.label,
+            description: self.description,
+            instance: self.instance,
+            workspace: self.workspace,
+            ..wire::Authorization::default()
+        };
+        let mut client = AuthorizationServiceClient::new(self.remote.connect().await?);
+        let request = wire::CreateAuthorizationRequest {
+            parent: self.account.name(),
+            authorization: Some(authorization),
+            rest_api_key: key.expose_secret().to_owned(),
+        };
+        let created = client
+            .create_authorization(request)
+            .await
+            .map_err(refused)?
+            .into_inner();
+        self.remote.output.one(&created.authorization.unwrap_or_default());
+        Ok(())
+    }
+}

@@ -1,0 +1,230 @@
+//! `jobs`.
+
+mod show;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use clap::{Args, Subcommand};
+use control::TYPE;
+use model::{AccountNumber, name};
+use proto::export::v1 as wire;
+use proto::export::v1::export_job_service_client::ExportJobServiceClient;
+use runtime::exit::Failure;
+use runtime::grpc::Channel;
+use serde_json::json;
+
+use super::{Account, Remote, authorizations, every_page, pick, refused};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Jobs {
+    /// Start exporting audiences to Braze.
+    Create(Create),
+    /// Show a job: its settings, state and counters.
+    Get(One),
+    /// List the jobs of an account.
+    List(List),
+    /// End a job and forget its position. The slugs that it wrote stay in Braze.
+    Delete(One),
+}
+
+/// At least one of --external-id-field, --braze-id-field, or --alias-label with --alias-field is needed. Of several, the first
+/// that has a value in a change is used, in this order; a change without any is omitted.
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    #[command(flatten)]
+    account: Account,
+    /// The authorization to use: its label, or its name.
+    #[arg(long)]
+    auth: String,
+    /// What people call the job; unique in the account.
+    #[arg(long)]
+    label: String,
+    /// For people.
+    #[arg(long, default_value = "")]
+    description: String,
+    /// Slug of an audience to export; may be given several times.
+    #[arg(long = "audience", value_name = "SLUG", required = true)]
+    audiences: Vec<String>,
+    /// Profile field that holds Braze's external id.
+    #[arg(long, value_name = "FIELD", default_value = "")]
+    external_id_field: String,
+    /// Profile field that holds Braze's own id.
+    #[arg(long, value_name = "FIELD", default_value = "")]
+    braze_id_field: String,
+    /// Label of a user alias.
+    #[arg(long, value_name = "LABEL", default_value = "")]
+    alias_label: String,
+    /// Profile field that holds the name of the user alias.
+    #[arg(long, value_name = "FIELD", default_value = "")]
+    alias_field: String,
+    /// Send those who are members already, too.
+    #[arg(long)]
+    existing_users: bool,
+    /// How long a change may wait for its batch to fill, such as 2s or 500ms; at most, and without it, 5m.
+    #[arg(long, value_name = "DURATION")]
+    flush_after: Option<FlushAfter>,
+    /// Updates in one request; at most, and without it, 75.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
+    batch_max: u32,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct One {
+    /// Its name in full, or with --account its label or the last part of its name.
+    #[arg(value_name = "JOB")]
+    wanted: String,
+    /// Number of the account; not needed with a name in full.
+    #[arg(long, value_name = "NUMBER")]
+    account: Option<AccountNumber>,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    account: Account,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// A duration as configuration files write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FlushAfter(Duration);
+
+impl FromStr for FlushAfter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let deserializer = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text);
+        humantime_serde::deserialize(deserializer)
+            .map(Self)
+            .map_err(|_| "write it as 2s, 500ms or 5m".to_owned())
+    }
+}
+
+async fn all(channel: &Channel, parent: &str) -> Result<Vec<wire::ExportJob>, Failure> {
+    let client = ExportJobServiceClient::new(channel.clone());
+    every_page(|page_token| {
+        let (mut client, parent) = (client.clone(), parent.to_owned());
+        async move {
+            let request = wire::ListExportJobsRequest {
+                parent,
+                page_size: 0,
+                page_token,
+            };
+            let page = client.list_export_jobs(request).await?.into_inner();
+            Ok((page.export_jobs, page.next_page_token))
+        }
+    })
+    .await
+}
+
+impl One {
+    async fn resolve(&self, channel: &Channel) -> Result<String, Failure> {
+        let wanted = &self.wanted;
+        if wanted.starts_with("accounts/") {
+            return Ok(wanted.clone());
+        }
+        let Some(account) = self.account else {
+            return Err(Failure::call(anyhow!(
+                "say which account with --account, or give the name in full"
+            )));
+        };
+        let parent = name::format_account(account);
+        let known = all(channel, &parent).await?;
+        let found = pick(&known, wanted, |job| &job.name, |job| &job.label).map(|job| job.name.clone());
+        found.ok_or_else(|| {
+            Failure::call(anyhow!(
+                "{parent} has no job \"{wanted}\"; see: jobs list --account {account}"
+            ))
+        })
+    }
+}
+
+impl Jobs {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Create(create) => create.run().await?,
+            Self::Get(one) => {
+                let channel = one.remote.connect().await?;
+                let name = one.resolve(&channel).await?;
+                let mut client = ExportJobServiceClient::new(channel);
+                let answer = client
+                    .get_export_job(wire::GetExportJobRequest { name })
+                    .await
+                    .map_err(refused)?;
+                one.remote
+                    .output
+                    .one(&answer.into_inner().export_job.unwrap_or_default());
+            }
+            Self::List(List { account, remote }) => {
+                let channel = remote.connect().await?;
+                remote.output.list(&all(&channel, &account.name()).await?);
+            }
+            Self::Delete(one) => {
+                let channel = one.remote.connect().await?;
+                let name = one.resolve(&channel).await?;
+                let mut client = ExportJobServiceClient::new(channel);
+                let request = wire::DeleteExportJobRequest { name: name.clone() };
+                client.delete_export_job(request).await.map_err(refused)?;
+                one.remote
+                    .output
+                    .done(&format!("deleted {name}"), vec![("deleted", json!(name))]);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Create {
+    async fn run(self) -> Result<(), Failure> {
+        let channel = self.remote.connect().await?;
+        let authorization = authorizations::resolve(&channel, Some(self.account.account), &self.auth).await?;
+        let flush_after = self
+            .flush_after
+            .map(|FlushAfter(wanted)| prost_types::Duration::try_from(wanted));
+        let flush_after = flush_after
+            .transpose()
+            .map_err(|_| Failure::call(anyhow!("--flush-after is too long")))?;
+        let export_job = wire::ExportJob {
+            r#type: TYPE.to_owned(),
+            label: self.label,
+            description: self.description,
+            audiences: self.audiences,
+            authorization,
+            external_id_field: self.external_id_field,
+            braze_id_field: self.braze_id_field,
+            user_alias_label: self.alias_label,
+            user_alias_field: self.alias_field,
+            existing_users: self.existing_users,
+            flush_after,
+            batch_updates_max: self.batch_max,
+            ..wire::ExportJob::default()
+        };
+        let request = wire::CreateExportJobRequest {
+            parent: self.account.name(),
+            export_job: Some(export_job),
+        };
+        let mut client = ExportJobServiceClient::new(channel);
+        let created = client.create_export_job(request).await.map_err(refused)?.into_inner();
+        self.remote.output.one(&created.export_job.unwrap_or_default());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_written_as_in_configuration_files() {
+        assert_eq!("2s".parse(), Ok(FlushAfter(Duration::from_secs(2))));
+        assert_eq!("500ms".parse(), Ok(FlushAfter(Duration::from_millis(500))));
+        assert!("2".parse::<FlushAfter>().is_err());
+    }
+}

@@ -1,0 +1,101 @@
+//! An export job as something to show.
+
+use proto::export::v1 as wire;
+use serde_json::{Value, json};
+
+use crate::cli::output::{Show, time};
+
+impl Show for wire::ExportJob {
+    const COLUMNS: &'static [&'static str] = &[
+        "NAME",
+        "LABEL",
+        "STATE",
+        "AUDIENCES",
+        "ADDED",
+        "REMOVED",
+        "OMITTED",
+        "REJECTED",
+    ];
+
+    fn row(&self) -> Vec<String> {
+        let counters = self.counters.unwrap_or_default();
+        vec![
+            self.name.clone(),
+            self.label.clone(),
+            state(self),
+            self.audiences.join(","),
+            counters.added.to_string(),
+            counters.removed.to_string(),
+            counters.omitted.to_string(),
+            counters.rejected.to_string(),
+        ]
+    }
+
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        let wire::ExportCounters {
+            added,
+            removed,
+            omitted,
+            rejected,
+        } = self.counters.unwrap_or_default();
+        vec![
+            ("name", json!(self.name)),
+            ("type", json!(self.r#type)),
+            ("label", json!(self.label)),
+            ("description", json!(self.description)),
+            ("state", json!(state(self))),
+            ("stateReason", json!(self.state_reason)),
+            ("audiences", json!(self.audiences)),
+            ("authorization", json!(self.authorization)),
+            ("externalIdField", json!(self.external_id_field)),
+            ("brazeIdField", json!(self.braze_id_field)),
+            ("userAliasLabel", json!(self.user_alias_label)),
+            ("userAliasField", json!(self.user_alias_field)),
+            ("existingUsers", json!(self.existing_users)),
+            ("flushAfter", flush_after(self)),
+            ("batchUpdatesMax", json!(self.batch_updates_max)),
+            (
+                "counters",
+                json!({"added": added, "removed": removed, "omitted": omitted, "rejected": rejected}),
+            ),
+            ("createTime", time(self.create_time)),
+            ("updateTime", time(self.update_time)),
+            ("revision", json!(self.revision)),
+        ]
+    }
+}
+
+/// Lytics' word for it: `runnable`, not `EXPORT_JOB_STATE_RUNNABLE`.
+fn state(job: &wire::ExportJob) -> String {
+    let name = job.state().as_str_name();
+    name.strip_prefix("EXPORT_JOB_STATE_").unwrap_or(name).to_lowercase()
+}
+
+/// Seconds, as in the JSON form of the contracts: `2s`, `0.5s`.
+fn flush_after(job: &wire::ExportJob) -> Value {
+    let wanted = job
+        .flush_after
+        .and_then(|wanted| std::time::Duration::try_from(wanted).ok());
+    wanted.map_or(Value::Null, |wanted| json!(format!("{}s", wanted.as_secs_f64())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_shown_in_lytics_words_and_the_contracts_spelling() {
+        let mut job = wire::ExportJob {
+            flush_after: Some(prost_types::Duration {
+                seconds: 0,
+                nanos: 500_000_000,
+            }),
+            ..wire::ExportJob::default()
+        };
+        job.set_state(wire::ExportJobState::Sleeping);
+        let fields = job.fields();
+        let field = |wanted: &str| fields.iter().find(|(name, _)| *name == wanted).unwrap().1.clone();
+        assert_eq!(field("state"), json!("sleeping"));
+        assert_eq!(field("flushAfter"), json!("0.5s"));
+    }
+}

@@ -1,0 +1,44 @@
+//! `serve`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use runtime::config::{Faults, Sources, process_env};
+use runtime::exit::Failure;
+
+use crate::app::App;
+use crate::config::{Config, ENV_PREFIX};
+
+/// Every setting can come from a TOML file or from the environment, which wins: EXPORT_SVC__GRPC__LISTEN sets `listen` in
+/// section `[grpc]`. A bad configuration is told completely, at once, with exit code 64.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// TOML file with settings.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Only read and check the configuration.
+    #[arg(long)]
+    check_config: bool,
+}
+
+/// The configuration of file and environment.
+fn load(file: Option<&PathBuf>) -> Result<Config, Faults> {
+    let sources = Sources::new(ENV_PREFIX).env(process_env());
+    match file {
+        Some(file) => sources.file(file).load(),
+        None => sources.load(),
+    }
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let config = load(self.config.as_ref())?;
+        if self.check_config {
+            println!("the configuration is good");
+            return Ok(());
+        }
+        let app = App::build(config).await?;
+        app.lifecycle().listen_for_signals().map_err(Failure::internal)?;
+        app.run().await
+    }
+}
