@@ -33,7 +33,7 @@ use proto::profile::v1::{Field, ProfileEvent};
 pub use identity::record_key;
 pub use kind::Kind;
 pub use mapping::{Column, Mapping};
-pub use value::Value;
+use value::Value;
 
 /// One record as a source received it.
 #[derive(Clone, Copy, Debug)]

@@ -14,6 +14,7 @@
 //! * `--` starts a comment, wherever it stands outside of quotes.
 //! * Text is in double or single quotes; a backslash before a quote or a backslash keeps it.
 //! * An expression is a field of the record, a text, a number, or a call `name(expression, …)`.
+//! * `IF`, `WHERE`, operators and lists are not supported, and said to be so rather than passed over.
 //! * The options of a column, and the clauses after the columns, may come in any order.
 //!
 //! The lexer is written by hand: with positions, comments and two forms of quoting it is about as long as the glue

@@ -3,8 +3,7 @@
 //! What an expression gives is `Option<Value>`: Lytics' pair *(value, ok)*. `None` means that the column produces nothing
 //! for this record – never an error, never an empty overwrite.
 //!
-//! * A field of the record is a list of texts, since every JSON scalar becomes a text (see [`flatten`](super::flatten)).
-//!   A list of one is that text.
+//! * A field of the record is a text or a list of texts, since every JSON scalar becomes a text (see `flatten`).
 //! * **A column whose value is empty – an empty text, an empty list – produces nothing.** In Lytics `tostring("")`
 //!   gives an empty text, but a Braze template fills what it does not know with an empty string, so empty means unknown
 //!   and must not overwrite what is known. Within an expression an empty text is still a value, so that functions can tell
@@ -18,7 +17,7 @@ use jiff::Timestamp;
 
 /// A value of a record or of an expression. Texts are borrowed from the record where it needs no decoding.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value<'a> {
+pub(super) enum Value<'a> {
     /// A text; may be empty.
     Text(Cow<'a, str>),
     /// A truth value.
@@ -35,7 +34,7 @@ pub enum Value<'a> {
 
 impl<'a> Value<'a> {
     /// As a text: scalars print plainly (numbers without an exponent, dates by RFC 3339), a list gives its first element.
-    pub fn into_text(self) -> Option<Cow<'a, str>> {
+    pub(super) fn into_text(self) -> Option<Cow<'a, str>> {
         Some(match self {
             Self::Text(text) => text,
             Self::List(items) => items.into_iter().next()?,
@@ -47,7 +46,7 @@ impl<'a> Value<'a> {
     }
 
     /// As a whole number: decimals are cut off, `$ , £ €` and blanks are passed over, a date gives Unix milliseconds.
-    pub fn into_int(self) -> Option<i64> {
+    pub(super) fn into_int(self) -> Option<i64> {
         match self {
             Self::Int(int) => Some(int),
             Self::Number(number) => cut_off(number),
@@ -61,7 +60,7 @@ impl<'a> Value<'a> {
     }
 
     /// As a number: the same cleaning, a truth value gives 1 or 0.
-    pub fn into_number(self) -> Option<f64> {
+    pub(super) fn into_number(self) -> Option<f64> {
         match self {
             Self::Number(number) => Some(number).filter(|number| number.is_finite()),
             #[expect(clippy::cast_precision_loss, reason = "a number is a 64-bit float, as in Lytics")]
@@ -73,7 +72,7 @@ impl<'a> Value<'a> {
     }
 
     /// As a truth value: the usual spellings of true and false, and the numbers 1 and 0. "yes" and "no" are neither.
-    pub fn into_bool(self) -> Option<bool> {
+    pub(super) fn into_bool(self) -> Option<bool> {
         match self {
             Self::Bool(bool) => Some(bool),
             Self::Int(0) => Some(false),
@@ -90,7 +89,7 @@ impl<'a> Value<'a> {
     }
 
     /// As several texts; a scalar is a list of one.
-    pub fn into_list(self) -> Option<Vec<Cow<'a, str>>> {
+    pub(super) fn into_list(self) -> Option<Vec<Cow<'a, str>>> {
         match self {
             Self::List(items) => Some(items),
             scalar => Some(vec![scalar.into_text()?]),

@@ -8,7 +8,7 @@ use proto::profile::v1::value::Kind;
 use super::{RECEIVED, constant, of_text, run};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn any_text_as_a_statement_gives_a_mapping_or_problems_with_positions(
