@@ -61,13 +61,14 @@ impl Call {
     /// Enters the call in the journal.
     pub(crate) fn begin(shared: &Arc<Shared>, parts: &Parts) -> Self {
         let arrived_at = Timestamp::now();
-        let key = text(&parts.headers, &AUTHORIZATION).map(|header| keys::sent_key(Some(header)));
+        let header = text(&parts.headers, &AUTHORIZATION);
+        let key = header.and_then(keys::bearer);
         let arrival = {
             let mut state = shared.state();
             let head = Head {
                 method: parts.method.to_string(),
                 path: parts.uri.path().to_owned(),
-                key: key.map(keys::mark),
+                key: key.or(header).map(keys::mark),
                 workspace: key.and_then(|key| state.keys.workspace(key)).map(str::to_owned),
                 user_agent: text(&parts.headers, &USER_AGENT).map(str::to_owned),
             };

@@ -73,9 +73,9 @@ impl Keys {
         source: Option<IpAddr>,
         permission: &str,
     ) -> Result<&str, Refusal> {
-        let sent = sent_key(header);
-        let Some(key) = self.usable(sent) else {
-            return Err(Refusal::Unknown { sent: sent.to_owned() });
+        let header = header.unwrap_or_default();
+        let Some(key) = bearer(header).and_then(|key| self.usable(key)) else {
+            return Err(Refusal::Unknown { sent: bearer(header).unwrap_or(header).to_owned() });
         };
         if !key.sources.is_empty() && !source.is_some_and(|source| key.sources.contains(&source)) {
             return Err(Refusal::Source);
@@ -94,10 +94,9 @@ impl Keys {
     }
 }
 
-/// The key in `Bearer <key>`; a header of any other form is taken whole, so that no key matches it.
-pub(crate) fn sent_key(header: Option<&str>) -> &str {
-    let header = header.unwrap_or_default();
-    header.strip_prefix("Bearer ").unwrap_or(header)
+/// The key in `Bearer <key>`; none in a header of any other form.
+pub(crate) fn bearer(header: &str) -> Option<&str> {
+    header.strip_prefix("Bearer ")
 }
 
 /// A mark to tell keys apart without showing them: eight hexadecimal digits of the hash and the last four characters.
