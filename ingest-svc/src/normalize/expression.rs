@@ -64,7 +64,6 @@ fn borrow<'e>(value: &'e Value<'_>) -> Value<'e> {
     match value {
         Value::Text(text) => Value::Text(Cow::Borrowed(text)),
         Value::List(items) => Value::List(items.iter().map(|item| Cow::Borrowed(&**item)).collect()),
-        Value::Bool(bool) => Value::Bool(*bool),
         Value::Int(int) => Value::Int(*int),
         Value::Number(number) => Value::Number(*number),
         Value::Date(date) => Value::Date(*date),

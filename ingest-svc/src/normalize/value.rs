@@ -20,8 +20,6 @@ use jiff::Timestamp;
 pub(super) enum Value<'a> {
     /// A text; may be empty.
     Text(Cow<'a, str>),
-    /// A truth value.
-    Bool(bool),
     /// A whole number.
     Int(i64),
     /// Any number.
@@ -38,7 +36,6 @@ impl<'a> Value<'a> {
         Some(match self {
             Self::Text(text) => text,
             Self::List(items) => items.into_iter().next()?,
-            Self::Bool(bool) => Cow::Borrowed(if bool { "true" } else { "false" }),
             Self::Int(int) => int.to_string().into(),
             Self::Number(number) => print_number(number).into(),
             Self::Date(date) => date.to_string().into(),
@@ -51,7 +48,6 @@ impl<'a> Value<'a> {
             Self::Int(int) => Some(int),
             Self::Number(number) => cut_off(number),
             Self::Date(date) => Some(date.as_millisecond()),
-            Self::Bool(_) => None,
             Self::Text(_) | Self::List(_) => {
                 let text = without_currency(self.into_text()?);
                 text.parse().ok().or_else(|| cut_off(parse_number(&text)?))
@@ -59,13 +55,12 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// As a number: the same cleaning, a truth value gives 1 or 0.
+    /// As a number: the same cleaning.
     pub(super) fn into_number(self) -> Option<f64> {
         match self {
             Self::Number(number) => Some(number).filter(|number| number.is_finite()),
             #[expect(clippy::cast_precision_loss, reason = "a number is a 64-bit float, as in Lytics")]
             Self::Int(int) => Some(int as f64),
-            Self::Bool(bool) => Some(f64::from(u8::from(bool))),
             Self::Date(_) => None,
             Self::Text(_) | Self::List(_) => parse_number(&without_currency(self.into_text()?)),
         }
@@ -74,7 +69,6 @@ impl<'a> Value<'a> {
     /// As a truth value: the usual spellings of true and false, and the numbers 1 and 0. "yes" and "no" are neither.
     pub(super) fn into_bool(self) -> Option<bool> {
         match self {
-            Self::Bool(bool) => Some(bool),
             Self::Int(0) => Some(false),
             Self::Int(1) => Some(true),
             Self::Number(0.0) => Some(false),
@@ -148,7 +142,6 @@ mod tests {
     fn scalars_print_plainly_and_a_list_gives_its_first_element() {
         for (value, text) in [
             (Value::from("a"), "a"),
-            (Value::Bool(true), "true"),
             (Value::Int(-7), "-7"),
             (Value::Number(1e21), "1000000000000000000000"),
             (Value::Number(1.50), "1.5"),
@@ -176,7 +169,6 @@ mod tests {
             assert_eq!(Value::from(text).into_int(), None, "{text}");
         }
         assert_eq!(Value::from("£1,000.5").into_number(), Some(1000.5));
-        assert_eq!(Value::Bool(true).into_number(), Some(1.0));
         assert_eq!(Value::from("inf").into_number(), None);
     }
 
