@@ -60,7 +60,11 @@ impl Directory {
 
     /// Whether the table has heard from Kafka lately; if not, every answer is "unavailable".
     pub fn is_fresh(&self) -> bool {
-        self.inner.table.is_fresh(Instant::now())
+        self.is_fresh_at(Instant::now())
+    }
+
+    fn is_fresh_at(&self, at: Instant) -> bool {
+        self.inner.table.is_fresh(at)
     }
 
     /// Accounts.
@@ -88,6 +92,10 @@ impl Directory {
     /// # Errors
     /// [`AuthError::Unavailable`] when the table is too old to tell; else what is wrong with the token.
     pub fn authenticate(&self, token: &str, now: Timestamp) -> Result<Caller, AuthError> {
+        self.authenticate_at(token, now, Instant::now())
+    }
+
+    fn authenticate_at(&self, token: &str, now: Timestamp, at: Instant) -> Result<Caller, AuthError> {
         if token.is_empty() {
             return Err(AuthError::Missing);
         }
@@ -98,7 +106,7 @@ impl Directory {
         {
             return Ok(Caller::installation());
         }
-        if !self.is_fresh() {
+        if !self.is_fresh_at(at) {
             return Err(AuthError::Unavailable);
         }
         token::authenticate(&self.inner.table, token, now)
@@ -132,7 +140,11 @@ impl Directory {
     }
 
     fn fresh(&self) -> Result<(), Error> {
-        if self.is_fresh() {
+        self.fresh_at(Instant::now())
+    }
+
+    fn fresh_at(&self, at: Instant) -> Result<(), Error> {
+        if self.is_fresh_at(at) {
             Ok(())
         } else {
             Err(Error::Unavailable(None))
@@ -182,3 +194,6 @@ impl Directory {
         Ok((value, revisions.last().copied().unwrap_or_default()))
     }
 }
+
+#[cfg(test)]
+mod tests;
