@@ -229,11 +229,6 @@ fn start_engine(
         sealer: sealer.clone(),
         braze,
     });
-    let token = lifecycle.token();
-    lifecycle.spawn("engine", async move {
-        let _engine = engine;
-        token.cancelled().await;
-        Ok::<_, anyhow::Error>(())
-    });
+    lifecycle.spawn("engine", engine.run(lifecycle.token()));
     Ok(handle)
 }

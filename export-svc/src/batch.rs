@@ -409,6 +409,19 @@ impl<T> Batch<T> {
     }
 }
 
+/// What [`Order`] knows a change by: its profile and its user, each with the slug.
+pub fn keys(identifier: &Identifier, profile_id: &str, slug: &str) -> [Key; 2] {
+    let slug = slug.as_bytes();
+    [
+        stable_hash(&[&profile_key(profile_id).to_le_bytes(), slug]),
+        identifier_key(identifier, slug),
+    ]
+}
+
+fn profile_key(profile_id: &str) -> u64 {
+    stable_hash(&[b"profile", profile_id.as_bytes()])
+}
+
 /// The (user, slug) of an identifier: kinds of identifiers do not share a name.
 fn identifier_key(identifier: &Identifier, slug: &[u8]) -> Key {
     match identifier {

@@ -4,10 +4,38 @@ mod config;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use proto::export::v1::{ExportCounters, ExportJobState};
+use tokio_util::sync::CancellationToken;
 
 pub use self::config::EngineConfig;
+use crate::placement::Placement;
+
+/// Why the engine, or the service of one Braze workspace, ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Kafka failed in a way that does not mend itself, or the workspace belongs to somebody else now.
+    #[error("kafka")]
+    Kafka(#[from] kafka::Error),
+    /// What stands in `export-progress` is not progress.
+    #[error("progress cannot be decoded")]
+    Progress(#[from] prost::DecodeError),
+    /// Kafka did not give the whole progress in time.
+    #[error("topic {topic}: progress was not read within {waited:?}")]
+    ProgressTimeout {
+        /// The topic.
+        topic: String,
+        /// How long it was tried.
+        waited: Duration,
+    },
+    /// The system gives no thread.
+    #[error("no thread")]
+    Thread(#[from] std::io::Error),
+    /// Braze would not take the name of the attribute.
+    #[error("the attribute's name")]
+    Attribute(#[from] braze::AttributeError),
+}
 
 /// How an export job fares on this replica.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,20 +70,46 @@ pub struct EngineParts {
 pub struct Engine {
     parts: EngineParts,
     statuses: Statuses,
+    abandoned: CancellationToken,
 }
 
 /// Asks the engine; cheap to clone.
 #[derive(Clone)]
 pub struct EngineHandle {
     statuses: Statuses,
+    abandoned: CancellationToken,
 }
 
 impl Engine {
     /// Starts nothing yet: see [`Engine::run`].
     pub fn new(parts: EngineParts) -> (Self, EngineHandle) {
         let statuses = Statuses::default();
-        let handle = EngineHandle { statuses: statuses.clone() };
-        (Self { parts, statuses }, handle)
+        let abandoned = CancellationToken::new();
+        let handle = EngineHandle {
+            statuses: statuses.clone(),
+            abandoned: abandoned.clone(),
+        };
+        (
+            Self {
+                parts,
+                statuses,
+                abandoned,
+            },
+            handle,
+        )
+    }
+
+    /// Serves every Braze workspace that has a job, until `drain` is cancelled; then finishes what is in flight, within the
+    /// configured time, and releases the workspaces.
+    ///
+    /// # Errors
+    /// When no client of Kafka can be made. What goes wrong with one workspace is not the engine's end: it is served anew
+    /// after a while, and its jobs say why they wait.
+    pub async fn run(self, drain: CancellationToken) -> Result<(), Error> {
+        Placement::new(self.parts, self.statuses, self.abandoned)?
+            .run(drain)
+            .await;
+        Ok(())
     }
 }
 
@@ -63,6 +117,11 @@ impl EngineHandle {
     /// How the job of this resource name fares, or `None` if it is not served (yet).
     pub fn job_status(&self, job: &str) -> Option<JobStatus> {
         self.statuses.get(job)
+    }
+
+    /// Ends everything as a crash would: nothing is finished and nothing is written. For tests of what a crash leaves behind.
+    pub fn abandon(&self) {
+        self.abandoned.cancel();
     }
 }
 
@@ -76,7 +135,10 @@ impl Statuses {
     }
 
     pub(crate) fn set(&self, job: &str, status: JobStatus) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(job.to_owned(), status);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(job.to_owned(), status);
     }
 
     pub(crate) fn remove(&self, job: &str) {

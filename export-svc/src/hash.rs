@@ -1,7 +1,7 @@
 //! A hash that is the same in every process and every version: it is written to Kafka.
 
 /// FNV-1a over the parts, each closed by a byte that UTF-8 does not have, then mixed so that every bit counts.
-pub fn stable_hash(parts: &[&[u8]]) -> u64 {
+pub(crate) fn stable_hash(parts: &[&[u8]]) -> u64 {
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(PRIME);

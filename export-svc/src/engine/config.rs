@@ -98,8 +98,16 @@ impl EngineConfig {
             format!("must be from {} to {}", bytes.start(), bytes.end()),
         );
         check(self.pending_max >= 1, "pending_max", "must be at least 1".into());
-        check(self.pending_bytes_max >= 1, "pending_bytes_max", "must be at least 1".into());
-        check((1..=1_000).contains(&self.in_flight_max), "in_flight_max", "must be from 1 to 1000".into());
+        check(
+            self.pending_bytes_max >= 1,
+            "pending_bytes_max",
+            "must be at least 1".into(),
+        );
+        check(
+            (1..=1_000).contains(&self.in_flight_max),
+            "in_flight_max",
+            "must be from 1 to 1000".into(),
+        );
         check(
             self.requests_per_second.is_finite() && self.requests_per_second > 0.0,
             "requests_per_second",
@@ -124,9 +132,14 @@ impl EngineConfig {
         check(
             self.settle_gap <= self.lease,
             "lease",
-            "must not be shorter than settle_gap: a new owner waits that long instead of knowing what was just sent".into(),
+            "must not be shorter than settle_gap: a new owner waits that long instead of knowing what was just sent"
+                .into(),
         );
-        check(self.backoff_min <= self.backoff_max, "backoff_max", "must not be shorter than backoff_min".into());
+        check(
+            self.backoff_min <= self.backoff_max,
+            "backoff_max",
+            "must not be shorter than backoff_min".into(),
+        );
         problems
     }
 }

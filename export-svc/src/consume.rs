@@ -1,0 +1,297 @@
+//! Records in: which feeds a record is for, what it says, and under which identifier it is sent.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use kafka::rejected::Rejected;
+use kafka::{RecordOut, RecordView, headers};
+use model::{Action, Membership, parse_membership_key};
+use opentelemetry::Context;
+use opentelemetry::trace::TraceContextExt;
+use prost::Message;
+use proto::export::v1::RejectedChange;
+use proto::membership::v1::MembershipChange;
+
+use crate::batch::{self, Change};
+use crate::clock::Time;
+use crate::feed::FeedId;
+use crate::route;
+use crate::workspace::{Fate, Origin, Place, Workspace};
+
+/// What a pending change costs besides its payload, in bytes: its place in the batch and in the positions.
+const CHANGE_BYTES: usize = 400;
+
+/// Why a record cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum Unusable {
+    #[error("the value is no MembershipChange")]
+    Undecodable(#[from] prost::DecodeError),
+    #[error("{0}")]
+    Invalid(#[from] model::MembershipError),
+    #[error("the change belongs to account {given}, the topic to account {account}")]
+    Account { given: u64, account: u64 },
+    #[error("the key must be the change's <audience slug>/<profile id>")]
+    Key,
+}
+
+impl Workspace {
+    /// Takes a record. Gives back the records to keep on the rejected topic, and what is settled once they are there.
+    pub(crate) fn take(&mut self, record: &RecordView<'_>, now: Time) -> Option<(Vec<Place>, Vec<RecordOut>)> {
+        let (partition, offset) = (record.partition(), record.offset());
+        self.feeds.passed(partition, offset);
+        let mut wanting = std::mem::take(&mut self.wanting);
+        wanting.clear();
+        let key = record.key().and_then(parse_membership_key);
+        self.feeds
+            .wanting(key.map(|(slug, _)| slug), partition, offset, &mut wanting);
+        let kept = self.take_wanted(record, key, &wanting, now);
+        self.wanting = wanting;
+        self.feeds.passed(partition, offset + 1);
+        kept
+    }
+
+    fn take_wanted(
+        &mut self,
+        record: &RecordView<'_>,
+        key: Option<(&str, &str)>,
+        wanting: &[FeedId],
+        now: Time,
+    ) -> Option<(Vec<Place>, Vec<RecordOut>)> {
+        if wanting.is_empty() {
+            self.tally.unwanted += 1;
+            return None;
+        }
+        // Upstream writes it long after the exit, and it names nobody at Braze.
+        let Some(payload) = record.payload() else {
+            self.tally.tombstones += 1;
+            return None;
+        };
+        let change = match MembershipChange::decode(payload) {
+            Ok(change) => change,
+            Err(error) => return Some(self.keep_bytes(record, payload, wanting, &error.into())),
+        };
+        let membership = match self.check(change.clone(), key) {
+            Ok(membership) => membership,
+            Err(error) => return Some(self.keep_change(record, &change, wanting, &error)),
+        };
+        self.tally.wanted += 1;
+        let payload = Bytes::copy_from_slice(payload);
+        let span = headers::extract(record.header(headers::TRACEPARENT))
+            .span()
+            .span_context()
+            .clone();
+        let trace = span.is_sampled().then(|| Box::new(span));
+        for feed in wanting {
+            let origin = Origin {
+                feed: *feed,
+                partition: record.partition(),
+                offset: record.offset(),
+                payload: payload.clone(),
+                trace: trace.clone(),
+            };
+            self.change(&membership, origin, record.timestamp_ms().map(Time::from_millis), now);
+        }
+        None
+    }
+
+    fn check(&self, change: MembershipChange, key: Option<(&str, &str)>) -> Result<Membership, Unusable> {
+        let account = self.account.get();
+        if change.account != account {
+            return Err(Unusable::Account {
+                given: change.account,
+                account,
+            });
+        }
+        let membership = Membership::try_from(change)?;
+        // Compaction goes by the key: under another one this change would outlive its successors.
+        if key != Some((&membership.audience, &membership.profile_id)) {
+            return Err(Unusable::Key);
+        }
+        Ok(membership)
+    }
+
+    /// One change for one feed.
+    fn change(&mut self, membership: &Membership, origin: Origin, written: Option<Time>, now: Time) {
+        let place = Place {
+            feed: origin.feed,
+            partition: origin.partition,
+            offset: origin.offset,
+        };
+        let Some(feed) = self.feeds.get_mut(origin.feed) else {
+            return;
+        };
+        feed.positions.hand(origin.partition, origin.offset);
+        let Some(identifier) = route::identifier(&feed.job.identifiers, &membership.fields) else {
+            self.settle(place, Fate::Omitted);
+            return;
+        };
+        let add = membership.action == Action::Enter;
+        let slug = feed.slug.clone();
+        let flush_at = flush_at(written, feed.job.flush_after, self.config.late_flush_after, now);
+        if let Some(takeover) = &self.takeover
+            && takeover
+                .ends
+                .as_ref()
+                .is_none_or(|ends| below(ends, origin.partition, origin.offset))
+        {
+            let keys = batch::keys(&identifier, &membership.profile_id, &slug);
+            self.order.doubt(keys, add, takeover.doubt_until);
+        }
+        let bytes = CHANGE_BYTES + origin.payload.len();
+        let profile_id = membership.profile_id.clone();
+        let change = Change {
+            identifier,
+            profile_id,
+            slug,
+            add,
+            flush_at,
+            bytes,
+            origin,
+        };
+        if let Some(superseded) = self.batch.push(change, &self.order, now) {
+            let Origin {
+                feed,
+                partition,
+                offset,
+                ..
+            } = superseded;
+            self.settle(
+                Place {
+                    feed,
+                    partition,
+                    offset,
+                },
+                Fate::Omitted,
+            );
+        }
+        self.touch();
+    }
+
+    /// The bytes as they came, with the reason beside them.
+    fn keep_bytes(
+        &mut self,
+        record: &RecordView<'_>,
+        payload: &[u8],
+        wanting: &[FeedId],
+        reason: &Unusable,
+    ) -> (Vec<Place>, Vec<RecordOut>) {
+        let (partition, offset) = (record.partition(), record.offset());
+        let headers = record
+            .headers()
+            .map(|(name, value)| (name.to_owned().into(), Bytes::copy_from_slice(value)));
+        let rejected = Rejected {
+            key: record.key().map(Bytes::copy_from_slice),
+            payload: Bytes::copy_from_slice(payload),
+            headers: headers.collect(),
+            reason: reason.to_string(),
+            attempts: 0,
+            origin: format!("{}/{partition}/{offset}", self.topic),
+        };
+        let places = self.hand_unusable(partition, offset, wanting);
+        (places, vec![rejected.into_record(self.topics.export_rejected())])
+    }
+
+    /// The change, once for each job that it was for.
+    fn keep_change(
+        &mut self,
+        record: &RecordView<'_>,
+        change: &MembershipChange,
+        wanting: &[FeedId],
+        reason: &Unusable,
+    ) -> (Vec<Place>, Vec<RecordOut>) {
+        let (partition, offset) = (record.partition(), record.offset());
+        let places = self.hand_unusable(partition, offset, wanting);
+        let context = headers::extract(record.header(headers::TRACEPARENT));
+        let records = places.iter().filter_map(|place| {
+            let rejected = RejectedChange {
+                change: Some(change.clone()),
+                reason: reason.to_string(),
+                partition,
+                offset,
+                ..RejectedChange::default()
+            };
+            self.rejected_record(place.feed, rejected, &context)
+        });
+        let records = records.collect();
+        (places, records)
+    }
+
+    /// A change that is kept for its job, with where it was read from.
+    pub(crate) fn rejected_record(
+        &self,
+        feed: FeedId,
+        rejected: RejectedChange,
+        context: &Context,
+    ) -> Option<RecordOut> {
+        let job = self.feeds.get(feed)?.job_name.clone();
+        let rejected = RejectedChange {
+            job: job.clone(),
+            topic: self.topic.clone(),
+            ..rejected
+        };
+        let record = RecordOut::new(self.topics.export_rejected())
+            .key(job)
+            .payload(rejected.encode_to_vec());
+        Some(RecordOut {
+            headers: headers::standard("lytics.export.v1.RejectedChange", context),
+            ..record
+        })
+    }
+
+    fn hand_unusable(&mut self, partition: i32, offset: i64, wanting: &[FeedId]) -> Vec<Place> {
+        self.tally.unreadable += 1;
+        for feed in wanting {
+            if let Some(feed) = self.feeds.get_mut(*feed) {
+                feed.positions.hand(partition, offset);
+            }
+        }
+        wanting
+            .iter()
+            .map(|feed| Place {
+                feed: *feed,
+                partition,
+                offset,
+            })
+            .collect()
+    }
+}
+
+fn below(ends: &[i64], partition: i32, offset: i64) -> bool {
+    usize::try_from(partition)
+        .ok()
+        .and_then(|index| ends.get(index))
+        .is_none_or(|end| offset < *end)
+}
+
+/// When the request of a change must close: `flush_after` after Kafka's timestamp, never later than `flush_after` from now
+/// (clocks differ), and if that has passed already, as in a backlog, `late` from now.
+fn flush_at(written: Option<Time>, flush_after: Duration, late: Duration, now: Time) -> Time {
+    let due = written.unwrap_or(now) + flush_after;
+    if due <= now {
+        now + late.min(flush_after)
+    } else {
+        due.min(now + flush_after)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_waits_from_its_timestamp_and_an_old_one_a_second_at_most() {
+        let now = Time::from_millis(1_000_000);
+        let (flush, late) = (Duration::from_secs(300), Duration::from_secs(1));
+        let at = |written: Option<Time>| flush_at(written, flush, late, now);
+        assert_eq!(at(Some(now)), now + flush);
+        assert_eq!(at(Some(now - Duration::from_secs(299))), now + Duration::from_secs(1));
+        assert_eq!(at(Some(now - Duration::from_secs(300))), now + late);
+        assert_eq!(at(Some(Time::from_millis(0))), now + late);
+        assert_eq!(at(Some(now + flush)), now + flush, "a clock ahead of ours");
+        assert_eq!(at(None), now + flush);
+        assert_eq!(
+            flush_at(Some(Time::MIN), Duration::from_millis(5), late, now),
+            now + Duration::from_millis(5)
+        );
+    }
+}

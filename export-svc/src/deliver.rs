@@ -1,0 +1,382 @@
+//! Requests out, and how they ended.
+//!
+//! A request starts if its batch is ready, the budget allows it, the lease holds and there is room in `order`. It is one task
+//! on the runtime; its end comes back as an event. A refused authorization puts the jobs that use it to sleep: their feeds are
+//! detached, so nothing is lost, and tried again later with one request at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use braze::{Attempt, AttributeName, Client, Refusal, Track, TrackBuilder, Verdict};
+use kafka::{Publisher, RecordOut};
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, TraceContextExt};
+use prost::Message;
+use proto::export::v1::RejectedChange;
+use proto::membership::v1::MembershipChange;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::batch::{End, Ending, Outcome, RequestId, Settled};
+use crate::clock::Time;
+use crate::feed::{Credential, Health};
+use crate::measure;
+use crate::pipeline::Event;
+use crate::workspace::{Fate, Origin, Place, Workspace};
+
+/// Spans of changes that the span of a request links to.
+const LINKS_MAX: usize = 16;
+/// Longest wait before a refused authorization is tried again.
+const PROBE_AFTER_MAX: Duration = Duration::from_secs(3_600);
+/// First and longest wait before a record is published to the rejected topic again.
+const KEEP_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Makes the calls, as tasks whose ends come back as events.
+#[derive(Clone)]
+pub(crate) struct Deliverer {
+    pub(crate) client: Client,
+    pub(crate) publisher: Publisher,
+    pub(crate) runtime: Handle,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) events: mpsc::Sender<Event>,
+}
+
+impl Deliverer {
+    fn deliver(&self, request: RequestId, credential: Arc<Credential>, track: Track, links: Vec<SpanContext>) {
+        let span = tracing::info_span!(
+            "deliver",
+            otel.kind = "client",
+            braze.updates = track.objects(),
+            braze.body_bytes = track.body().len(),
+            braze.end = tracing::field::Empty,
+        );
+        for link in links {
+            span.add_link(link);
+        }
+        metrics::histogram!(measure::REQUEST_UPDATES).record(track.objects() as f64);
+        let (client, events) = (self.client.clone(), self.events.clone());
+        let call = async move {
+            let begun = tokio::time::Instant::now();
+            let attempt = client.track(&credential.endpoint, &credential.key, &track).await;
+            let end = match &attempt.end {
+                braze::End::Accepted { .. } => "accepted",
+                braze::End::Refused { .. } => "refused",
+                braze::End::Unknown { .. } => "unknown",
+            };
+            tracing::Span::current().record("braze.end", end);
+            metrics::histogram!(measure::ATTEMPT_SECONDS).record(begun.elapsed().as_secs_f64());
+            metrics::counter!(measure::ATTEMPTS_TOTAL, "end" => end).increment(1);
+            // Nobody listens any more: the workspace was abandoned, and the change is not settled.
+            drop(events.send(Event::Attempt { request, attempt }).await);
+        };
+        self.tasks.spawn_on(call.instrument(span), &self.runtime);
+    }
+
+    /// Publishes records to the rejected topic, again and again until Kafka has all of them; then they are settled.
+    pub(crate) fn keep(&self, places: Vec<Place>, mut records: Vec<RecordOut>) {
+        let (publisher, events) = (self.publisher.clone(), self.events.clone());
+        let keep = async move {
+            let mut wait = KEEP_AGAIN.0;
+            loop {
+                let results = publisher.publish_all(records.clone()).await;
+                let mut results = results.into_iter();
+                records.retain(|_| match results.next() {
+                    Some(Ok(_)) => false,
+                    Some(Err(error)) => {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "a rejected change is not on its topic yet; trying again in {wait:?}"
+                        );
+                        true
+                    }
+                    None => true,
+                });
+                if records.is_empty() {
+                    break;
+                }
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(KEEP_AGAIN.1);
+            }
+            drop(events.send(Event::Kept { places }).await);
+        };
+        self.tasks.spawn_on(keep, &self.runtime);
+    }
+}
+
+impl Workspace {
+    /// Starts what may be started. `leased`: a progress transaction that began less than the lease ago has committed. Gives
+    /// back whether only the lease is missing.
+    pub(crate) fn start_requests(
+        &mut self,
+        deliverer: &Deliverer,
+        attribute: &AttributeName,
+        leased: bool,
+        now: Time,
+    ) -> bool {
+        while self.batch.is_ready(now) && self.may_start(now) {
+            if !leased {
+                return true;
+            }
+            let Some(name) = self.next_authorization() else {
+                return false;
+            };
+            let Some(known) = self.feeds.authorizations.get(&name) else {
+                return false;
+            };
+            let Ok(credential) = known.grant.credential.clone() else {
+                return false;
+            };
+            if matches!(known.health, Health::Probing { .. }) && known.in_flight > 0 {
+                return false;
+            }
+            let Some(request) = self.batch.close(&self.order, now) else {
+                continue;
+            };
+            self.budget.take(now);
+            match self.write(request, attribute) {
+                Some(track) => {
+                    if let Some(known) = self.feeds.authorizations.get_mut(&name) {
+                        known.in_flight += 1;
+                    }
+                    self.in_flight.insert(request, name);
+                    let links = self.links(request);
+                    deliverer.deliver(request, credential, track, links);
+                }
+                None => self.refuse_too_large(request, deliverer, now),
+            }
+        }
+        false
+    }
+
+    fn may_start(&mut self, now: Time) -> bool {
+        self.batch.in_flight() < self.config.in_flight_max
+            && self.keeping < self.config.in_flight_max
+            && !self.order.is_full()
+            && self
+                .takeover
+                .as_ref()
+                .is_none_or(|takeover| takeover.ends.is_some() && now >= takeover.send_from)
+            && self.budget.next() <= now
+    }
+
+    /// The authorization of the oldest change: any of a Braze workspace would do.
+    fn next_authorization(&mut self) -> Option<String> {
+        let feed = self.batch.peek()?.feed;
+        Some(self.feeds.get(feed)?.job.authorization.clone())
+    }
+
+    fn write(&self, request: RequestId, attribute: &AttributeName) -> Option<Track> {
+        let mut builder = TrackBuilder::new(braze::OBJECTS_MAX, braze::BODY_BYTES_MAX);
+        for object in self.batch.objects(request) {
+            let existing_only = object.update_existing_only();
+            builder
+                .push(object.identifier, attribute, object.add, object.remove, existing_only)
+                .ok()?;
+        }
+        Some(builder.finish())
+    }
+
+    fn links(&self, request: RequestId) -> Vec<SpanContext> {
+        let traces = self.batch.origins(request).filter_map(|origin| origin.trace.as_deref());
+        traces.take(LINKS_MAX).cloned().collect()
+    }
+
+    /// The body would be larger than Braze takes: as if Braze had said so.
+    fn refuse_too_large(&mut self, request: RequestId, deliverer: &Deliverer, now: Time) {
+        let objects = self.batch.objects(request).count();
+        let verdict = if objects > 1 {
+            Verdict::Retry { message: None }
+        } else {
+            let message = format!("the update is larger than {} bytes", braze::BODY_BYTES_MAX);
+            Verdict::Rejected {
+                reason: braze::Reason::Unusable,
+                message,
+            }
+        };
+        let ending = Ending {
+            end: End::Refused,
+            verdicts: vec![verdict; objects],
+            split: objects > 1,
+        };
+        self.complete(request, ending, deliverer, now);
+    }
+
+    /// An attempt has ended. `jitter`: from 0 to 1.
+    pub(crate) fn end_attempt(
+        &mut self,
+        request: RequestId,
+        attempt: Attempt,
+        deliverer: &Deliverer,
+        jitter: f64,
+        now: Time,
+    ) {
+        let Some(name) = self.in_flight.remove(&request) else {
+            return;
+        };
+        if let Some(known) = self.feeds.authorizations.get_mut(&name) {
+            known.in_flight = known.in_flight.saturating_sub(1);
+        }
+        match attempt.end {
+            braze::End::Accepted { verdicts, split } => {
+                self.budget.succeeded();
+                if self.feeds.trust(&name) {
+                    tracing::info!(
+                        authorization = name,
+                        "Braze takes authorization {name} again; its jobs run on"
+                    );
+                    self.touch();
+                }
+                self.complete(
+                    request,
+                    Ending {
+                        end: End::Accepted,
+                        verdicts,
+                        split,
+                    },
+                    deliverer,
+                    now,
+                );
+            }
+            braze::End::Refused {
+                refusal,
+                verdicts,
+                split,
+                message,
+            } => {
+                let objects = verdicts.len();
+                self.complete(
+                    request,
+                    Ending {
+                        end: End::Refused,
+                        verdicts,
+                        split,
+                    },
+                    deliverer,
+                    now,
+                );
+                self.refused(&name, refusal, objects, &message, jitter, now);
+            }
+            braze::End::Unknown { status, message } => {
+                tracing::warn!(
+                    status,
+                    "a call to Braze ended unknown, its updates are sent again: {message}"
+                );
+                self.complete(
+                    request,
+                    Ending {
+                        end: End::Unknown,
+                        verdicts: Vec::new(),
+                        split: false,
+                    },
+                    deliverer,
+                    now,
+                );
+                self.budget.failed(now, jitter);
+            }
+        }
+    }
+
+    fn refused(&mut self, name: &str, refusal: Refusal, objects: usize, message: &str, jitter: f64, now: Time) {
+        match refusal {
+            Refusal::NotSent => {
+                tracing::warn!("Braze cannot be reached, the updates are sent again: {message}");
+                self.budget.failed(now, jitter);
+            }
+            Refusal::RateLimited { retry_after } => match retry_after {
+                Some(wait) => self.budget.freeze(now + wait),
+                None => self.budget.failed(now, jitter),
+            },
+            Refusal::Unauthorized { status } => {
+                let status = status.map_or_else(|| "no".to_owned(), |status| status.to_string());
+                self.sleep(
+                    name,
+                    &format!("Braze refuses the authorization (status {status}): {message}"),
+                    now,
+                );
+            }
+            Refusal::Other { status } => {
+                self.sleep(name, &format!("Braze answers with status {status}: {message}"), now);
+            }
+            Refusal::TooManyObjects => {
+                self.objects_max_learnt = (objects / 2).max(1).min(self.objects_max_learnt);
+                let objects_max = self.objects_max_learnt.min(self.batch.objects_max());
+                tracing::warn!(
+                    objects_max,
+                    "Braze takes at most {objects_max} updates in a request from now on"
+                );
+                self.batch.set_objects_max(objects_max);
+            }
+            Refusal::TooLarge | Refusal::Objects | Refusal::Malformed => {}
+        }
+    }
+
+    /// The jobs of an authorization sleep.
+    fn sleep(&mut self, name: &str, reason: &str, now: Time) {
+        let probe_after = self.config.probe_after;
+        let until = |refusals: u32| now + probe_after.saturating_mul(1 << refusals.min(16)).min(PROBE_AFTER_MAX);
+        let detached = self.feeds.refuse(name, until, reason);
+        if !detached.is_empty() {
+            tracing::error!(authorization = name, "jobs of authorization {name} sleep: {reason}");
+            self.batch
+                .abandon(|origin| detached.contains(&origin.feed), &self.order, now);
+        }
+        self.touch();
+    }
+
+    fn complete(&mut self, request: RequestId, ending: Ending, deliverer: &Deliverer, now: Time) {
+        let (mut places, mut records) = (Vec::new(), Vec::new());
+        for Settled {
+            origin,
+            add,
+            attempts,
+            outcome,
+        } in self.batch.complete(request, ending, &mut self.order, now)
+        {
+            let place = Place {
+                feed: origin.feed,
+                partition: origin.partition,
+                offset: origin.offset,
+            };
+            match outcome {
+                Outcome::Accepted => self.settle(place, if add { Fate::Added } else { Fate::Removed }),
+                Outcome::Superseded => self.settle(place, Fate::Omitted),
+                Outcome::Rejected { reason, message } => {
+                    if let Some(record) = self.rejected(&origin, reason, message, attempts) {
+                        places.push(place);
+                        records.push(record);
+                    }
+                }
+            }
+        }
+        if !records.is_empty() {
+            self.keeping += 1;
+            deliverer.keep(places, records);
+        }
+    }
+
+    fn rejected(&self, origin: &Origin, reason: braze::Reason, message: String, attempts: u32) -> Option<RecordOut> {
+        let rejected = RejectedChange {
+            change: MembershipChange::decode(origin.payload.clone()).ok(),
+            reason: reason.as_str().to_owned(),
+            braze_message: message,
+            attempts,
+            partition: origin.partition,
+            offset: origin.offset,
+            ..RejectedChange::default()
+        };
+        let trace = origin.trace.as_deref().cloned();
+        let context = trace.map_or_else(Context::new, |span| Context::new().with_remote_span_context(span));
+        self.rejected_record(origin.feed, rejected, &context)
+    }
+
+    /// Kept on the rejected topic: settled.
+    pub(crate) fn kept(&mut self, places: Vec<Place>) {
+        self.keeping = self.keeping.saturating_sub(1);
+        for place in places {
+            self.settle(place, Fate::Rejected);
+        }
+    }
+}

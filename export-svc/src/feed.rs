@@ -1,0 +1,448 @@
+//! Feeds: one audience of one export job, with its own positions, and the jobs and authorizations they belong to.
+//!
+//! One reader serves all feeds of a workspace. Which records a feed has had is the feed's own knowledge, so a feed that comes
+//! later, or comes back, only makes the reader go back; the others pass over what they know. A feed that must not be served
+//! (its authorization is refused) is *detached*: it keeps its positions and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use braze::Url;
+use control::ExportJob;
+use proto::export::v1::{ExportCounters, ExportJobState, FeedProgress};
+use secrecy::SecretString;
+
+use crate::clock::Time;
+use crate::positions::Positions;
+use crate::settle;
+
+/// Names a feed for as long as the workspace is served; never used twice.
+pub(crate) type FeedId = u64;
+
+/// What a Braze workspace has to do.
+#[derive(Debug, Default)]
+pub(crate) struct JobSet {
+    pub(crate) jobs: Vec<Arc<ExportJob>>,
+    pub(crate) authorizations: BTreeMap<String, Grant>,
+}
+
+/// An authorization as it is now.
+#[derive(Debug, Clone)]
+pub(crate) struct Grant {
+    pub(crate) revision: u64,
+    /// What to call Braze with, or why that is not known.
+    pub(crate) credential: Result<Arc<Credential>, String>,
+}
+
+/// What a call to Braze needs.
+#[derive(Debug)]
+pub(crate) struct Credential {
+    pub(crate) endpoint: Url,
+    pub(crate) key: SecretString,
+}
+
+/// Whether Braze takes an authorization.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Health {
+    Good,
+    /// Refused: its jobs sleep until then.
+    Refused {
+        until: Time,
+        refusals: u32,
+        reason: String,
+    },
+    /// Tried again with one request at a time.
+    Probing {
+        refusals: u32,
+        reason: String,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) struct Authorization {
+    pub(crate) grant: Grant,
+    pub(crate) health: Health,
+    pub(crate) in_flight: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Feed {
+    pub(crate) job: Arc<ExportJob>,
+    pub(crate) job_name: String,
+    pub(crate) slug: Arc<str>,
+    pub(crate) positions: Positions,
+    pub(crate) counters: ExportCounters,
+    pub(crate) attached: bool,
+}
+
+/// All feeds of a workspace.
+#[derive(Debug, Default)]
+pub(crate) struct Feeds {
+    partitions: usize,
+    next_id: FeedId,
+    feeds: BTreeMap<FeedId, Feed>,
+    attached_len: usize,
+    /// Feeds with something that progress does not have yet.
+    dirty: BTreeSet<FeedId>,
+    by_slug: HashMap<Arc<str>, Vec<FeedId>>,
+    pub(crate) authorizations: BTreeMap<String, Authorization>,
+    /// What a predecessor wrote, by progress key, until the feed is there.
+    restored: HashMap<String, FeedProgress>,
+    /// Progress keys of feeds that have ended.
+    pub(crate) tombstones: BTreeSet<String>,
+    /// One past the last record that the reader has shown, by partition; `None` before it was assigned.
+    read_to: Vec<Option<i64>>,
+    /// Where the reader must go before it reads on.
+    seeks: BTreeMap<i32, i64>,
+    /// (first awaited offset, feed) of attached feeds, by partition.
+    awaited: Vec<BTreeSet<(i64, FeedId)>>,
+}
+
+impl Feeds {
+    pub(crate) fn new(partitions: usize, restored: HashMap<String, FeedProgress>) -> Self {
+        Self {
+            partitions,
+            restored,
+            read_to: vec![None; partitions],
+            awaited: vec![BTreeSet::new(); partitions],
+            ..Self::default()
+        }
+    }
+
+    /// Takes over what is wanted now. Gives back the feeds that have ended: their changes are nobody's any more.
+    pub(crate) fn apply(&mut self, workspace: &str, wanted: &JobSet) -> Vec<FeedId> {
+        self.apply_authorizations(wanted);
+        let mut missing = BTreeMap::new();
+        for job in &wanted.jobs {
+            for slug in &job.audiences {
+                missing.insert((job.name(), slug.clone()), job);
+            }
+        }
+        let mut ended = Vec::new();
+        for (id, feed) in &mut self.feeds {
+            match missing.remove(&(feed.job_name.clone(), feed.slug.to_string())) {
+                Some(job) => feed.job = Arc::clone(job),
+                None => ended.push(*id),
+            }
+        }
+        for id in &ended {
+            self.dirty.remove(id);
+            if let Some(feed) = self.feeds.remove(id) {
+                self.attached_len -= usize::from(feed.attached);
+                self.tombstones
+                    .insert(settle::feed_key(workspace, &feed.job.id, &feed.slug));
+                if let Some(ids) = self.by_slug.get_mut(&feed.slug) {
+                    ids.retain(|other| other != id);
+                }
+            }
+        }
+        self.by_slug.retain(|_, ids| !ids.is_empty());
+        let mut added = Vec::new();
+        for ((job_name, slug), job) in missing {
+            let known = self.restored.remove(&settle::feed_key(workspace, &job.id, &slug));
+            let (positions, counters) = match &known {
+                Some(known) => (
+                    Positions::restore(self.partitions, &known.positions),
+                    known.counters.unwrap_or_default(),
+                ),
+                None => {
+                    let start: &[_] = if job.existing_users { &[] } else { &job.start };
+                    (Positions::starting(self.partitions, start), ExportCounters::default())
+                }
+            };
+            let slug: Arc<str> = slug.into();
+            let feed = Feed {
+                job: Arc::clone(job),
+                job_name,
+                slug: Arc::clone(&slug),
+                positions,
+                counters,
+                attached: false,
+            };
+            self.next_id += 1;
+            if known.is_none() {
+                self.dirty.insert(self.next_id);
+            }
+            self.feeds.insert(self.next_id, feed);
+            self.by_slug.entry(slug).or_default().push(self.next_id);
+            added.push(self.next_id);
+        }
+        // What a predecessor served and nobody wants any more.
+        self.tombstones.extend(self.restored.drain().map(|(key, _)| key));
+        self.attach_healthy();
+        ended
+    }
+
+    fn apply_authorizations(&mut self, wanted: &JobSet) {
+        self.authorizations
+            .retain(|name, _| wanted.authorizations.contains_key(name));
+        for (name, grant) in &wanted.authorizations {
+            let unchanged = |known: &Authorization| {
+                known.grant.revision == grant.revision && known.grant.credential.is_ok() == grant.credential.is_ok()
+            };
+            if self.authorizations.get(name).is_some_and(unchanged) {
+                continue;
+            }
+            let health = match &grant.credential {
+                Ok(_) => Health::Good,
+                Err(reason) => Health::Refused {
+                    until: Time::MAX,
+                    refusals: 0,
+                    reason: reason.clone(),
+                },
+            };
+            let in_flight = self.authorizations.get(name).map_or(0, |known| known.in_flight);
+            self.authorizations.insert(
+                name.clone(),
+                Authorization {
+                    grant: grant.clone(),
+                    health,
+                    in_flight,
+                },
+            );
+        }
+    }
+
+    /// Why the jobs of an authorization sleep, if they do.
+    pub(crate) fn asleep(&self, authorization: &str) -> Option<&str> {
+        match self.authorizations.get(authorization).map(|known| &known.health) {
+            Some(Health::Refused { reason, .. } | Health::Probing { reason, .. }) => Some(reason),
+            Some(Health::Good) => None,
+            None => Some("the authorization does not exist"),
+        }
+    }
+
+    /// Braze refuses an authorization: its feeds are detached until `until`. Gives back which those are.
+    pub(crate) fn refuse(&mut self, authorization: &str, until: impl Fn(u32) -> Time, reason: &str) -> Vec<FeedId> {
+        let Some(known) = self.authorizations.get_mut(authorization) else {
+            return Vec::new();
+        };
+        let refusals = match &known.health {
+            Health::Good => 0,
+            Health::Probing { refusals, .. } => *refusals,
+            // Requests that were in flight together are refused together, and count once.
+            Health::Refused { .. } => return Vec::new(),
+        };
+        known.health = Health::Refused {
+            until: until(refusals),
+            refusals: refusals + 1,
+            reason: reason.to_owned(),
+        };
+        let mut detached = Vec::new();
+        for (id, feed) in &mut self.feeds {
+            if feed.attached && feed.job.authorization == authorization {
+                feed.positions.detach();
+                for (partition, read_to) in self.read_to.iter().enumerate() {
+                    if let (Ok(partition), Some(read_to)) = (i32::try_from(partition), read_to) {
+                        feed.positions.advance(partition, *read_to);
+                    }
+                }
+                feed.attached = false;
+                detached.push(*id);
+            }
+        }
+        self.attached_len -= detached.len();
+        self.dirty.extend(&detached);
+        detached
+    }
+
+    /// Braze has taken a request of this authorization.
+    pub(crate) fn trust(&mut self, authorization: &str) -> bool {
+        match self.authorizations.get_mut(authorization) {
+            Some(known) if matches!(known.health, Health::Probing { .. }) => {
+                known.health = Health::Good;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Authorizations whose time has come are tried again.
+    pub(crate) fn probe(&mut self, now: Time) {
+        let mut any = false;
+        for known in self.authorizations.values_mut() {
+            if let Health::Refused {
+                until,
+                refusals,
+                reason,
+            } = &known.health
+                && *until <= now
+            {
+                known.health = Health::Probing {
+                    refusals: *refusals,
+                    reason: reason.clone(),
+                };
+                any = true;
+            }
+        }
+        if any {
+            self.attach_healthy();
+        }
+    }
+
+    /// When [`Feeds::probe`] has something to do next.
+    pub(crate) fn next_probe(&self) -> Option<Time> {
+        let until = |known: &Authorization| match known.health {
+            Health::Refused { until, .. } if until < Time::MAX => Some(until),
+            _ => None,
+        };
+        self.authorizations.values().filter_map(until).min()
+    }
+
+    /// Attaches whoever may be served and is not; the reader goes back as far as they need.
+    fn attach_healthy(&mut self) {
+        let refused = |health: &Health| matches!(health, Health::Refused { .. });
+        let may = |name: &str| {
+            self.authorizations
+                .get(name)
+                .is_some_and(|known| !refused(&known.health))
+        };
+        let coming: Vec<_> = self
+            .feeds
+            .iter()
+            .filter(|(_, f)| !f.attached && may(&f.job.authorization))
+            .map(|(id, _)| *id)
+            .collect();
+        if coming.is_empty() {
+            return;
+        }
+        for partition in 0..self.partitions {
+            let Ok(number) = i32::try_from(partition) else { continue };
+            let from = coming
+                .iter()
+                .filter_map(|id| self.feeds.get(id))
+                .map(|feed| feed.positions.read_from(number));
+            let from = from.min().unwrap_or(0);
+            let read_to = self.read_to[partition];
+            if read_to.is_none_or(|read_to| from < read_to) {
+                for feed in self.feeds.values_mut().filter(|feed| feed.attached) {
+                    feed.positions.advance(number, read_to.unwrap_or(0));
+                }
+                self.read_to[partition] = Some(from);
+                self.seeks.insert(number, from);
+            }
+            for id in &coming {
+                if let Some(awaited) = self.feeds.get(id).and_then(|feed| feed.positions.first_awaited(number)) {
+                    self.awaited[partition].insert((awaited, *id));
+                }
+            }
+        }
+        self.attached_len += coming.len();
+        for id in coming {
+            if let Some(feed) = self.feeds.get_mut(&id) {
+                feed.attached = true;
+            }
+            self.dirty.insert(id);
+        }
+    }
+
+    /// Where the reader must go before it reads on.
+    pub(crate) fn take_seeks(&mut self) -> BTreeMap<i32, i64> {
+        std::mem::take(&mut self.seeks)
+    }
+
+    /// Everything below `offset` has been shown to every attached feed.
+    pub(crate) fn passed(&mut self, partition: i32, offset: i64) {
+        let Some(index) = usize::try_from(partition).ok().filter(|index| *index < self.partitions) else {
+            return;
+        };
+        self.read_to[index] = Some(offset);
+        while let Some((awaited, id)) = self.awaited[index].first().copied()
+            && awaited < offset
+        {
+            self.awaited[index].remove(&(awaited, id));
+            let Some(feed) = self.feeds.get_mut(&id).filter(|feed| feed.attached) else {
+                continue;
+            };
+            feed.positions.passed(partition, offset);
+            self.dirty.insert(id);
+            if let Some(next) = feed.positions.first_awaited(partition) {
+                self.awaited[index].insert((next, id));
+            }
+        }
+    }
+
+    /// Attached feeds that have still to be handed a record: of its audience, or of any if that is not known.
+    pub(crate) fn wanting(&self, slug: Option<&str>, partition: i32, offset: i64, found: &mut Vec<FeedId>) {
+        let wants = |id: &FeedId| {
+            self.feeds
+                .get(id)
+                .is_some_and(|feed| feed.attached && feed.positions.wants(partition, offset))
+        };
+        match slug {
+            Some(slug) => found.extend(self.by_slug.get(slug).into_iter().flatten().copied().filter(wants)),
+            None => found.extend(self.feeds.keys().copied().filter(wants)),
+        }
+    }
+
+    pub(crate) fn get(&self, id: FeedId) -> Option<&Feed> {
+        self.feeds.get(&id)
+    }
+
+    /// A feed that is about to change.
+    pub(crate) fn get_mut(&mut self, id: FeedId) -> Option<&mut Feed> {
+        let feed = self.feeds.get_mut(&id)?;
+        self.dirty.insert(id);
+        Some(feed)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Feed> {
+        self.feeds.values()
+    }
+
+    pub(crate) fn any_attached(&self) -> bool {
+        self.attached_len > 0
+    }
+
+    pub(crate) fn any_dirty(&self) -> bool {
+        !self.tombstones.is_empty() || !self.dirty.is_empty()
+    }
+
+    /// Everything is written with the next progress.
+    pub(crate) fn all_dirty(&mut self) {
+        self.dirty.extend(self.feeds.keys());
+    }
+
+    /// How far the reader has come.
+    pub(crate) fn read_to(&self, partition: i32) -> Option<i64> {
+        usize::try_from(partition)
+            .ok()
+            .and_then(|index| *self.read_to.get(index)?)
+    }
+
+    /// Progress of the feeds that have changed, or of all: (key, value). They are clean then.
+    pub(crate) fn written(&mut self, workspace: &str, all: bool) -> Vec<(String, FeedProgress)> {
+        let mut written = Vec::new();
+        let asleep: BTreeMap<_, _> = self
+            .authorizations
+            .keys()
+            .map(|name| (name.clone(), self.asleep(name).map(str::to_owned)))
+            .collect();
+        let dirty = std::mem::take(&mut self.dirty);
+        for (_, feed) in self.feeds.iter().filter(|(id, _)| all || dirty.contains(id)) {
+            let read_to = |partition: i32| {
+                let index = usize::try_from(partition).unwrap_or(usize::MAX);
+                self.read_to
+                    .get(index)
+                    .copied()
+                    .flatten()
+                    .filter(|_| feed.attached)
+                    .unwrap_or(0)
+            };
+            let reason = asleep.get(&feed.job.authorization).cloned().flatten();
+            let state = if reason.is_some() {
+                ExportJobState::Sleeping
+            } else {
+                ExportJobState::Runnable
+            };
+            let progress = FeedProgress {
+                positions: feed.positions.written(read_to),
+                counters: Some(feed.counters),
+                state: state.into(),
+                state_reason: reason.unwrap_or_default(),
+            };
+            written.push((settle::feed_key(workspace, &feed.job.id, &feed.slug), progress));
+        }
+        written
+    }
+}

@@ -1,0 +1,59 @@
+//! What the engine counts. Names are constants, labels are bounded.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+/// Membership changes by what became of them: accepted, omitted, rejected. Label `outcome`.
+pub const CHANGES_TOTAL: &str = "export_changes_total";
+/// Records read by what they were: wanted, unwanted, tombstone, unreadable. Label `kind`.
+pub const RECORDS_TOTAL: &str = "export_records_total";
+/// Attempts by how they ended: accepted, refused, unknown. Label `end`.
+pub const ATTEMPTS_TOTAL: &str = "export_attempts_total";
+/// How long an attempt took.
+pub const ATTEMPT_SECONDS: &str = "export_attempt_seconds";
+/// Updates (objects) in a request.
+pub const REQUEST_UPDATES: &str = "export_request_updates";
+/// Changes read and not settled. Label `workspace`.
+pub const PENDING: &str = "export_pending_changes";
+/// Requests in flight. Label `workspace`.
+pub const IN_FLIGHT: &str = "export_requests_in_flight";
+/// Changes whose opposite must wait. Label `workspace`.
+pub const NOT_BEFORE: &str = "export_not_before_entries";
+/// Records not read yet, an upper bound. Label `workspace`.
+pub const LAG: &str = "export_lag_records";
+/// Jobs that sleep. Label `workspace`.
+pub const SLEEPING_JOBS: &str = "export_sleeping_jobs";
+/// Progress transactions by result: committed, aborted, failed. Label `result`.
+pub const PROGRESS_TOTAL: &str = "export_progress_commits_total";
+/// How often a Braze workspace had to be served anew. Label `reason`: fenced, failed.
+pub const RESTARTS_TOTAL: &str = "export_workspace_restarts_total";
+
+/// Tells the recorder what each metric means.
+pub fn describe() {
+    describe_counter!(
+        CHANGES_TOTAL,
+        "Membership changes settled, by outcome (accepted, omitted, rejected)"
+    );
+    describe_counter!(
+        RECORDS_TOTAL,
+        "Membership records read, by kind (wanted, unwanted, tombstone, unreadable)"
+    );
+    describe_counter!(ATTEMPTS_TOTAL, "Calls to Braze, by end (accepted, refused, unknown)");
+    describe_histogram!(ATTEMPT_SECONDS, Unit::Seconds, "Duration of a call to Braze");
+    describe_histogram!(REQUEST_UPDATES, "Updates in a request");
+    describe_gauge!(PENDING, "Changes read and not settled");
+    describe_gauge!(IN_FLIGHT, "Requests in flight");
+    describe_gauge!(NOT_BEFORE, "Changes whose opposite must wait");
+    describe_gauge!(LAG, "Membership records not read yet, at most");
+    describe_gauge!(
+        SLEEPING_JOBS,
+        "Jobs that sleep because Braze refuses their authorization"
+    );
+    describe_counter!(
+        PROGRESS_TOTAL,
+        "Progress transactions, by result (committed, aborted, failed)"
+    );
+    describe_counter!(
+        RESTARTS_TOTAL,
+        "Times a Braze workspace was served anew, by reason (fenced, failed)"
+    );
+}

@@ -1,0 +1,362 @@
+//! The loop of one Braze workspace, on a thread of its own: records in, requests out, outcomes settled, progress written.
+//!
+//! Back-pressure is not polling: a reader with manual assignment has no deadline, and `pause` would throw away what was
+//! prefetched. Everything else that happens comes through one bounded queue of events.
+
+mod start;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use braze::AttributeName;
+use kafka::{Disposition, Polled, Position, Reader};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::batch::RequestId;
+use crate::clock::{Clock, Time};
+use crate::deliver::Deliverer;
+use crate::engine::{Error, Statuses};
+use crate::feed::JobSet;
+use crate::measure;
+use crate::settle::ProgressWriter;
+use crate::workspace::{Place, Workspace};
+
+pub(crate) use start::{Parts, open};
+
+/// Records taken before events are looked at again.
+const RECORDS_PER_ROUND: usize = 256;
+/// Longest wait for a record while something is in flight, and while nothing is.
+const POLL_BUSY: Duration = Duration::from_millis(5);
+const POLL_IDLE: Duration = Duration::from_millis(100);
+/// How often counts are folded into metrics, statuses are shown, and ends are asked for.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
+const SHOW_EVERY: Duration = Duration::from_millis(50);
+const MEASURE_EVERY: Duration = Duration::from_secs(10);
+
+/// Something that happened elsewhere.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A call to Braze has ended.
+    Attempt {
+        request: RequestId,
+        attempt: braze::Attempt,
+    },
+    /// Records are on the rejected topic.
+    Kept { places: Vec<Place> },
+    /// A progress transaction that began then has ended.
+    Progress {
+        begun: Time,
+        result: Result<(), kafka::Error>,
+    },
+    /// Ends of the partitions.
+    Ends(Result<Vec<i64>, kafka::Error>),
+}
+
+/// One Braze workspace being served.
+pub(crate) struct Pipeline {
+    workspace: Workspace,
+    reader: Reader,
+    assigned: bool,
+    progress: ProgressWriter,
+    deliverer: Deliverer,
+    events: mpsc::Receiver<Event>,
+    wanted: watch::Receiver<Arc<JobSet>>,
+    statuses: Statuses,
+    attribute: AttributeName,
+    clock: Clock,
+    /// Begin of the last progress transaction that has committed.
+    leased_from: Time,
+    /// The writer's thread is at work.
+    writing: bool,
+    /// A request waits for the lease.
+    lease_wanted: bool,
+    last_written: Time,
+    last_counted: Time,
+    last_shown: Time,
+    last_measured: Time,
+}
+
+impl Pipeline {
+    /// Serves the workspace until `drain` is cancelled and everything is finished, or `abandon` is cancelled.
+    ///
+    /// # Errors
+    /// [`Error::Kafka`] with [`kafka::Error::Fenced`] if somebody else serves it now; anything else that does not mend itself.
+    pub(crate) fn run(mut self, drain: &CancellationToken, abandon: &CancellationToken) -> Result<(), Error> {
+        while !drain.is_cancelled() {
+            if abandon.is_cancelled() {
+                return Ok(());
+            }
+            self.events_so_far()?;
+            if self.wanted.has_changed().unwrap_or(false) {
+                self.apply();
+            }
+            let now = self.tick()?;
+            if self.workspace.may_read() {
+                self.read(now)?;
+            } else {
+                let wait = self.wait(now, POLL_IDLE);
+                self.await_event(wait)?;
+            }
+        }
+        self.drain(abandon)
+    }
+
+    /// Admits nothing new, finishes what can be finished in time, and releases the workspace.
+    fn drain(mut self, abandon: &CancellationToken) -> Result<(), Error> {
+        // A deleted job's progress must go even if the workspace goes with it.
+        self.apply();
+        self.workspace.batch.drain();
+        let deadline = self.clock.now() + self.workspace.config.drain;
+        loop {
+            self.events_so_far()?;
+            let now = self.tick()?;
+            let idle = self.workspace.in_flight.is_empty() && self.workspace.keeping == 0;
+            if abandon.is_cancelled() {
+                return Ok(());
+            }
+            if now >= deadline || (idle && self.next_send(now).is_none_or(|time| time > deadline)) {
+                break;
+            }
+            let wait = self.wait(now, POLL_BUSY);
+            self.await_event(wait)?;
+        }
+        while self.writing {
+            self.await_event(POLL_IDLE)?;
+        }
+        let last = self.workspace.progress(true, self.clock.now());
+        self.progress.commit(last)?;
+        self.writing = true;
+        while self.writing {
+            self.await_event(POLL_IDLE)?;
+        }
+        self.workspace.count();
+        Ok(())
+    }
+
+    /// When something pending can be sent next; `None` if nothing is pending in the batch.
+    fn next_send(&mut self, now: Time) -> Option<Time> {
+        if self.workspace.batch.pending() == 0 {
+            return None;
+        }
+        let ready = if self.workspace.batch.is_ready(now) {
+            Some(now)
+        } else {
+            self.workspace.batch.next_wake()
+        };
+        let takeover = self
+            .workspace
+            .takeover
+            .as_ref()
+            .map_or(Time::MIN, |takeover| takeover.send_from);
+        let room = if self.workspace.order.is_full() {
+            self.workspace.order.next_expiry()
+        } else {
+            None
+        };
+        Some(
+            ready?
+                .max(self.workspace.budget.next())
+                .max(takeover)
+                .max(room.unwrap_or(Time::MIN)),
+        )
+    }
+
+    fn apply(&mut self) {
+        let wanted = Arc::clone(&self.wanted.borrow_and_update());
+        self.workspace.apply(&wanted, self.clock.now());
+    }
+
+    /// Everything that goes by time: waiting changes, requests, progress, statuses.
+    fn tick(&mut self) -> Result<Time, Error> {
+        let now = self.clock.now();
+        let workspace = &mut self.workspace;
+        workspace.order.expire(now);
+        workspace.batch.wake(&workspace.order, now);
+        if workspace
+            .takeover
+            .as_ref()
+            .is_some_and(|takeover| takeover.doubt_until <= now)
+        {
+            workspace.takeover = None;
+        }
+        if workspace.feeds.next_probe().is_some_and(|time| time <= now) {
+            workspace.feeds.probe(now);
+        }
+        let leased = now.since(self.leased_from) < workspace.config.lease;
+        self.lease_wanted = workspace.start_requests(&self.deliverer, &self.attribute, leased, now);
+        self.write_progress(now)?;
+        if now.since(self.last_shown) >= SHOW_EVERY {
+            self.last_shown = now;
+            self.workspace.show(&self.statuses);
+        }
+        if now.since(self.last_counted) >= COUNT_EVERY {
+            self.last_counted = now;
+            self.workspace.count();
+        }
+        Ok(now)
+    }
+
+    fn write_progress(&mut self, now: Time) -> Result<(), Error> {
+        if self.writing {
+            return Ok(());
+        }
+        let takeover = self.workspace.takeover.as_ref();
+        let ends_wanted = takeover.is_some_and(|takeover| takeover.ends.is_none() && now >= takeover.send_from);
+        let due =
+            self.workspace.feeds.any_dirty() && now.since(self.last_written) >= self.workspace.config.progress_every;
+        if ends_wanted || now.since(self.last_measured) >= MEASURE_EVERY {
+            self.last_measured = now;
+            self.progress
+                .measure(&self.workspace.topic, self.workspace.partitions)?;
+            self.writing = true;
+        } else if due || self.lease_wanted {
+            self.last_written = now;
+            self.progress.commit(self.workspace.progress(false, now))?;
+            self.writing = true;
+        }
+        Ok(())
+    }
+
+    /// Takes the records that are there, waiting a little for the first one.
+    fn read(&mut self, now: Time) -> Result<(), Error> {
+        self.reposition()?;
+        let mut timeout = self.wait(
+            now,
+            if self.workspace.in_flight.is_empty() {
+                POLL_IDLE
+            } else {
+                POLL_BUSY
+            },
+        );
+        for _ in 0..RECORDS_PER_ROUND {
+            match self.reader.poll(timeout) {
+                None => break,
+                Some(Ok(Polled::Record(record))) => {
+                    if let Some((places, records)) = self.workspace.take(&record, self.clock.now()) {
+                        self.workspace.keeping += 1;
+                        self.deliverer.keep(places, records);
+                    }
+                }
+                Some(Ok(Polled::Eof { partition })) => {
+                    if let Some(Position::At(offset)) = self.reader.position(partition) {
+                        self.workspace.feeds.passed(partition, offset);
+                    }
+                }
+                Some(Err(error)) if error.disposition() == Disposition::Retry => {
+                    tracing::debug!(error = &error as &dyn std::error::Error, "reading goes on by itself");
+                    break;
+                }
+                Some(Err(error)) => return Err(error.into()),
+            }
+            if !self.workspace.may_read() {
+                break;
+            }
+            timeout = Duration::ZERO;
+        }
+        Ok(())
+    }
+
+    /// Goes where the feeds need it.
+    fn reposition(&mut self) -> Result<(), Error> {
+        let seeks = self.workspace.feeds.take_seeks();
+        let position = |offset: i64| {
+            if offset <= 0 {
+                Position::Beginning
+            } else {
+                Position::At(offset)
+            }
+        };
+        if !self.assigned && !seeks.is_empty() {
+            let partitions: Vec<_> = seeks
+                .iter()
+                .map(|(partition, offset)| (*partition, position(*offset)))
+                .collect();
+            self.reader.assign(&self.workspace.topic, &partitions)?;
+            self.assigned = true;
+            return Ok(());
+        }
+        for (partition, offset) in seeks {
+            self.reader.seek(partition, position(offset))?;
+        }
+        Ok(())
+    }
+
+    /// How long nothing has to be done, at most `longest`.
+    fn wait(&mut self, now: Time, longest: Duration) -> Duration {
+        let progress = (self.workspace.feeds.any_dirty() && !self.writing)
+            .then(|| self.last_written + self.workspace.config.progress_every);
+        let sends = self
+            .next_send(now)
+            .filter(|_| !self.lease_wanted && self.may_start_more());
+        let next = [progress, sends, self.workspace.feeds.next_probe()]
+            .into_iter()
+            .flatten()
+            .min();
+        next.map_or(longest, |time| time.since(now).clamp(Duration::from_millis(1), longest))
+    }
+
+    fn may_start_more(&self) -> bool {
+        self.workspace.in_flight.len() < self.workspace.config.in_flight_max
+    }
+
+    fn events_so_far(&mut self) -> Result<(), Error> {
+        while let Ok(event) = self.events.try_recv() {
+            self.take(event)?;
+        }
+        Ok(())
+    }
+
+    fn await_event(&mut self, timeout: Duration) -> Result<(), Error> {
+        let runtime = self.deliverer.runtime.clone();
+        let event = runtime.block_on(async { tokio::time::timeout(timeout, self.events.recv()).await });
+        match event {
+            Ok(Some(event)) => self.take(event),
+            Ok(None) | Err(_) => Ok(()),
+        }
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), Error> {
+        let now = self.clock.now();
+        match event {
+            Event::Attempt { request, attempt } => {
+                self.workspace
+                    .end_attempt(request, attempt, &self.deliverer, rand::random(), now);
+            }
+            Event::Kept { places } => self.workspace.kept(places),
+            Event::Progress { begun, result } => {
+                self.writing = false;
+                self.progress_ended(begun, result)?;
+            }
+            Event::Ends(ends) => {
+                self.writing = false;
+                match ends {
+                    Ok(ends) => self.workspace.measured(ends, now),
+                    Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "the ends are not known"),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn progress_ended(&mut self, begun: Time, result: Result<(), kafka::Error>) -> Result<(), Error> {
+        let counted = |result| metrics::counter!(measure::PROGRESS_TOTAL, "result" => result).increment(1);
+        match result {
+            Ok(()) => {
+                counted("committed");
+                self.leased_from = begun;
+                Ok(())
+            }
+            Err(error @ kafka::Error::Aborted { .. }) => {
+                counted("aborted");
+                tracing::warn!(error = &error as &dyn std::error::Error, "progress is written again");
+                self.workspace.progress_aborted();
+                Ok(())
+            }
+            Err(error) => {
+                counted("failed");
+                Err(error.into())
+            }
+        }
+    }
+}

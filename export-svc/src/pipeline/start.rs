@@ -1,0 +1,109 @@
+//! How a workspace is taken over: fence the predecessor, read what it wrote, open the reader.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use braze::AttributeName;
+use kafka::{Reader, ReaderOptions, Topics, TransactionalWriter};
+use model::AccountNumber;
+use tokio::sync::{mpsc, watch};
+
+use super::Pipeline;
+use crate::clock::{Clock, Time};
+use crate::deliver::Deliverer;
+use crate::engine::{EngineConfig, Error, Statuses};
+use crate::feed::JobSet;
+use crate::settle::{self, ProgressWriter};
+use crate::workspace::{Beginning, Workspace};
+
+/// Longest progress transaction.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a workspace is served with.
+pub(crate) struct Parts {
+    pub(crate) config: EngineConfig,
+    pub(crate) kafka: kafka::Config,
+    pub(crate) workspace: String,
+    pub(crate) account: AccountNumber,
+    pub(crate) wanted: watch::Receiver<Arc<JobSet>>,
+    pub(crate) statuses: Statuses,
+    pub(crate) client: braze::Client,
+    pub(crate) publisher: kafka::Publisher,
+    pub(crate) runtime: tokio::runtime::Handle,
+    pub(crate) tasks: tokio_util::task::TaskTracker,
+}
+
+/// Takes a workspace over. Blocks until Kafka has answered.
+///
+/// # Errors
+/// Whatever Kafka says; nothing has been sent to Braze then.
+pub(crate) fn open(parts: Parts) -> Result<Pipeline, Error> {
+    let Parts {
+        config,
+        kafka,
+        workspace,
+        account,
+        wanted,
+        statuses,
+        client,
+        publisher,
+        runtime,
+        tasks,
+    } = parts;
+    let clock = Clock::start();
+    let writer = TransactionalWriter::init(&kafka, &format!("export-{workspace}"), TRANSACTION_TIMEOUT)?;
+    let fenced_at = clock.now();
+    let restored = settle::restore(&kafka, &workspace)?;
+    let reader = Reader::open(&kafka, ReaderOptions::default())?;
+    let topics = Topics::new(&kafka);
+    let partitions = reader.partitions(&topics.audience_membership(account.get()))?.len();
+    let feeds = restored.feeds.len();
+    let workspace = Workspace::new(
+        Beginning {
+            config,
+            key: workspace,
+            account,
+            topics,
+            partitions,
+            restored,
+        },
+        fenced_at,
+    );
+    tracing::info!(
+        workspace = workspace.key,
+        feeds,
+        released = workspace.takeover.is_none(),
+        "serving Braze workspace {}",
+        workspace.key
+    );
+    // At most in_flight_max calls, as many tasks that keep rejected changes and a few more from reading, and the writer.
+    let (sender, events) = mpsc::channel(4 * workspace.config.in_flight_max + 2);
+    let progress = ProgressWriter::start(writer, clock, sender.clone())?;
+    let mut pipeline = Pipeline {
+        deliverer: Deliverer {
+            client,
+            publisher,
+            runtime,
+            tasks,
+            events: sender,
+        },
+        attribute: AttributeName::new(control::ATTRIBUTE)?,
+        workspace,
+        reader,
+        assigned: false,
+        progress,
+        events,
+        wanted,
+        statuses,
+        clock,
+        leased_from: Time::MIN,
+        writing: false,
+        lease_wanted: false,
+        last_written: Time::MIN,
+        last_counted: Time::MIN,
+        last_shown: Time::MIN,
+        last_measured: Time::MIN,
+    };
+    pipeline.apply();
+    Ok(pipeline)
+}

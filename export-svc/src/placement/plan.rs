@@ -1,0 +1,113 @@
+//! What is to be served, as the control table says it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use control::sealing::Sealer;
+use control::{Authorization, Directory};
+use model::AccountNumber;
+
+use crate::feed::{Credential, Grant, JobSet};
+
+/// Every Braze workspace that has a job.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) workspaces: BTreeMap<String, Wanted>,
+}
+
+/// What one Braze workspace has to do.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) account: AccountNumber,
+    pub(super) jobs: Arc<JobSet>,
+}
+
+/// Makes plans; opens every sealed key once.
+pub(super) struct Planner {
+    directory: Directory,
+    sealer: Arc<Sealer>,
+    opened: HashMap<String, Grant>,
+}
+
+impl Planner {
+    pub(super) fn new(directory: Directory, sealer: Arc<Sealer>) -> Self {
+        Self {
+            directory,
+            sealer,
+            opened: HashMap::new(),
+        }
+    }
+
+    /// # Errors
+    /// When the control table is too old to know.
+    pub(super) fn plan(&mut self) -> Result<Plan, control::Error> {
+        let authorizations = self.directory.authorizations().all()?;
+        let mut opened = HashMap::new();
+        for authorization in authorizations {
+            let name = authorization.name();
+            let known = self
+                .opened
+                .remove(&name)
+                .filter(|known| known.revision == authorization.revision);
+            let grant = known.unwrap_or_else(|| self.open(&authorization));
+            opened.insert(name, grant);
+        }
+        self.opened = opened;
+        let mut workspaces: BTreeMap<String, (AccountNumber, JobSet)> = BTreeMap::new();
+        for job in self.directory.export_jobs().all()? {
+            let (_, wanted) = workspaces
+                .entry(job.workspace.clone())
+                .or_insert_with(|| (job.account, JobSet::default()));
+            if let Some(grant) = self.opened.get(&job.authorization) {
+                wanted.authorizations.insert(job.authorization.clone(), grant.clone());
+            }
+            wanted.jobs.push(Arc::new(job));
+        }
+        let shared = |(account, jobs)| Wanted {
+            account,
+            jobs: Arc::new(jobs),
+        };
+        Ok(Plan {
+            workspaces: workspaces
+                .into_iter()
+                .map(|(key, wanted)| (key, shared(wanted)))
+                .collect(),
+        })
+    }
+
+    fn open(&self, authorization: &Authorization) -> Grant {
+        let credential = authorization
+            .rest_api_key(&self.sealer)
+            .map_err(|error| error.to_string())
+            .and_then(|key| {
+                let endpoint = braze::endpoint(&authorization.instance).map_err(|error| error.to_string())?;
+                Ok(Arc::new(Credential { endpoint, key }))
+            });
+        if let Err(reason) = &credential {
+            tracing::error!("authorization {} cannot be used: {reason}", authorization.name());
+        }
+        Grant {
+            revision: authorization.revision,
+            credential,
+        }
+    }
+}
+
+impl JobSet {
+    /// Whether nothing has changed: revisions tell.
+    pub(super) fn same_as(&self, other: &Self) -> bool {
+        let jobs = |set: &Self| {
+            set.jobs
+                .iter()
+                .map(|job| (job.name(), job.revision))
+                .collect::<Vec<_>>()
+        };
+        let authorizations = |set: &Self| {
+            set.authorizations
+                .iter()
+                .map(|(name, grant)| (name.clone(), grant.revision))
+                .collect::<Vec<_>>()
+        };
+        jobs(self) == jobs(other) && authorizations(self) == authorizations(other)
+    }
+}

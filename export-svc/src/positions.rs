@@ -1,0 +1,264 @@
+//! Where one feed stands in each partition: everything below `next` is settled, except what is open.
+//!
+//! An open offset is either *handed* (somewhere between batch and Braze) or *awaited* (to be read again: after a restart, or
+//! after the feed was detached). An awaited offset that the reader passes without seeing it was compacted away: a newer
+//! record of its key follows, so it is dropped.
+
+use std::collections::BTreeSet;
+
+use proto::export::v1::PartitionPosition;
+
+/// The positions of a feed, by partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Positions(Vec<PartitionState>);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct PartitionState {
+    next: i64,
+    handed: BTreeSet<i64>,
+    awaited: BTreeSet<i64>,
+}
+
+impl Positions {
+    /// A feed that has read nothing and starts at `start`; at the beginning where `start` says nothing.
+    pub fn starting(partitions: usize, start: &[(i32, i64)]) -> Self {
+        let mut positions = Self(vec![PartitionState::default(); partitions]);
+        for (partition, offset) in start {
+            if let Some(state) = positions.state_mut(*partition) {
+                state.next = *offset;
+            }
+        }
+        positions
+    }
+
+    /// A feed as it was written to progress.
+    pub fn restore(partitions: usize, written: &[PartitionPosition]) -> Self {
+        let mut positions = Self::starting(partitions, &[]);
+        for written in written {
+            if let Some(state) = positions.state_mut(written.partition) {
+                state.next = written.next;
+                state.awaited = written.open.iter().copied().collect();
+            }
+        }
+        positions
+    }
+
+    /// As it is written to progress. `read_to` says how far the reader has come: what it has passed needs no second look,
+    /// even if it was not for this feed.
+    pub fn written(&self, read_to: impl Fn(i32) -> i64) -> Vec<PartitionPosition> {
+        let position = |(partition, state): (usize, &PartitionState)| {
+            let partition = i32::try_from(partition).unwrap_or(i32::MAX);
+            PartitionPosition {
+                partition,
+                next: state.next.max(read_to(partition)),
+                open: state.handed.union(&state.awaited).copied().collect(),
+            }
+        };
+        self.0.iter().enumerate().map(position).collect()
+    }
+
+    /// Where the reader must start for this feed.
+    pub fn read_from(&self, partition: i32) -> i64 {
+        let state = self.state(partition);
+        state.map_or(0, |state| {
+            state.awaited.first().map_or(state.next, |first| state.next.min(*first))
+        })
+    }
+
+    /// Whether the feed has still to be handed this record.
+    pub fn wants(&self, partition: i32, offset: i64) -> bool {
+        self.state(partition)
+            .is_some_and(|state| offset >= state.next || state.awaited.contains(&offset))
+    }
+
+    /// The record is handed to the feed: open until it is settled.
+    pub fn hand(&mut self, partition: i32, offset: i64) {
+        if let Some(state) = self.state_mut(partition) {
+            state.awaited.remove(&offset);
+            state.handed.insert(offset);
+            state.next = state.next.max(offset + 1);
+        }
+    }
+
+    /// The record is settled. `false` if it was not open: it has been settled before.
+    pub fn settle(&mut self, partition: i32, offset: i64) -> bool {
+        self.state_mut(partition)
+            .is_some_and(|state| state.handed.remove(&offset) || state.awaited.remove(&offset))
+    }
+
+    /// The reader has passed everything below `offset`: what was awaited there does not exist any more.
+    pub fn passed(&mut self, partition: i32, offset: i64) {
+        if let Some(state) = self.state_mut(partition) {
+            state.awaited = state.awaited.split_off(&offset);
+        }
+    }
+
+    /// The reader has shown the feed everything below `offset`, and is about to go back for another feed.
+    pub fn advance(&mut self, partition: i32, offset: i64) {
+        if let Some(state) = self.state_mut(partition) {
+            state.next = state.next.max(offset);
+        }
+    }
+
+    /// What was handed and not settled must be read again.
+    pub fn detach(&mut self) {
+        for state in &mut self.0 {
+            state.awaited.append(&mut state.handed);
+        }
+    }
+
+    /// The next offset that the feed was never handed.
+    pub fn next(&self, partition: i32) -> i64 {
+        self.state(partition).map_or(0, |state| state.next)
+    }
+
+    /// Open offsets in all partitions.
+    pub fn open_len(&self) -> usize {
+        self.0
+            .iter()
+            .map(|state| state.handed.len() + state.awaited.len())
+            .sum()
+    }
+
+    /// The lowest awaited offset of a partition.
+    pub fn first_awaited(&self, partition: i32) -> Option<i64> {
+        self.state(partition)?.awaited.first().copied()
+    }
+
+    fn state(&self, partition: i32) -> Option<&PartitionState> {
+        self.0.get(usize::try_from(partition).ok()?)
+    }
+
+    fn state_mut(&mut self, partition: i32) -> Option<&mut PartitionState> {
+        self.0.get_mut(usize::try_from(partition).ok()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn written(next: i64, open: &[i64]) -> PartitionPosition {
+        PartitionPosition {
+            partition: 0,
+            next,
+            open: open.to_vec(),
+        }
+    }
+
+    #[test]
+    fn an_open_offset_holds_nothing_back_but_is_read_again() {
+        let mut positions = Positions::starting(1, &[(0, 5)]);
+        for offset in [5, 7, 9] {
+            assert!(positions.wants(0, offset));
+            positions.hand(0, offset);
+        }
+        assert!(positions.settle(0, 5) && positions.settle(0, 9));
+        assert!(!positions.settle(0, 9), "settled once");
+        assert_eq!(positions.written(|_| 0), [written(10, &[7])]);
+        let successor = Positions::restore(1, &positions.written(|_| 12));
+        assert_eq!(successor.read_from(0), 7);
+        let wanted: Vec<_> = (0..14).filter(|offset| successor.wants(0, *offset)).collect();
+        assert_eq!(wanted, [7, 12, 13]);
+    }
+
+    #[test]
+    fn an_awaited_offset_that_was_compacted_away_is_dropped_when_it_is_passed() {
+        let mut positions = Positions::restore(1, &[written(10, &[3, 7])]);
+        positions.passed(0, 5);
+        assert_eq!(positions.written(|_| 0), [written(10, &[7])]);
+        positions.hand(0, 7);
+        positions.passed(0, 20);
+        assert_eq!(positions.open_len(), 1, "what was handed is not awaited");
+    }
+
+    #[test]
+    fn a_detached_feed_reads_again_what_was_not_settled_and_a_late_settlement_counts() {
+        let mut positions = Positions::starting(1, &[]);
+        positions.hand(0, 0);
+        positions.hand(0, 1);
+        positions.detach();
+        assert_eq!(positions.read_from(0), 0);
+        assert!(positions.settle(0, 0));
+        assert_eq!(positions.read_from(0), 1);
+        assert!(positions.wants(0, 1) && !positions.wants(0, 0));
+    }
+
+    proptest! {
+        /// Proves: whatever is handed and settled in whatever order, with restarts, detaching and other feeds' seeks in
+        /// between, every record of a log with holes is settled exactly once, except those handed again because a restart
+        /// lost the knowledge of them; and none is left out.
+        #[test]
+        fn every_record_is_settled_whatever_happens(
+            holes in proptest::collection::btree_set(0i64..60, 0..30),
+            script in proptest::collection::vec((0..6u8, any::<prop::sample::Index>()), 1..200),
+        ) {
+            let log: Vec<i64> = (0..60).filter(|offset| !holes.contains(offset)).collect();
+            let mut feed = Positions::starting(1, &[]);
+            let mut persisted = feed.written(|_| 0);
+            let (mut read_to, mut handed) = (0i64, Vec::new());
+            let mut settled = std::collections::HashMap::new();
+            let mut since = Vec::new();
+            let mut repeats_allowed = std::collections::HashMap::<i64, usize>::new();
+            let read = |feed: &mut Positions, read_to: &mut i64, handed: &mut Vec<i64>| {
+                let Some(offset) = log.iter().copied().find(|offset| offset >= read_to) else { return false };
+                feed.passed(0, offset);
+                if feed.wants(0, offset) {
+                    feed.hand(0, offset);
+                    handed.push(offset);
+                }
+                *read_to = offset + 1;
+                true
+            };
+            for (what, index) in script {
+                match what {
+                    0 | 1 => {
+                        read(&mut feed, &mut read_to, &mut handed);
+                    }
+                    2 if !handed.is_empty() => {
+                        let offset = handed.swap_remove(index.index(handed.len()));
+                        if feed.settle(0, offset) {
+                            *settled.entry(offset).or_insert(0) += 1;
+                            since.push(offset);
+                        }
+                    }
+                    3 => {
+                        persisted = feed.written(|_| read_to);
+                        since.clear();
+                    }
+                    4 => {
+                        // A crash: what was settled since the last write may be settled again.
+                        feed = Positions::restore(1, &persisted);
+                        for offset in since.drain(..) {
+                            *repeats_allowed.entry(offset).or_default() += 1;
+                        }
+                        handed.clear();
+                        read_to = feed.read_from(0);
+                    }
+                    5 => {
+                        // Another feed makes the reader go back, and this one is detached and attached again.
+                        feed.advance(0, read_to);
+                        feed.detach();
+                        handed.clear();
+                        read_to = feed.read_from(0).min(read_to) / 2;
+                    }
+                    _ => {}
+                }
+            }
+            while read(&mut feed, &mut read_to, &mut handed) {}
+            for offset in handed.drain(..) {
+                if feed.settle(0, offset) {
+                    *settled.entry(offset).or_insert(0) += 1;
+                }
+            }
+            for offset in &log {
+                let times = settled.get(offset).copied().unwrap_or(0);
+                let allowed = 1 + repeats_allowed.get(offset).copied().unwrap_or(0);
+                prop_assert!((1..=allowed).contains(&times), "{offset}: settled {times} times");
+            }
+            prop_assert_eq!(feed.open_len(), 0);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What is written down: outcomes into positions and counters, and those into progress.
+//!
+//! Progress is one transaction per workspace, about once a second while something changes: the workspace's record (what
+//! opposite values must wait for, whether it is released) and a record per changed feed. Every key is complete in itself. The
+//! same transactions are the lease: a request may start only if one that *began* less than `lease` ago has committed, and a
+//! new owner's `init_transactions` makes every further one of ours fail.
+
+mod writer;
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use kafka::{Config, Polled, Position, Reader, ReaderOptions, RecordOut, Topics};
+use opentelemetry::Context;
+use prost::Message;
+use proto::export::v1::{FeedProgress, NotBefore, WorkspaceProgress};
+
+use crate::clock::Time;
+use crate::hash::stable_hash;
+use crate::order::Unsettled;
+pub(crate) use writer::ProgressWriter;
+
+/// Entries in doubt that a progress record carries: half a megabyte, below Kafka's usual limit of one.
+pub(crate) const NOT_BEFORE_MAX: usize = 20_000;
+
+/// Key of a feed's progress.
+pub(crate) fn feed_key(workspace: &str, job_id: &str, slug: &str) -> String {
+    format!("{workspace}/{job_id}/{slug}")
+}
+
+/// The partition of `export-progress` that a workspace writes to. Never changes for a given partition count.
+pub(crate) fn progress_partition(workspace: &str, partitions: usize) -> i32 {
+    let partitions = u64::try_from(partitions).unwrap_or(1).max(1);
+    i32::try_from(stable_hash(&[workspace.as_bytes()]) % partitions).unwrap_or(0)
+}
+
+/// What a predecessor wrote.
+#[derive(Debug, Default)]
+pub(crate) struct Restored {
+    /// `None`: nobody has ever served this workspace.
+    pub(crate) workspace: Option<WorkspaceProgress>,
+    /// By progress key.
+    pub(crate) feeds: HashMap<String, FeedProgress>,
+    /// Where this workspace's progress is written.
+    pub(crate) partition: i32,
+}
+
+/// Reads a workspace's progress to its end. Call it after `init_transactions`: nobody can add to it then.
+///
+/// # Errors
+/// When Kafka cannot be read within its `open_timeout`, or a record is not progress.
+pub(crate) fn restore(config: &Config, workspace: &str) -> Result<Restored, crate::engine::Error> {
+    let topic = Topics::new(config).export_progress();
+    let mut reader = Reader::open(config, ReaderOptions::default())?;
+    let partitions = reader.partitions(&topic)?;
+    let mut restored = Restored {
+        partition: progress_partition(workspace, partitions.len()),
+        ..Restored::default()
+    };
+    reader.assign(&topic, &[(restored.partition, Position::Beginning)])?;
+    let deadline = Instant::now() + config.open_timeout;
+    let feeds_prefix = format!("{workspace}/");
+    while Instant::now() < deadline {
+        match reader.poll(Duration::from_millis(100)) {
+            None => {}
+            Some(Err(error)) if error.disposition() == kafka::Disposition::Retry => {}
+            Some(Err(error)) => return Err(error.into()),
+            Some(Ok(Polled::Eof { .. })) => return Ok(restored),
+            Some(Ok(Polled::Record(record))) => {
+                let Some(key) = record.key().and_then(|key| std::str::from_utf8(key).ok()) else {
+                    continue;
+                };
+                if key == workspace {
+                    restored.workspace = record.payload().map(WorkspaceProgress::decode).transpose()?;
+                } else if key.starts_with(&feeds_prefix) {
+                    match record.payload().map(FeedProgress::decode).transpose()? {
+                        Some(progress) => restored.feeds.insert(key.to_owned(), progress),
+                        None => restored.feeds.remove(key),
+                    };
+                }
+            }
+        }
+    }
+    Err(crate::engine::Error::ProgressTimeout {
+        topic,
+        waited: config.open_timeout,
+    })
+}
+
+/// The records of one progress transaction.
+pub(crate) struct ProgressRecords<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) partition: i32,
+    pub(crate) workspace: &'a str,
+}
+
+impl ProgressRecords<'_> {
+    pub(crate) fn workspace(&self, progress: &WorkspaceProgress) -> RecordOut {
+        self.record(self.workspace, "lytics.export.v1.WorkspaceProgress")
+            .payload(progress.encode_to_vec())
+    }
+
+    pub(crate) fn feed(&self, key: &str, progress: &FeedProgress) -> RecordOut {
+        self.record(key, "lytics.export.v1.FeedProgress")
+            .payload(progress.encode_to_vec())
+    }
+
+    pub(crate) fn tombstone(&self, key: &str) -> RecordOut {
+        self.record(key, "lytics.export.v1.FeedProgress")
+    }
+
+    fn record(&self, key: &str, message_type: &'static str) -> RecordOut {
+        let record = RecordOut::new(self.topic)
+            .partition(self.partition)
+            .key(Bytes::copy_from_slice(key.as_bytes()));
+        RecordOut {
+            headers: kafka::headers::standard(message_type, &Context::new()),
+            ..record
+        }
+    }
+}
+
+pub(crate) fn to_wire(unsettled: &Unsettled) -> NotBefore {
+    NotBefore {
+        key: unsettled.key,
+        add: unsettled.add,
+        time: Some(timestamp(unsettled.until)),
+    }
+}
+
+pub(crate) fn from_wire(not_before: &NotBefore) -> Unsettled {
+    let time = not_before.time.unwrap_or_default();
+    let millis = time
+        .seconds
+        .saturating_mul(1_000)
+        .saturating_add(i64::from(time.nanos) / 1_000_000);
+    Unsettled {
+        key: not_before.key,
+        add: not_before.add,
+        until: Time::from_millis(millis),
+    }
+}
+
+pub(crate) fn timestamp(time: Time) -> prost_types::Timestamp {
+    let millis = time.as_millis();
+    let nanos = i32::try_from(millis.rem_euclid(1_000)).unwrap_or(0) * 1_000_000;
+    prost_types::Timestamp {
+        seconds: millis.div_euclid(1_000),
+        nanos,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_must_wait_survives_the_round_trip_to_the_millisecond() {
+        let unsettled = Unsettled {
+            key: u64::MAX,
+            add: true,
+            until: Time::from_millis(1_795_000_000_123),
+        };
+        assert_eq!(from_wire(&to_wire(&unsettled)), unsettled);
+    }
+
+    #[test]
+    fn as_many_doubts_as_may_be_remembered_fit_one_record() {
+        let doubt = Unsettled {
+            key: u64::MAX,
+            add: true,
+            until: Time::from_millis(1_795_000_000_123),
+        };
+        let progress = WorkspaceProgress {
+            not_before: vec![to_wire(&doubt); NOT_BEFORE_MAX],
+            ..WorkspaceProgress::default()
+        };
+        assert!(progress.encoded_len() < 900_000, "{}", progress.encoded_len());
+    }
+
+    #[test]
+    fn a_workspace_keeps_its_partition_and_workspaces_spread() {
+        assert_eq!(progress_partition("1234.main", 16), progress_partition("1234.main", 16));
+        let used: std::collections::HashSet<_> = (0..100).map(|n| progress_partition(&format!("1.{n}"), 16)).collect();
+        assert_eq!(used.len(), 16);
+        assert!(used.iter().all(|partition| (0..16).contains(partition)));
+    }
+}

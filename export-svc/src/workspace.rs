@@ -1,0 +1,363 @@
+//! Everything that one Braze workspace knows, in one place and on one thread: feeds, batch, order, budget.
+//!
+//! The verbs are in files of their own – `consume` (records in), `deliver` (requests out), `settle` (outcomes, progress) –
+//! and the loop that drives them is `pipeline`.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use bytes::Bytes;
+use kafka::Topics;
+use model::AccountNumber;
+use opentelemetry::trace::SpanContext;
+use proto::export::v1::{ExportCounters, ExportJobState, WorkspaceProgress};
+
+use crate::batch::{Batch, BatchLimits, RequestId};
+use crate::budget::Budget;
+use crate::clock::Time;
+use crate::engine::{EngineConfig, JobStatus, Statuses};
+use crate::feed::{FeedId, Feeds, JobSet};
+use crate::measure;
+use crate::order::{Order, OrderLimits};
+use crate::settle::{self, NOT_BEFORE_MAX, ProgressRecords, Restored};
+
+/// What settles a change: where it came from, and what is kept if Braze rejects it.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) feed: FeedId,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) payload: Bytes,
+    /// Span of whoever published the change, if it is sampled.
+    pub(crate) trace: Option<Box<SpanContext>>,
+}
+
+/// A record of a feed, to be settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) feed: FeedId,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+}
+
+/// What became of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Added,
+    Removed,
+    Omitted,
+    Rejected,
+}
+
+/// The predecessor did not release the workspace: what it sent last may still be applied.
+#[derive(Debug)]
+pub(crate) struct Takeover {
+    /// No request before then.
+    pub(crate) send_from: Time,
+    /// Until when whatever it sent may be applied.
+    pub(crate) doubt_until: Time,
+    /// Ends of the partitions at `send_from`; what lies below may have been sent. Before they are known, everything may.
+    pub(crate) ends: Option<Vec<i64>>,
+}
+
+/// One Braze workspace.
+pub(crate) struct Workspace {
+    pub(crate) config: EngineConfig,
+    pub(crate) key: String,
+    pub(crate) account: AccountNumber,
+    pub(crate) topics: Topics,
+    pub(crate) topic: String,
+    pub(crate) partitions: usize,
+    pub(crate) progress_partition: i32,
+    pub(crate) feeds: Feeds,
+    pub(crate) batch: Batch<Origin>,
+    pub(crate) order: Order,
+    pub(crate) budget: Budget,
+    pub(crate) takeover: Option<Takeover>,
+    /// Requests in flight: the authorization that each was sent with.
+    pub(crate) in_flight: HashMap<RequestId, String>,
+    /// Records on their way to the rejected topic, as tasks.
+    pub(crate) keeping: usize,
+    /// Braze takes no more objects in a request, whatever the jobs say.
+    pub(crate) objects_max_learnt: usize,
+    pub(crate) ends: Vec<i64>,
+    pub(crate) tally: Tally,
+    pub(crate) wanting: Vec<FeedId>,
+    /// Tombstones of the transaction that is being written.
+    tombstoned: Vec<String>,
+    /// Something that a status shows has changed.
+    touched: bool,
+    /// Jobs that have a status.
+    shown: HashSet<String>,
+}
+
+/// What is folded into metrics once in a while.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) accepted: u64,
+    pub(crate) omitted: u64,
+    pub(crate) rejected: u64,
+    pub(crate) wanted: u64,
+    pub(crate) unwanted: u64,
+    pub(crate) tombstones: u64,
+    pub(crate) unreadable: u64,
+}
+
+/// What a [`Workspace`] starts from.
+pub(crate) struct Beginning {
+    pub(crate) config: EngineConfig,
+    pub(crate) key: String,
+    pub(crate) account: AccountNumber,
+    pub(crate) topics: Topics,
+    pub(crate) partitions: usize,
+    pub(crate) restored: Restored,
+}
+
+impl Workspace {
+    /// Takes over what a predecessor wrote. `now` is when `init_transactions` had returned, which fenced it.
+    pub(crate) fn new(beginning: Beginning, now: Time) -> Self {
+        let Beginning {
+            config,
+            key,
+            account,
+            topics,
+            partitions,
+            restored,
+        } = beginning;
+        let mut order = Order::new(OrderLimits {
+            settle_gap: config.settle_gap,
+            doubt: config.doubt,
+            entries_max: config.not_before_max,
+            doubts_max: NOT_BEFORE_MAX.min(config.not_before_max),
+        });
+        let predecessor = restored.workspace;
+        for not_before in predecessor.iter().flat_map(|progress| &progress.not_before) {
+            order.restore(settle::from_wire(not_before));
+        }
+        order.expire(now);
+        let takeover = predecessor.filter(|progress| !progress.released).map(|_| Takeover {
+            send_from: now + config.lease,
+            doubt_until: now + config.lease + config.attempt_max + config.doubt,
+            ends: None,
+        });
+        Self {
+            batch: Batch::new(BatchLimits {
+                objects_max: braze::OBJECTS_MAX,
+                body_bytes_max: config.body_bytes_max,
+                pending_max: config.pending_max,
+                pending_bytes_max: config.pending_bytes_max,
+            }),
+            budget: Budget::new(config.requests_per_second, config.backoff_min, config.backoff_max, now),
+            feeds: Feeds::new(partitions, restored.feeds),
+            topic: topics.audience_membership(account.get()),
+            progress_partition: restored.partition,
+            in_flight: HashMap::new(),
+            keeping: 0,
+            objects_max_learnt: braze::OBJECTS_MAX,
+            ends: Vec::new(),
+            tally: Tally::default(),
+            wanting: Vec::new(),
+            tombstoned: Vec::new(),
+            touched: true,
+            shown: HashSet::new(),
+            config,
+            key,
+            account,
+            topics,
+            partitions,
+            order,
+            takeover,
+        }
+    }
+
+    /// Takes over what is wanted now.
+    pub(crate) fn apply(&mut self, wanted: &JobSet, now: Time) {
+        let ended: HashSet<_> = self.feeds.apply(&self.key, wanted).into_iter().collect();
+        if !ended.is_empty() {
+            self.batch
+                .abandon(|origin| ended.contains(&origin.feed), &self.order, now);
+        }
+        let objects_max = wanted
+            .jobs
+            .iter()
+            .map(|job| usize::try_from(job.batch_updates_max).unwrap_or(usize::MAX));
+        self.batch
+            .set_objects_max(objects_max.fold(self.objects_max_learnt, usize::min));
+        self.touched = true;
+    }
+
+    /// A record of a feed is settled. Only the first time counts.
+    pub(crate) fn settle(&mut self, place: Place, fate: Fate) {
+        // A feed that has ended has nobody to tell.
+        let Some(feed) = self.feeds.get_mut(place.feed) else {
+            return;
+        };
+        if !feed.positions.settle(place.partition, place.offset) {
+            return;
+        }
+        self.touched = true;
+        let (counter, tally) = match fate {
+            Fate::Added => (&mut feed.counters.added, &mut self.tally.accepted),
+            Fate::Removed => (&mut feed.counters.removed, &mut self.tally.accepted),
+            Fate::Omitted => (&mut feed.counters.omitted, &mut self.tally.omitted),
+            Fate::Rejected => (&mut feed.counters.rejected, &mut self.tally.rejected),
+        };
+        *counter += 1;
+        *tally += 1;
+    }
+
+    /// Whether more records may be read.
+    pub(crate) fn may_read(&self) -> bool {
+        self.feeds.any_attached() && !self.batch.is_full() && self.keeping < self.config.in_flight_max
+    }
+
+    /// The next progress transaction. `last`: the workspace is being left, and released if nothing is in flight and what must
+    /// wait fits into the record.
+    pub(crate) fn progress(&mut self, last: bool, now: Time) -> Vec<kafka::RecordOut> {
+        let topic = self.topics.export_progress();
+        let records = ProgressRecords {
+            topic: &topic,
+            partition: self.progress_partition,
+            workspace: &self.key,
+        };
+        let unsettled = if last {
+            self.order.unexpired(now)
+        } else {
+            self.order.doubts(now)
+        };
+        let released = last && self.in_flight.is_empty() && unsettled.len() <= NOT_BEFORE_MAX;
+        let unsettled = if last && !released {
+            self.order.doubts(now)
+        } else {
+            unsettled
+        };
+        let progress = WorkspaceProgress {
+            topic: self.topic.clone(),
+            not_before: unsettled.iter().map(settle::to_wire).collect(),
+            released,
+            write_time: Some(settle::timestamp(now)),
+        };
+        let mut written = vec![records.workspace(&progress)];
+        for (key, progress) in self.feeds.written(&self.key, last) {
+            written.push(records.feed(&key, &progress));
+        }
+        self.tombstoned = std::mem::take(&mut self.feeds.tombstones).into_iter().collect();
+        written.extend(self.tombstoned.iter().map(|key| records.tombstone(key)));
+        written
+    }
+
+    /// The last transaction was aborted: what it held is written with the next one.
+    pub(crate) fn progress_aborted(&mut self) {
+        self.feeds.tombstones.extend(self.tombstoned.drain(..));
+        self.feeds.all_dirty();
+    }
+
+    /// Shows the jobs' statuses to whoever asks, if they have changed.
+    pub(crate) fn show(&mut self, statuses: &Statuses) {
+        if !std::mem::take(&mut self.touched) {
+            return;
+        }
+        let mut jobs: BTreeMap<&str, JobStatus> = BTreeMap::new();
+        for feed in self.feeds.iter() {
+            let reason = self.feeds.asleep(&feed.job.authorization);
+            let status = jobs.entry(&feed.job_name).or_insert_with(|| JobStatus {
+                state: if reason.is_some() {
+                    ExportJobState::Sleeping
+                } else {
+                    ExportJobState::Runnable
+                },
+                reason: reason.unwrap_or_default().to_owned(),
+                counters: ExportCounters::default(),
+                pending: 0,
+                lag: self.lag(feed),
+            });
+            status.counters.added += feed.counters.added;
+            status.counters.removed += feed.counters.removed;
+            status.counters.omitted += feed.counters.omitted;
+            status.counters.rejected += feed.counters.rejected;
+            status.pending += u64::try_from(feed.positions.open_len()).unwrap_or(u64::MAX);
+        }
+        let shown = jobs.keys().map(|job| (*job).to_owned()).collect();
+        for (job, status) in jobs {
+            statuses.set(job, status);
+        }
+        for gone in std::mem::replace(&mut self.shown, shown).difference(&self.shown) {
+            statuses.remove(gone);
+        }
+    }
+
+    /// Records that a feed has not been shown yet, at most.
+    fn lag(&self, feed: &crate::feed::Feed) -> Option<u64> {
+        if self.ends.is_empty() {
+            return None;
+        }
+        let unread = |(partition, end): (usize, &i64)| {
+            let partition = i32::try_from(partition).unwrap_or(i32::MAX);
+            let shown = if feed.attached {
+                self.feeds.read_to(partition).unwrap_or(0)
+            } else {
+                0
+            };
+            u64::try_from(end - shown.max(feed.positions.next(partition))).unwrap_or(0)
+        };
+        Some(self.ends.iter().enumerate().map(unread).sum())
+    }
+
+    /// The ends of the partitions are known.
+    pub(crate) fn measured(&mut self, ends: Vec<i64>, now: Time) {
+        if let Some(takeover) = &mut self.takeover
+            && takeover.ends.is_none()
+            && now >= takeover.send_from
+        {
+            takeover.ends = Some(ends.clone());
+        }
+        self.ends = ends;
+        self.touched = true;
+    }
+
+    /// Marks statuses as changed.
+    pub(crate) fn touch(&mut self) {
+        self.touched = true;
+    }
+
+    /// Folds what was counted into metrics.
+    pub(crate) fn count(&mut self) {
+        let tally = std::mem::take(&mut self.tally);
+        for (outcome, count) in [
+            ("accepted", tally.accepted),
+            ("omitted", tally.omitted),
+            ("rejected", tally.rejected),
+        ] {
+            metrics::counter!(measure::CHANGES_TOTAL, "outcome" => outcome).increment(count);
+        }
+        for (kind, count) in [
+            ("wanted", tally.wanted),
+            ("unwanted", tally.unwanted),
+            ("tombstone", tally.tombstones),
+            ("unreadable", tally.unreadable),
+        ] {
+            metrics::counter!(measure::RECORDS_TOTAL, "kind" => kind).increment(count);
+        }
+        let unread = |(partition, end): (usize, &i64)| {
+            let read_to = i32::try_from(partition)
+                .ok()
+                .and_then(|partition| self.feeds.read_to(partition));
+            u64::try_from(end - read_to.unwrap_or(0)).unwrap_or(0)
+        };
+        let lag: u64 = self.ends.iter().enumerate().map(unread).sum();
+        let sleeping: HashSet<_> = self
+            .feeds
+            .iter()
+            .filter(|feed| self.feeds.asleep(&feed.job.authorization).is_some())
+            .map(|feed| &feed.job_name)
+            .collect();
+        for (name, value) in [
+            (measure::PENDING, self.batch.pending() as f64),
+            (measure::IN_FLIGHT, self.batch.in_flight() as f64),
+            (measure::NOT_BEFORE, self.order.len() as f64),
+            (measure::LAG, lag as f64),
+            (measure::SLEEPING_JOBS, sleeping.len() as f64),
+        ] {
+            metrics::gauge!(name, "workspace" => self.key.clone()).set(value);
+        }
+    }
+}
