@@ -82,7 +82,7 @@ impl TransactionalWriter {
             Ok(()) => results.try_recv().map_err(|_| Error::Closed)?.into_iter().collect(),
             Err(error) => {
                 let aborted = self.abort(error, refused, begun);
-                // Aborting serves the last delivery reports; a record that can never be written says more than "aborted".
+                // A record that can never be written says more than "aborted".
                 let reports = results.try_recv().unwrap_or_default();
                 let lasting = reports
                     .into_iter()
@@ -117,7 +117,9 @@ impl TransactionalWriter {
         }
         let abortable = refused || matches!(&error, KafkaError::Transaction(error) if error.txn_requires_abort());
         if abortable {
-            match self.producer.abort_transaction(self.timeout) {
+            // Aborting waits for every delivery report to have been served, and only flushing serves them.
+            let flushed = self.producer.flush(self.timeout);
+            match flushed.and_then(|()| self.producer.abort_transaction(self.timeout)) {
                 Ok(()) => {
                     return Error::Aborted {
                         transactional_id: self.transactional_id.clone(),

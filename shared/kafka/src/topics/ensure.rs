@@ -61,10 +61,15 @@ pub async fn check_membership(config: &Config, account: u64) -> Result<Vec<Strin
         .await;
     let resource = match described.map_err(failed)?.into_iter().next() {
         Some(Ok(resource)) => resource,
-        Some(Err(Code::UnknownTopicOrPartition)) => return Ok(vec![format!("topic {topic} does not exist")]),
         Some(Err(code)) => return Err(failed(KafkaError::Global(code))),
         None => return Err(failed(KafkaError::NoMessageReceived)),
     };
+    // rdkafka swallows the error that Kafka gives per resource.
+    if resource.entries.is_empty() {
+        return Ok(vec![format!(
+            "topic {topic} does not exist, or its settings may not be read (DescribeConfigs)"
+        )]);
+    }
     let value = |name: &str| {
         resource
             .get(name)

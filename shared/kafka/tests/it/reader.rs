@@ -6,6 +6,9 @@ use kafka::{
     Topics, TransactionalWriter,
 };
 
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
 use crate::{PATIENCE, read_to_end};
 
 async fn publish(config: &Config, topic: &str, payloads: &[&str]) {
@@ -131,11 +134,9 @@ async fn a_topic_that_does_not_exist_is_said_by_name() {
     );
 }
 
-/// Proves that the end of a committed reader is the end of what is committed, that markers leave holes, and that it is
-/// found all the same.
 #[tokio::test]
-async fn transaction_markers_leave_holes_and_an_open_transaction_hides_its_records() {
-    let name = "reader::transaction_markers_leave_holes_and_an_open_transaction_hides_its_records";
+async fn transaction_markers_leave_holes_and_the_end_is_found_all_the_same() {
+    let name = "reader::transaction_markers_leave_holes_and_the_end_is_found_all_the_same";
     let Some(config) = testing::real_only(name) else { return };
     kafka::topics::ensure(&config, &[]).await.unwrap();
     let topic = Topics::new(&config).control();
@@ -145,8 +146,7 @@ async fn transaction_markers_leave_holes_and_an_open_transaction_hides_its_recor
             .commit(vec![RecordOut::new(&topic).partition(0).key("k").payload(payload)])
             .unwrap();
     }
-    let committed = ReaderOptions::default();
-    let mut reader = Reader::open(&config, committed).unwrap();
+    let mut reader = Reader::open(&config, ReaderOptions::default()).unwrap();
     reader.assign(&topic, &[(0, Position::Beginning)]).unwrap();
     let found: Vec<_> = read_to_end(&mut reader)
         .into_iter()
@@ -158,4 +158,46 @@ async fn transaction_markers_leave_holes_and_an_open_transaction_hides_its_recor
     assert_eq!(reader.watermarks(&topic, 0).unwrap(), (0, 4));
     reader.seek(0, Position::At(3)).unwrap();
     assert_eq!(payloads(&mut reader), [""; 0]);
+}
+
+/// The end that a committed reader is told lies before an open transaction; a table must not take it for the true end.
+#[tokio::test]
+async fn an_open_transaction_hides_itself_and_what_follows() {
+    let Some(config) = testing::real_only("reader::an_open_transaction_hides_itself_and_what_follows") else {
+        return;
+    };
+    kafka::topics::ensure(&config, &[]).await.unwrap();
+    let topic = Topics::new(&config).profile_events();
+    publish(&config, &topic, &["a"]).await;
+    let open: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", &config.brokers)
+        .set("transactional.id", format!("{}open", config.topic_prefix))
+        .create()
+        .unwrap();
+    open.init_transactions(PATIENCE).unwrap();
+    open.begin_transaction().unwrap();
+    open.send(BaseRecord::to(&topic).partition(0).key("k").payload("open"))
+        .unwrap();
+    open.flush(PATIENCE).unwrap();
+    publish(&config, &topic, &["b"]).await;
+
+    let mut committed = Reader::open(&config, ReaderOptions::default()).unwrap();
+    let uncommitted = ReaderOptions {
+        read_committed: false,
+        ..ReaderOptions::default()
+    };
+    let mut uncommitted = Reader::open(&config, uncommitted).unwrap();
+    assert_eq!(
+        (
+            committed.watermarks(&topic, 0).unwrap(),
+            uncommitted.watermarks(&topic, 0).unwrap()
+        ),
+        ((0, 1), (0, 3))
+    );
+    committed.assign(&topic, &[(0, Position::Beginning)]).unwrap();
+    uncommitted.assign(&topic, &[(0, Position::Beginning)]).unwrap();
+    assert_eq!(payloads(&mut committed), ["a"]);
+    assert_eq!(payloads(&mut uncommitted), ["a", "open", "b"]);
+    open.abort_transaction(PATIENCE).unwrap();
+    assert_eq!(payloads(&mut committed), ["b"]);
 }

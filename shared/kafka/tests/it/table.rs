@@ -129,6 +129,10 @@ async fn of_two_processes_every_revision_has_one_winner() {
 /// Each writer tries to replace the value it saw by one more. A win is recorded with the revision it was based on.
 async fn count_up(tables: &[Table; 2], writers_each: usize) {
     set(&tables[0], "n", "0").await;
+    wait_until("both see the first", || {
+        tables.iter().all(|table| table.get("n").is_some())
+    })
+    .await;
     let mut writers = JoinSet::new();
     for writer in 0..2 * writers_each {
         let table = tables[writer % 2].clone();
