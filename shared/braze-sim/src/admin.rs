@@ -169,7 +169,7 @@ async fn change_settings(
         .settings
         .patched(&patch)
         .map_err(|error| refused(StatusCode::BAD_REQUEST, error))?;
-    state.settings = settings.clone();
+    state.settings = Arc::new(settings.clone());
     Ok(Json(settings))
 }
 
@@ -209,7 +209,7 @@ async fn faults(State(shared): State<Arc<Shared>>) -> Json<Value> {
         .map(|(key, _)| keys::mark(&key.key))
         .collect();
     Json(json!({
-        "armed": state.faults.armed(), "refused_objects": state.faults.refused(), "rejected_keys": rejected,
+        "armed": state.faults.armed(), "refused_objects": **state.faults.refused(), "rejected_keys": rejected,
         "held": *shared.held.borrow(),
     }))
 }

@@ -116,7 +116,7 @@ impl Call {
         if !is_json(&parts.headers) {
             return Err(Answer::message(415, "Unsupported Media Type"));
         }
-        let settings = self.shared.state().settings.clone();
+        let settings = Arc::clone(&self.shared.state().settings);
         let body = match read(body, settings.body_bytes_max).await {
             Ok(Some(body)) => body,
             Ok(None) => return Err(Answer::message(413, "Request Entity Too Large")),

@@ -55,6 +55,8 @@ enum Command {
     Meter(Meter),
     /// Print the settings, or change some of them: `braze-sim settings apply_delay=2s objects.max=5`
     Settings(SettingsCommand),
+    /// Add a REST API key, or list the keys (without their text)
+    Keys(Keys),
     /// Wait until no accepted call is still to be applied
     Idle(Idle),
 }
@@ -128,6 +130,26 @@ struct SettingsCommand {
 }
 
 #[derive(Debug, Args)]
+struct Keys {
+    #[command(flatten)]
+    target: Target,
+    #[command(subcommand)]
+    command: KeysCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeysCommand {
+    /// Add a key with every permission; a key that was rejected is good again
+    Add {
+        /// The key, with its workspace if it is not `default`
+        #[arg(value_name = "KEY[=WORKSPACE]")]
+        key: String,
+    },
+    /// List the keys by a short hash and their last four characters
+    List,
+}
+
+#[derive(Debug, Args)]
 struct Idle {
     #[command(flatten)]
     target: Target,
@@ -147,6 +169,7 @@ impl Cli {
             Some(Command::Journal(journal)) => journal.run().await,
             Some(Command::Meter(meter)) => meter.run().await,
             Some(Command::Settings(settings)) => settings.run().await,
+            Some(Command::Keys(keys)) => keys.run().await,
             Some(Command::Idle(idle)) => idle.run().await,
         };
         match done {
@@ -217,6 +240,18 @@ impl SettingsCommand {
             client.send(http::Method::PATCH, "settings", &patch).await?;
         }
         print_pretty(&client.get("settings", &[], Duration::ZERO).await?);
+        Ok(())
+    }
+}
+
+impl Keys {
+    async fn run(self) -> Result<(), Failure> {
+        let client = Client::new(&self.target.endpoint)?;
+        if let KeysCommand::Add { key } = self.command {
+            let key = serde_json::to_value(serve::key(&key)).map_err(Failure::new)?;
+            client.send(http::Method::POST, "keys", &key).await?;
+        }
+        print_pretty(&client.get("keys", &[], Duration::ZERO).await?);
         Ok(())
     }
 }

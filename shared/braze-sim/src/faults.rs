@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::fmt::serde::unsigned_duration::friendly::compact as duration_text;
@@ -47,7 +48,8 @@ pub enum FaultKind {
         apply_after: Option<Duration>,
     },
     /// The connection is closed before the body is read; the call has no effect.
-    DropBefore,
+    // Braces, because an unknown member beside a bare name would not be noticed; likewise for `Hold`.
+    DropBefore {},
     /// The call is carried out, and the connection closed in place of the answer.
     DropAfter {
         /// How long after it was read the call is applied; absent = the usual delay.
@@ -55,7 +57,7 @@ pub enum FaultKind {
         apply_after: Option<Duration>,
     },
     /// The call is read and then held until released; it is carried out even if the client has left by then.
-    Hold,
+    Hold {},
 }
 
 impl Fault {
@@ -84,7 +86,7 @@ impl Fault {
 
     /// Closes the connection before the body is read.
     pub fn drop_before() -> Self {
-        Self::new(FaultKind::DropBefore)
+        Self::new(FaultKind::DropBefore {})
     }
 
     /// Carries the call out and closes the connection in place of the answer.
@@ -94,7 +96,7 @@ impl Fault {
 
     /// Holds calls until [`SimHandle::release`](crate::SimHandle::release).
     pub fn hold() -> Self {
-        Self::new(FaultKind::Hold)
+        Self::new(FaultKind::Hold {})
     }
 
     /// The same fault, with a call that takes effect `after` it was read although it ends badly for the client.
@@ -142,12 +144,12 @@ impl fmt::Display for FaultKind {
                 write!(f, "delay {by:?}")?;
                 apply_after
             }
-            Self::DropBefore => return f.write_str("drop before reading"),
+            Self::DropBefore {} => return f.write_str("drop before reading"),
             Self::DropAfter { apply_after } => {
                 f.write_str("drop after processing")?;
                 apply_after
             }
-            Self::Hold => return f.write_str("hold"),
+            Self::Hold {} => return f.write_str("hold"),
         };
         after.map_or(Ok(()), |after| write!(f, ", applied after {after:?}"))
     }
@@ -157,7 +159,7 @@ impl fmt::Display for FaultKind {
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     armed: Vec<Fault>,
-    refused: BTreeMap<String, String>,
+    refused: Arc<BTreeMap<String, String>>,
 }
 
 impl Faults {
@@ -170,10 +172,10 @@ impl Faults {
     }
 
     pub(crate) fn refuse(&mut self, external_id: String, text: String) {
-        self.refused.insert(external_id, text);
+        Arc::make_mut(&mut self.refused).insert(external_id, text);
     }
 
-    pub(crate) fn refused(&self) -> &BTreeMap<String, String> {
+    pub(crate) fn refused(&self) -> &Arc<BTreeMap<String, String>> {
         &self.refused
     }
 

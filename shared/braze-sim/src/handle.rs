@@ -113,12 +113,12 @@ impl SimHandle {
 
     /// The settings in force.
     pub fn settings(&self) -> Settings {
-        self.shared.state().settings.clone()
+        Settings::clone(&self.shared.state().settings)
     }
 
     /// Changes the settings from the next call on.
     pub fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
-        change(&mut self.shared.state().settings);
+        change(Arc::make_mut(&mut self.shared.state().settings));
     }
 
     /// Adds a key, or replaces the one of the same text (which also ends its rejection).

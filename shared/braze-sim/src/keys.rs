@@ -75,7 +75,9 @@ impl Keys {
     ) -> Result<&str, Refusal> {
         let header = header.unwrap_or_default();
         let Some(key) = bearer(header).and_then(|key| self.usable(key)) else {
-            return Err(Refusal::Unknown { sent: bearer(header).unwrap_or(header).to_owned() });
+            return Err(Refusal::Unknown {
+                sent: bearer(header).unwrap_or(header).to_owned(),
+            });
         };
         if !key.sources.is_empty() && !source.is_some_and(|source| key.sources.contains(&source)) {
             return Err(Refusal::Source);

@@ -52,7 +52,7 @@ async fn track(State(shared): State<Arc<Shared>>, request: Request) -> Response 
         Err(answer) => return call.answer(answer),
     };
     let fault = strike(&shared, call.arrival);
-    if fault == Some(FaultKind::DropBefore) {
+    if fault == Some(FaultKind::DropBefore {}) {
         return call.drop_connection();
     }
     let body = match call.body(&parts, body).await {
@@ -78,7 +78,7 @@ async fn track(State(shared): State<Arc<Shared>>, request: Request) -> Response 
         }
         return call.answer(Answer::message(status, "This answer is a fault of the simulator."));
     }
-    if fault == Some(FaultKind::Hold) {
+    if fault == Some(FaultKind::Hold {}) {
         return held(shared, call, workspace, body).await;
     }
     let apply_after = match &fault {
@@ -103,8 +103,11 @@ fn strike(shared: &Shared, arrival: u64) -> Option<FaultKind> {
 
 /// Judges a body, and queues what was accepted.
 fn carry_out(shared: &Shared, arrival: u64, workspace: &str, body: &Bytes, apply_after: Option<Duration>) -> Answer {
-    let state = &mut *shared.state();
-    let judgement = judge(body, &state.settings, state.faults.refused());
+    let (settings, refused) = {
+        let state = shared.state();
+        (Arc::clone(&state.settings), Arc::clone(state.faults.refused()))
+    };
+    let judgement = judge(body, &settings, &refused);
     let mut users: Vec<String> = judgement
         .accepted
         .iter()
@@ -112,11 +115,12 @@ fn carry_out(shared: &Shared, arrival: u64, workspace: &str, body: &Bytes, apply
         .collect();
     users.sort_unstable();
     users.dedup();
+    let state = &mut *shared.state();
     state
         .journal
         .judged(arrival, users, judgement.accepted.len(), judgement.refused);
     if !judgement.accepted.is_empty() {
-        let due = apply::due(&state.settings, apply_after, &mut state.random, Instant::now());
+        let due = apply::due(&settings, apply_after, &mut state.random, Instant::now());
         let call = Accept {
             arrival,
             workspace: workspace.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use rand::SeedableRng;
@@ -40,7 +40,7 @@ pub(crate) struct Shared {
 
 #[derive(Debug)]
 pub(crate) struct State {
-    pub(crate) settings: Settings,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) keys: Keys,
     pub(crate) faults: Faults,
     pub(crate) journal: Journal,
@@ -59,7 +59,7 @@ pub(crate) struct Workspace {
 impl Shared {
     pub(crate) fn new(options: Options, address: SocketAddr) -> Self {
         let state = State {
-            settings: options.settings,
+            settings: Arc::new(options.settings),
             keys: Keys::new(options.keys),
             faults: Faults::default(),
             journal: Journal::default(),

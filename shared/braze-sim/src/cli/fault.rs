@@ -148,14 +148,14 @@ impl What {
                 },
                 often,
             ),
-            Self::DropBefore { often } => (FaultKind::DropBefore, often),
+            Self::DropBefore { often } => (FaultKind::DropBefore {}, often),
             Self::DropAfter { apply, often } => (
                 FaultKind::DropAfter {
                     apply_after: apply.apply_after,
                 },
                 often,
             ),
-            Self::Hold { often } => (FaultKind::Hold, often),
+            Self::Hold { often } => (FaultKind::Hold {}, often),
             Self::Release => return Some((Method::POST, "faults/release", Value::Null)),
             Self::Refuse { external_ids, text } => {
                 let body = json!({ "external_ids": external_ids, "text": text });

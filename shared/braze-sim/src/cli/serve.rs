@@ -80,7 +80,7 @@ async fn either(one: &mut Signal, other: &mut Signal) {
 }
 
 /// `KEY` or `KEY=WORKSPACE`.
-fn key(text: &str) -> Key {
+pub(super) fn key(text: &str) -> Key {
     match text.split_once('=') {
         Some((key, workspace)) => Key::new(key).in_workspace(workspace),
         None => Key::new(text),

@@ -1,6 +1,8 @@
 //! The simulator against the published rules, one test per rule, named by its section of the Braze reference. Requests are
 //! written by hand and sent over a bare TCP connection, so that nothing here shares a mistake with our own client.
 
+#![cfg(test)]
+
 mod support;
 
 mod program;

@@ -3,10 +3,12 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::support::{Rig, raw, request};
 
@@ -146,6 +148,22 @@ async fn the_program_arms_and_clears_faults() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_program_adds_and_lists_keys() {
+    let process = Process::start(&["serve"]);
+    process.run(&["fault", "reject-key", "first-key"]);
+    let keys = process.json(&["keys", "add", "fresh-key=other"]);
+    assert_eq!(
+        (&keys[0]["rejected"], &keys[2]["workspace"]),
+        (&json!(true), &json!("other"))
+    );
+    assert_eq!(
+        (process.track("first-key").await, process.track("fresh-key").await),
+        (Some(401), Some(201))
+    );
+    assert_eq!(process.json(&["keys", "list"]), keys);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_program_changes_settings() {
     let process = Process::start(&["serve"]);
     assert_eq!(
@@ -178,14 +196,20 @@ async fn a_simulator_that_is_not_there_is_named() {
 async fn sigterm_ends_the_program_with_0_although_a_call_is_held() {
     let mut process = Process::start(&["serve"]);
     process.json(&["fault", "hold"]);
-    let call = tokio::spawn({
-        let headers = "authorization: Bearer first-key\r\ncontent-type: application/json\r\n";
-        let (address, request) = (process.address, request("/users/track", headers, BODY));
-        async move { raw(address, &request).await }
-    });
-    while process.json(&["fault", "list"])["held"] != 1 {}
+    let headers = "authorization: Bearer first-key\r\ncontent-type: application/json\r\n";
+    let (address, request) = (process.address, request("/users/track", headers, BODY));
+    let mut call = JoinSet::new();
+    call.spawn(async move { raw(address, &request).await });
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while process.json(&["fault", "list"])["held"] != 1 {
+        assert!(Instant::now() < deadline, "the call is held in time");
+    }
     let pid = Pid::from_raw(i32::try_from(process.child.id()).unwrap());
     kill(pid, Signal::SIGTERM).unwrap();
-    assert_eq!(call.await.unwrap().unwrap().status, 201, "the call in flight finishes");
+    assert_eq!(
+        call.join_next().await.unwrap().unwrap().unwrap().status,
+        201,
+        "the call in flight finishes"
+    );
     assert_eq!(process.child.wait().unwrap().code(), Some(0));
 }
