@@ -113,7 +113,7 @@ impl App {
             queue_bytes_max: config.publish.queue_bytes_max,
         };
         let publisher = Publisher::new(&config.kafka, options).map_err(Failure::precondition)?;
-        let publish = Publish::new(publisher, &Topics::new(&config.kafka));
+        let publish = Publish::new(publisher, &Topics::new(&config.kafka), config.publish.ack_timeout);
         let token = lifecycle.token();
         let opened = token.run_until_cancelled(open(&config)).await.transpose();
         if let Some(directory) = opened.map_err(Failure::precondition)? {

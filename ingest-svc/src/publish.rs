@@ -70,14 +70,16 @@ pub(crate) struct Publish {
     publisher: Publisher,
     events: Arc<str>,
     rejected: Arc<str>,
+    ack_timeout: Duration,
 }
 
 impl Publish {
-    pub(crate) fn new(publisher: Publisher, topics: &Topics) -> Self {
+    pub(crate) fn new(publisher: Publisher, topics: &Topics, ack_timeout: Duration) -> Self {
         Self {
             publisher,
             events: topics.profile_events().into(),
             rejected: topics.profile_events_rejected().into(),
+            ack_timeout,
         }
     }
 
@@ -130,7 +132,12 @@ impl Publish {
     ) -> Result<Vec<Outcome>, kafka::Error> {
         let (started, records) = (tokio::time::Instant::now(), raw.len());
         let span = tracing::info_span!("publish", otel.kind = "producer", messaging.system = "kafka", records);
-        let outcomes = self.publish(origin, raw, events, received).instrument(span).await;
+        // librdkafka looks for records past their time once a second; the sender is not kept waiting for that.
+        let publish = tokio::time::timeout(self.ack_timeout, self.publish(origin, raw, events, received));
+        let outcomes = publish.instrument(span).await.unwrap_or_else(|_| {
+            let topic = self.events.to_string();
+            Err(kafka::Error::Timeout { topic })
+        });
         ::metrics::histogram!(metrics::PUBLISH_SECONDS).record(started.elapsed());
         count(origin, &outcomes, records);
         outcomes

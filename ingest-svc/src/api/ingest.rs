@@ -41,7 +41,6 @@ impl Ingest {
 }
 
 /// The account that a message's `account` names.
-#[expect(clippy::result_large_err, reason = "tonic's own error type")]
 pub(super) fn account(name: &str) -> Result<AccountNumber, Status> {
     name::account(name).map_err(|error| status::invalid_argument("account", error.to_string()))
 }

@@ -39,7 +39,6 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    #[expect(clippy::result_large_err, reason = "tonic's own error type")]
     pub(super) fn new(account: AccountNumber, newest: u32, follow: bool) -> Result<Self, Status> {
         let newest = match newest {
             0 => 10,
@@ -57,7 +56,6 @@ impl Wanted {
 type Sender = mpsc::Sender<Result<TailEventsResponse, Status>>;
 
 /// Starts the thread. `slot` is given back when it ends.
-#[expect(clippy::result_large_err, reason = "tonic's own error type")]
 pub(super) fn open(
     config: kafka::Config,
     wanted: Wanted,
@@ -142,12 +140,14 @@ impl Tail<'_> {
         for event in newest.into_ordered() {
             self.hand_on(event)?;
         }
-        while self.wanted.follow {
+        if !self.wanted.follow {
+            return Ok(());
+        }
+        loop {
             if let Some(Seen::Record { event: Some(event), .. }) = self.poll(&mut reader)? {
                 self.hand_on(event)?;
             }
         }
-        Ok(())
     }
 
     fn poll(&self, reader: &mut Reader) -> Result<Option<Seen>, Ended> {
@@ -176,16 +176,16 @@ impl Tail<'_> {
         (event.account == self.wanted.account.get()).then(|| Event {
             time_ms: record.timestamp_ms().unwrap_or_default(),
             bytes: payload.len(),
-            answer: TailEventsResponse {
+            answer: Box::new(TailEventsResponse {
                 event: Some(event),
                 partition: record.partition(),
                 offset: record.offset(),
-            },
+            }),
         })
     }
 
     fn hand_on(&self, event: Event) -> Result<(), Ended> {
-        self.sender.blocking_send(Ok(event.answer)).map_err(|_| Ended::Left)
+        self.sender.blocking_send(Ok(*event.answer)).map_err(|_| Ended::Left)
     }
 }
 
@@ -201,7 +201,7 @@ enum Seen {
 struct Event {
     time_ms: i64,
     bytes: usize,
-    answer: TailEventsResponse,
+    answer: Box<TailEventsResponse>,
 }
 
 /// The newest events seen so far, bounded in number and bytes.
@@ -242,11 +242,11 @@ mod tests {
     use super::*;
 
     fn event(time_ms: i64, offset: i64, bytes: usize) -> Event {
-        let answer = TailEventsResponse {
+        let answer = Box::new(TailEventsResponse {
             event: None,
             partition: 0,
             offset,
-        };
+        });
         Event { time_ms, bytes, answer }
     }
 

@@ -29,7 +29,6 @@ impl Tokens {
     }
 
     /// The account that `parent` names, if the caller administers it.
-    #[expect(clippy::result_large_err, reason = "tonic's own error type")]
     fn parent<T>(&self, request: &Request<T>, parent: &str) -> Result<AccountNumber, Status> {
         let caller = self.directory.caller(request)?;
         let account = name::account(parent).map_err(|error| status::invalid_argument("parent", error.to_string()))?;
@@ -38,7 +37,6 @@ impl Tokens {
     }
 
     /// The account and id that `name` names, if the caller administers the account.
-    #[expect(clippy::result_large_err, reason = "tonic's own error type")]
     fn child<'a, T>(&self, request: &Request<T>, name: &'a str) -> Result<(AccountNumber, &'a str), Status> {
         let caller = self.directory.caller(request)?;
         let child = name::child(name, name::API_TOKENS);
@@ -49,7 +47,6 @@ impl Tokens {
 }
 
 /// What the caller wants, with everything that is wrong with it at once.
-#[expect(clippy::result_large_err, reason = "tonic's own error type")]
 fn wanted(token: Option<wire::ApiToken>, now: Timestamp) -> Result<NewApiToken, Status> {
     let token = token.unwrap_or_default();
     let mut violations = Violations::new();

@@ -83,7 +83,7 @@ async fn a_token_is_created_used_read_listed_and_deleted() {
         ..Default::default()
     };
     let page = client.list_api_tokens(list.clone()).await.unwrap().into_inner();
-    assert_eq!(page.api_tokens, [token.clone()]);
+    assert_eq!(page.api_tokens, std::slice::from_ref(&token));
     list.page_token = page.next_page_token;
     let last = client.list_api_tokens(list).await.unwrap().into_inner();
     assert_eq!((last.api_tokens.len(), last.next_page_token.as_str()), (1, ""));

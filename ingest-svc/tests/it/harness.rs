@@ -1,6 +1,7 @@
 //! What the tests share: the service in this process, a raw HTTP client, and the topics read back.
 
 pub(crate) mod http;
+pub(crate) mod process;
 pub(crate) mod topic;
 
 use std::sync::OnceLock;
@@ -30,6 +31,18 @@ pub(crate) struct Service {
     pub(crate) directory: Directory,
 }
 
+/// Sets up spans for the whole test binary, without log lines.
+fn traced() {
+    static GUARD: OnceLock<runtime::telemetry::Guard> = OnceLock::new();
+    GUARD.get_or_init(|| {
+        let config = runtime::telemetry::Config {
+            log_filter: "error".to_owned(),
+            ..Default::default()
+        };
+        runtime::telemetry::init("ingest-svc", &config).unwrap()
+    });
+}
+
 /// The configuration of a test: free ports, short timeouts.
 pub(crate) fn config(kafka: &kafka::Config) -> Config {
     let mut config = Config {
@@ -50,6 +63,7 @@ pub(crate) fn config(kafka: &kafka::Config) -> Config {
 impl Service {
     /// Starts the service on the current runtime and waits until it is ready.
     pub(crate) async fn start(config: Config) -> Self {
+        traced();
         let kafka = config.kafka.clone();
         let app = App::build(config).await.unwrap();
         let (addresses, lifecycle) = (app.addresses(), app.lifecycle());

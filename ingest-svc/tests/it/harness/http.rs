@@ -69,7 +69,7 @@ impl Connection {
     }
 
     /// Whether the service closes the connection without an answer.
-    pub(crate) async fn is_closed(mut self) -> bool {
+    pub(crate) async fn closes(mut self) -> bool {
         let mut bytes = Vec::new();
         let read = tokio::time::timeout(DEADLINE, self.0.read_to_end(&mut bytes));
         // Closed with bytes unread may be a reset.
