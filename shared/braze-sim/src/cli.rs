@@ -20,7 +20,8 @@ const EXIT_CONFIG: u8 = 64;
 /// Start it, point a client at it with one of its keys, and look at what came of the calls:
 ///
 ///   braze-sim serve &
-///   curl -i localhost:8099/users/track -H 'authorization: Bearer sim-key' -H 'content-type: application/json' \
+///   curl -i http://localhost:8099/users/track \
+///        -H 'authorization: Bearer sim-key' -H 'content-type: application/json' \
 ///        -d '{"attributes":[{"external_id":"cust-1","lytics_segments":{"add":["vip"]}}]}'
 ///   braze-sim users get cust-1
 ///   braze-sim fault status 503 --next 3
@@ -47,7 +48,6 @@ enum Command {
     Serve(serve::Serve),
     /// Look at users
     Users(Users),
-    /// Make the next calls fail, wait or hang; see `braze-sim fault --help`
     Fault(fault::FaultCommand),
     /// Print the calls that came, one JSON object per line, oldest first
     Journal(Journal),

@@ -10,16 +10,16 @@ use serde_json::{Value, json};
 use super::client::{Client, Failure};
 use super::{Target, duration, print_pretty};
 
-/// Make the next calls of POST /users/track fail, wait or hang.
+/// Make the next calls of POST /users/track fail, wait or hang
 ///
-/// A fault strikes every call until it is cleared, or the next N calls (--next), or a share of them (--rate 0.1). Of
-/// several armed faults the one armed first strikes. Examples:
+/// A fault strikes every call until it is cleared, or the next N calls (--next), or a share
+/// of them (--rate 0.1). Of several armed faults the one armed first strikes. Examples:
 ///
 ///   braze-sim fault status 503 --next 3
 ///   braze-sim fault status 429 --retry-after 5s --next 1
 ///   braze-sim fault delay 2s --rate 0.2
-///   braze-sim fault drop-after --apply-after 30s    # the client sees a reset; the call is applied half a minute later
-///   braze-sim fault hold                            # calls hang until: braze-sim fault release
+///   braze-sim fault drop-after --apply-after 30s   # the client sees a reset; applied 30 s later
+///   braze-sim fault hold                           # calls hang until: braze-sim fault release
 ///   braze-sim fault refuse cust-1 cust-2
 ///   braze-sim fault reject-key sim-key
 ///   braze-sim fault clear
