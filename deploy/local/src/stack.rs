@@ -1,0 +1,191 @@
+//! The system in one process, and how to reach its parts.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use braze_sim::{Sim, SimHandle};
+use kafka::testing::InProcessBroker;
+use runtime::exit::Failure;
+use runtime::grpc::Channel;
+use runtime::lifecycle::Lifecycle;
+use secrecy::SecretString;
+use tokio::task::JoinSet;
+
+/// The account that exists from the start.
+pub(crate) const ACCOUNT: u64 = 1234;
+/// The admin token of both services: for a stack that nobody else reaches.
+pub(crate) const ADMIN_TOKEN: &str = "local-admin-token";
+/// The REST API key that the simulator knows.
+pub(crate) const BRAZE_KEY: &str = "sim-key";
+/// Partitions of every topic that is not declared with one.
+const PARTITIONS: i32 = 4;
+/// Seals Braze's keys in a broker that is gone with the process.
+const SEALING_KEY: &str = "local:bG9jYWwgc3RhY2sgb25seSwgbm90IGEgc2VjcmV0IQo=";
+/// How long the last spans and log lines may take at the end.
+pub(crate) const FLUSH: Duration = Duration::from_secs(2);
+/// How long the services may take to become ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where the parts listen.
+pub(crate) struct Ports {
+    pub(crate) ingest_http: SocketAddr,
+    pub(crate) ingest_grpc: SocketAddr,
+    pub(crate) ingest_admin: SocketAddr,
+    pub(crate) export_grpc: SocketAddr,
+    pub(crate) export_admin: SocketAddr,
+    pub(crate) sim: SocketAddr,
+}
+
+impl Ports {
+    /// The ports that every document names, on the loopback interface.
+    pub(crate) fn usual() -> Self {
+        let on = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Self {
+            ingest_http: on(8080),
+            ingest_grpc: on(8081),
+            ingest_admin: on(8082),
+            export_grpc: on(8091),
+            export_admin: on(8092),
+            sim: on(8099),
+        }
+    }
+
+    /// Ports that are free.
+    pub(crate) fn free() -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            ingest_http: any,
+            ingest_grpc: any,
+            ingest_admin: any,
+            export_grpc: any,
+            export_admin: any,
+            sim: any,
+        }
+    }
+}
+
+/// A running system.
+pub(crate) struct Stack {
+    broker: InProcessBroker,
+    sim: Sim,
+    /// Where everything listens in fact.
+    pub(crate) ports: Ports,
+    lifecycles: Vec<Lifecycle>,
+    services: JoinSet<Result<(), Failure>>,
+}
+
+impl Stack {
+    /// Starts everything and waits until both services are ready.
+    pub(crate) async fn start(ports: Ports) -> anyhow::Result<Self> {
+        let broker = InProcessBroker::start(PARTITIONS, &[ACCOUNT]).context("in-process broker")?;
+        let options = braze_sim::Options {
+            listen: ports.sim,
+            ..braze_sim::Options::default()
+        };
+        let sim = Sim::start(options).await.context("braze-sim")?;
+
+        let mut config = ingest_svc::config::Config {
+            kafka: broker.config(),
+            ..Default::default()
+        };
+        config.auth.admin_token = Some(SecretString::from(ADMIN_TOKEN));
+        config.http.listen = ports.ingest_http.to_string();
+        config.grpc.listen = ports.ingest_grpc.to_string();
+        config.admin.listen = ports.ingest_admin.to_string();
+        let ingest = ingest_svc::app::App::build(config).await.context("ingest-svc")?;
+
+        let mut config = export_svc::config::Config {
+            kafka: broker.config(),
+            ..Default::default()
+        };
+        config.auth.admin_token = Some(SecretString::from(ADMIN_TOKEN));
+        config.secrets.keys = SecretString::from(SEALING_KEY);
+        config.bootstrap.accounts = format!("{ACCOUNT}=Demo");
+        config.braze.endpoint = Some(sim.base_url());
+        config.grpc.listen = ports.export_grpc.to_string();
+        config.admin.listen = ports.export_admin.to_string();
+        let export = export_svc::app::App::build(config).await.context("export-svc")?;
+
+        let (at_ingest, at_export) = (ingest.addresses(), (export.grpc_addr(), export.admin_addr()));
+        let ports = Ports {
+            ingest_http: at_ingest.http,
+            ingest_grpc: at_ingest.grpc,
+            ingest_admin: at_ingest.admin,
+            export_grpc: at_export.0,
+            export_admin: at_export.1,
+            sim: sim.local_addr(),
+        };
+        let lifecycles = vec![ingest.lifecycle(), export.lifecycle().clone()];
+        let mut services = JoinSet::new();
+        services.spawn(ingest.run());
+        services.spawn(export.run());
+        let stack = Self {
+            broker,
+            sim,
+            ports,
+            lifecycles,
+            services,
+        };
+        for lifecycle in &stack.lifecycles {
+            let readiness = lifecycle.readiness();
+            let mut changed = readiness.changed();
+            let ready = changed.wait_for(|_| readiness.is_ready());
+            let waited = tokio::time::timeout(READY_TIMEOUT, ready).await;
+            anyhow::ensure!(
+                waited.is_ok(),
+                "a service did not become ready: {}",
+                readiness.reasons().join("; ")
+            );
+        }
+        Ok(stack)
+    }
+
+    /// How to reach the broker.
+    pub(crate) fn kafka(&self) -> kafka::Config {
+        self.broker.config()
+    }
+
+    /// The simulator.
+    pub(crate) fn sim(&self) -> SimHandle {
+        self.sim.handle()
+    }
+
+    /// A connection to ingest-svc with the admin token.
+    pub(crate) async fn ingest(&self) -> anyhow::Result<Channel> {
+        connect(self.ports.ingest_grpc).await
+    }
+
+    /// A connection to export-svc with the admin token.
+    pub(crate) async fn export(&self) -> anyhow::Result<Channel> {
+        connect(self.ports.export_grpc).await
+    }
+
+    /// Waits until a service drains of its own accord: something in it has failed.
+    pub(crate) async fn until_one_fails(&self) {
+        let draining = self
+            .lifecycles
+            .iter()
+            .map(|lifecycle| Box::pin(lifecycle.token().cancelled_owned()));
+        futures::future::select_all(draining).await;
+    }
+
+    /// Drains both services and stops the simulator.
+    pub(crate) async fn stop(mut self) -> Result<(), Failure> {
+        for lifecycle in &self.lifecycles {
+            lifecycle.drain("the local stack ends");
+        }
+        let mut outcome = Ok(());
+        while let Some(service) = self.services.join_next().await {
+            let ended = service.map_err(Failure::internal).and_then(|ended| ended);
+            outcome = outcome.and(ended);
+        }
+        self.sim.shutdown().await;
+        outcome
+    }
+}
+
+async fn connect(address: SocketAddr) -> anyhow::Result<Channel> {
+    let token = SecretString::from(ADMIN_TOKEN);
+    Ok(runtime::grpc::connect(&format!("http://{address}"), Some(&token)).await?)
+}

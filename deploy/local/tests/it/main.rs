@@ -1,0 +1,4 @@
+//! The commands that a newcomer types, on real processes.
+
+mod demo;
+mod first_hour;
