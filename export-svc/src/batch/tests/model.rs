@@ -82,6 +82,8 @@ fn identifier(profile: u8, under: u8) -> Identifier {
 }
 
 type Slot = (Identifier, String);
+/// An object: whom it is about, what is added, what is removed.
+type Sent = (Identifier, Vec<String>, Vec<String>);
 
 #[derive(Clone, Debug)]
 struct Origin {
@@ -101,7 +103,7 @@ struct World {
     /// What Braze will still apply, by time.
     floating: BTreeMap<(Time, usize), (Slot, bool)>,
     /// Requests in flight, with their objects: identifier, added, removed.
-    in_flight: Vec<(RequestId, Vec<(Identifier, Vec<String>, Vec<String>)>)>,
+    in_flight: Vec<(RequestId, Vec<Sent>)>,
     /// Until when a value may still be applied to a user.
     may_come: HashMap<(Slot, bool), Time>,
 }
@@ -230,7 +232,8 @@ impl World {
                 }
                 if applied {
                     // Later objects sooner: the order in which Braze applies them is not ours.
-                    let delay = Duration::from_millis((delay / (1 + index as u64)) % bound.as_millis() as u64);
+                    let share = f64::from(u32::try_from(delay).unwrap()) / 60_001.0 / (1 + index) as f64;
+                    let delay = bound.mul_f64(share);
                     self.floating
                         .insert((self.now + delay, self.floating.len() + index * 1_000), (slot, add));
                 }

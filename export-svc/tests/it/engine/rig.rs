@@ -1,0 +1,331 @@
+//! The engine over a broker and the simulator, with waits of milliseconds instead of seconds and minutes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use braze_sim::{Sim, SimHandle, User, UserRef};
+use control::sealing::Sealer;
+use control::{Directory, ExportJob, Identifiers, NewAccount, NewAuthorization, NewExportJob};
+use export_svc::engine::{Engine, EngineConfig, EngineHandle, EngineParts, JobStatus};
+use jiff::Timestamp;
+use kafka::testing::Brokers;
+use kafka::{Polled, Position, Publisher, PublisherOptions, Reader, ReaderOptions, RecordOut, Topics};
+use model::{AccountNumber, membership_key};
+use prost::Message;
+use proto::membership::v1::{MembershipAction, MembershipChange};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const ACCOUNT: u64 = 1234;
+const PARTITIONS: i32 = 4;
+pub(super) const KEY: &str = "sim-key";
+/// How long a test waits for anything before it fails.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+pub(super) struct Rig {
+    pub(super) kafka: kafka::Config,
+    pub(super) topics: Topics,
+    pub(super) directory: Directory,
+    pub(super) sim: SimHandle,
+    pub(super) account: AccountNumber,
+    pub(super) authorization: String,
+    sealer: Arc<Sealer>,
+    publisher: Publisher,
+    endpoint: braze::Url,
+    _sim: Sim,
+    _brokers: Option<Brokers>,
+}
+
+/// One engine; several may run one after the other.
+pub(super) struct Running {
+    pub(super) handle: EngineHandle,
+    drain: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// Waits short enough for tests, in the proportions of the real ones.
+pub(super) fn config() -> EngineConfig {
+    EngineConfig {
+        settle_gap: Duration::from_millis(150),
+        doubt: Duration::from_millis(600),
+        lease: Duration::from_millis(500),
+        attempt_max: Duration::from_millis(100),
+        progress_every: Duration::from_millis(50),
+        late_flush_after: Duration::from_millis(50),
+        backoff_min: Duration::from_millis(50),
+        probe_after: Duration::from_millis(200),
+        restart_after: Duration::from_millis(100),
+        ..EngineConfig::default()
+    }
+}
+
+/// A job that sends what arrives from now on, under the external id in `user_id`, at once.
+pub(super) fn job(audience: &str) -> NewExportJob {
+    NewExportJob {
+        label: format!("{audience} to Braze"),
+        description: String::new(),
+        audiences: vec![audience.to_owned()],
+        authorization: String::new(),
+        identifiers: Identifiers {
+            external_id_field: Some("user_id".to_owned()),
+            ..Identifiers::default()
+        },
+        existing_users: false,
+        flush_after: Duration::from_millis(50),
+        batch_updates_max: 75,
+        start: Vec::new(),
+    }
+}
+
+impl Rig {
+    pub(super) async fn new() -> Self {
+        let brokers = kafka::testing::brokers();
+        if let Brokers::InProcess(broker) = &brokers {
+            let topic = Topics::new(&broker.config()).audience_membership(ACCOUNT);
+            broker.create_topic(&topic, PARTITIONS).unwrap();
+        } else {
+            brokers.ensure_topics(&[ACCOUNT]).await.unwrap();
+        }
+        let config = brokers.config();
+        Self::over(config, Some(brokers)).await
+    }
+
+    pub(super) async fn over(kafka: kafka::Config, brokers: Option<Brokers>) -> Self {
+        let sim = Sim::start(braze_sim::Options::default()).await.unwrap();
+        let directory = Directory::open(&kafka, None).await.unwrap();
+        let sealer = Arc::new(Sealer::from_config(&crate::service::KEYS.into()).unwrap());
+        let account = AccountNumber::new(ACCOUNT).unwrap();
+        let new = NewAccount {
+            number: account,
+            hex: None,
+            label: "Demo".to_owned(),
+        };
+        directory.accounts().create(new, Timestamp::now()).await.unwrap();
+        let new = NewAuthorization {
+            label: "Sim".to_owned(),
+            description: String::new(),
+            instance: "US-01".to_owned(),
+            workspace: Some("main".to_owned()),
+            rest_api_key: KEY.into(),
+        };
+        let authorization = directory
+            .authorizations()
+            .create(account, new, &sealer, Timestamp::now())
+            .await
+            .unwrap();
+        Self {
+            topics: Topics::new(&kafka),
+            publisher: Publisher::new(&kafka, PublisherOptions::default()).unwrap(),
+            endpoint: sim.base_url().parse().unwrap(),
+            sim: sim.handle(),
+            authorization: authorization.name(),
+            directory,
+            sealer,
+            account,
+            kafka,
+            _sim: sim,
+            _brokers: brokers,
+        }
+    }
+
+    pub(super) fn start(&self) -> Running {
+        self.start_with(config())
+    }
+
+    pub(super) fn start_with(&self, config: EngineConfig) -> Running {
+        let options = braze::ClientOptions {
+            endpoint_override: Some(self.endpoint.clone()),
+            ..braze::ClientOptions::default()
+        };
+        let (engine, handle) = Engine::new(EngineParts {
+            config,
+            kafka: self.kafka.clone(),
+            directory: self.directory.clone(),
+            sealer: self.sealer.clone(),
+            braze: braze::Client::new(options).unwrap(),
+        });
+        let drain = CancellationToken::new();
+        let token = drain.clone();
+        #[expect(clippy::disallowed_methods, reason = "`Running` waits for it")]
+        let task = tokio::spawn(async move { engine.run(token).await.unwrap() });
+        Running { handle, drain, task }
+    }
+
+    /// Creates a job that starts at the present end of the topic, as the API does.
+    pub(super) async fn create(&self, job: NewExportJob) -> ExportJob {
+        let start = self.ends(self.topics.audience_membership(ACCOUNT)).await;
+        let job = NewExportJob {
+            authorization: self.authorization.clone(),
+            start,
+            ..job
+        };
+        self.directory
+            .export_jobs()
+            .create(self.account, job, Timestamp::now())
+            .await
+            .unwrap()
+    }
+
+    pub(super) async fn ends(&self, topic: String) -> Vec<(i32, i64)> {
+        let kafka = self.kafka.clone();
+        let ends = move || {
+            let reader = Reader::open(&kafka, ReaderOptions::default()).unwrap();
+            let end = |partition| (partition, reader.watermarks(&topic, partition).unwrap().1);
+            reader.partitions(&topic).unwrap().into_iter().map(end).collect()
+        };
+        tokio::task::spawn_blocking(ends).await.unwrap()
+    }
+
+    /// Everything in a topic: key and value.
+    pub(super) async fn read(&self, topic: String) -> Vec<(Vec<u8>, Vec<u8>, Option<String>)> {
+        let kafka = self.kafka.clone();
+        let read = move || {
+            let mut reader = Reader::open(&kafka, ReaderOptions::default()).unwrap();
+            let partitions = reader.partitions(&topic).unwrap();
+            let from: Vec<_> = partitions
+                .iter()
+                .map(|partition| (*partition, Position::Beginning))
+                .collect();
+            reader.assign(&topic, &from).unwrap();
+            let (mut records, mut ended) = (Vec::new(), 0);
+            while ended < partitions.len() {
+                match reader
+                    .poll(Duration::from_secs(10))
+                    .expect("the topic can be read")
+                    .unwrap()
+                {
+                    Polled::Eof { .. } => ended += 1,
+                    Polled::Record(record) => {
+                        let reason = record.header(kafka::rejected::REASON);
+                        records.push((
+                            record.key().unwrap_or_default().to_vec(),
+                            record.payload().unwrap_or_default().to_vec(),
+                            reason.map(|reason| String::from_utf8_lossy(reason).into_owned()),
+                        ));
+                    }
+                }
+            }
+            records
+        };
+        tokio::task::spawn_blocking(read).await.unwrap()
+    }
+
+    pub(super) async fn enter(&self, audience: &str, profile: &str, fields: &[(&str, &str)]) {
+        self.publish(audience, profile, MembershipAction::Enter, fields).await;
+    }
+
+    pub(super) async fn exit(&self, audience: &str, profile: &str, fields: &[(&str, &str)]) {
+        self.publish(audience, profile, MembershipAction::Exit, fields).await;
+    }
+
+    async fn publish(&self, audience: &str, profile: &str, action: MembershipAction, fields: &[(&str, &str)]) {
+        let fields: HashMap<_, _> = fields
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect();
+        let change = MembershipChange {
+            account: ACCOUNT,
+            audience_id: audience.to_owned(),
+            audience_slug: audience.to_owned(),
+            profile_id: profile.to_owned(),
+            action: action.into(),
+            fields,
+            ..MembershipChange::default()
+        };
+        self.publish_bytes(&membership_key(audience, profile), change.encode_to_vec())
+            .await;
+    }
+
+    pub(super) async fn publish_bytes(&self, key: &str, payload: Vec<u8>) {
+        let record = RecordOut::new(self.topics.audience_membership(ACCOUNT))
+            .key(key.to_owned())
+            .payload(payload);
+        self.publisher.publish(record).await.unwrap();
+    }
+
+    /// Slugs of the user with this external id; `None` if there is no such user.
+    pub(super) fn slugs(&self, external_id: &str) -> Option<Vec<String>> {
+        self.sim
+            .user("default", &UserRef::external_id(external_id))
+            .map(|user| slugs(&user))
+    }
+
+    /// Waits until a user has exactly these slugs.
+    pub(super) async fn until_slugs(&self, external_id: &str, expected: &[&str]) {
+        let holds = || self.slugs(external_id).is_some_and(|slugs| slugs == expected);
+        until(holds, || {
+            format!("{external_id} has {expected:?}, it has {:?}", self.slugs(external_id))
+        })
+        .await;
+    }
+
+    pub(super) fn objects(&self) -> Vec<usize> {
+        self.sim
+            .journal()
+            .iter()
+            .map(|entry| entry.accepted + entry.refused)
+            .collect()
+    }
+}
+
+pub(super) fn slugs(user: &User) -> Vec<String> {
+    user.array("lytics_segments").into_iter().map(str::to_owned).collect()
+}
+
+impl Running {
+    /// Finishes as on SIGTERM.
+    pub(super) async fn drain(self) {
+        self.drain.cancel();
+        tokio::time::timeout(DEADLINE, self.task)
+            .await
+            .expect("it drains")
+            .unwrap();
+    }
+
+    /// Begins to finish, and goes on with the test.
+    pub(super) fn begin_drain(&self) {
+        self.drain.cancel();
+    }
+
+    /// Ends as in a crash.
+    pub(super) async fn crash(self) {
+        self.handle.abandon();
+        tokio::time::timeout(DEADLINE, self.task)
+            .await
+            .expect("it ends")
+            .unwrap();
+    }
+
+    /// Waits until the job's status is as wanted.
+    pub(super) async fn until(&self, job: &ExportJob, condition: impl Fn(&JobStatus) -> bool) -> JobStatus {
+        let status = || self.handle.job_status(&job.name());
+        until(
+            || status().as_ref().is_some_and(&condition),
+            || format!("the status is {:?}", status()),
+        )
+        .await;
+        status().unwrap()
+    }
+
+    /// Waits until everything that was published is settled: (added, removed, omitted, rejected).
+    pub(super) async fn settled(&self, job: &ExportJob, counters: (u64, u64, u64, u64)) {
+        let of = |status: &JobStatus| {
+            let counters = &status.counters;
+            (counters.added, counters.removed, counters.omitted, counters.rejected)
+        };
+        let status = self
+            .until(job, |status| status.pending == 0 && of(status) == counters)
+            .await;
+        assert_eq!(of(&status), counters);
+    }
+}
+
+/// Waits for a condition that nobody announces.
+pub(super) async fn until(condition: impl Fn() -> bool, what: impl Fn() -> String) {
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(tokio::time::Instant::now() < deadline, "in vain: {}", what());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
