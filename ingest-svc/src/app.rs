@@ -114,28 +114,25 @@ impl App {
         };
         let publisher = Publisher::new(&config.kafka, options).map_err(Failure::precondition)?;
         let publish = Publish::new(publisher, &Topics::new(&config.kafka), config.publish.ack_timeout);
-        let token = lifecycle.token();
-        let opened = token.run_until_cancelled(open(&config)).await.transpose();
-        if let Some(directory) = opened.map_err(Failure::precondition)? {
-            let tokens = Tokens::new(directory.clone(), &config.http.public_url);
-            let ingest = Ingest::new(
-                directory.clone(),
-                publish.clone(),
-                config.kafka.clone(),
-                lifecycle.token(),
-            );
-            let ingest = IngestServiceServer::new(ingest).max_decoding_message_size(MESSAGE_BYTES_MAX);
-            let services = Services::new(proto::DESCRIPTORS)
-                .add(ApiTokenServiceServer::new(tokens))
-                .add(ingest);
-            lifecycle.spawn("grpc", grpc.serve(services, lifecycle.readiness(), lifecycle.token()));
-            let table = directory.clone();
-            lifecycle.readiness().check("control table", move || {
-                (!table.is_fresh()).then(|| "has not heard from Kafka for too long".to_owned())
-            });
-            webhook.open(directory, publish.clone());
-            lifecycle.readiness().started();
-            tracing::info!("ready");
+        let opened = lifecycle.token().run_until_cancelled(open(&config)).await.transpose();
+        let mut failed = None;
+        match opened {
+            Ok(None) => {}
+            Ok(Some(directory)) => {
+                let services = services(&config, &directory, &publish, &lifecycle);
+                lifecycle.spawn("grpc", grpc.serve(services, lifecycle.readiness(), lifecycle.token()));
+                let table = directory.clone();
+                lifecycle.readiness().check("control table", move || {
+                    (!table.is_fresh()).then(|| "has not heard from Kafka for too long".to_owned())
+                });
+                webhook.open(directory, publish.clone());
+                lifecycle.readiness().started();
+                tracing::info!("ready");
+            }
+            Err(error) => {
+                lifecycle.drain("the control table cannot be opened");
+                failed = Some(Failure::precondition(error));
+            }
         }
         let drained = lifecycle.run(config.drain_timeout).await;
         // Every answered request has its acknowledgements; what is left are records of senders that have gone.
@@ -145,8 +142,18 @@ impl App {
                 "records without an answer were given up"
             );
         }
+        failed.map_or(Ok(()), Err)?;
         drained.map_err(Failure::internal)
     }
+}
+
+fn services(config: &Config, directory: &Directory, publish: &Publish, lifecycle: &Lifecycle) -> Services {
+    let tokens = Tokens::new(directory.clone(), &config.http.public_url);
+    let kafka = config.kafka.clone();
+    let ingest = Ingest::new(directory.clone(), publish.clone(), kafka, lifecycle.token());
+    let ingest = IngestServiceServer::new(ingest).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let tokens = ApiTokenServiceServer::new(tokens).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    Services::new(proto::DESCRIPTORS).add(tokens).add(ingest)
 }
 
 /// Loads the control table, however long Kafka is away.

@@ -60,6 +60,8 @@ enum Command {
     Jobs(Elsewhere),
     #[command(hide = true)]
     Memberships(Elsewhere),
+    #[command(hide = true)]
+    Topics(Elsewhere),
 }
 
 #[derive(Debug, Args)]
@@ -93,6 +95,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Authorizations(rest) => elsewhere("authorizations", &rest),
         Command::Jobs(rest) => elsewhere("jobs", &rest),
         Command::Memberships(rest) => elsewhere("memberships", &rest),
+        Command::Topics(rest) => elsewhere("topics", &rest),
     }
 }
 

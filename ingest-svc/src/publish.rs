@@ -2,6 +2,7 @@
 //! answered before Kafka has acknowledged.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -71,6 +72,7 @@ pub(crate) struct Publish {
     events: Arc<str>,
     rejected: Arc<str>,
     ack_timeout: Duration,
+    failing: Arc<AtomicBool>,
 }
 
 impl Publish {
@@ -80,6 +82,7 @@ impl Publish {
             events: topics.profile_events().into(),
             rejected: topics.profile_events_rejected().into(),
             ack_timeout,
+            failing: Arc::default(),
         }
     }
 
@@ -140,7 +143,20 @@ impl Publish {
         });
         ::metrics::histogram!(metrics::PUBLISH_SECONDS).record(started.elapsed());
         count(origin, &outcomes, records);
+        self.note(outcomes.as_ref().err());
         outcomes
+    }
+
+    /// Says once that Kafka stopped acknowledging, and once that it does again: an outage is not a log line per request.
+    fn note(&self, error: Option<&kafka::Error>) {
+        match (self.failing.swap(error.is_some(), Ordering::Relaxed), error) {
+            (false, Some(error)) => {
+                let error = error as &dyn std::error::Error;
+                tracing::warn!(error, "kafka does not acknowledge: senders are told to come again");
+            }
+            (true, None) => tracing::info!("kafka acknowledges again"),
+            _ => {}
+        }
     }
 
     async fn publish(

@@ -36,7 +36,10 @@ pub(super) async fn answers(
 ) -> Result<Answers, Status> {
     let (metadata, extensions, mut inbound) = request.into_parts();
     let credentials = Request::from_parts(metadata, extensions, ());
-    let Some(first) = inbound.message().await? else {
+    let Some(first) = drain.run_until_cancelled(inbound.message()).await else {
+        return Err(draining());
+    };
+    let Some(first) = first? else {
         return Ok(stream::empty().boxed());
     };
     let origin = Origin {
@@ -126,11 +129,7 @@ impl Work {
                         .zip(outcomes)
                         .map(|(index, outcome)| Ok(answer(index, outcome))),
                 ),
-                Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "a stream ended: kafka has not acknowledged"
-                    );
+                Err(_) => {
                     let message = "not stored; send the records without an answer again later";
                     return vec![Err(status::unavailable(message, RETRY_AFTER))];
                 }

@@ -124,6 +124,7 @@ async fn answer(
         http.request.method = "POST",
         http.route = "/c/{account}/{stream}",
         http.response.status_code = tracing::field::Empty,
+        otel.status_code = tracing::field::Empty,
         account = tracing::field::Empty,
     );
     runtime::trace::set_parent(&span, runtime::trace::from_headers(&headers));
@@ -144,6 +145,9 @@ async fn answer(
     };
     let status = response.status();
     span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
     ::metrics::counter!(metrics::REQUESTS, "status" => status.as_str().to_owned()).increment(1);
     ::metrics::histogram!(metrics::REQUEST_SECONDS).record(started.elapsed());
     response
@@ -278,7 +282,7 @@ impl Work<'_> {
                         .parts
                         .publish
                         .refused_body(self.origin, body.clone(), refusal, self.received);
-                    keep.await.map_err(|error| unacknowledged(&error))?;
+                    keep.await.map_err(unacknowledged)?;
                 }
                 return Err((StatusCode::BAD_REQUEST, error.to_string()));
             }
@@ -316,7 +320,7 @@ impl Work<'_> {
             return Ok(outcomes.collect());
         }
         let write = self.parts.publish.records(self.origin, records.to_vec(), self.received);
-        write.await.map_err(|error| unacknowledged(&error))
+        write.await.map_err(unacknowledged)
     }
 }
 
@@ -330,11 +334,7 @@ fn window(records: &[Bytes]) -> usize {
     fits.count().max(1)
 }
 
-fn unacknowledged(error: &kafka::Error) -> Refused {
-    tracing::warn!(
-        error = error as &dyn std::error::Error,
-        "answered 503: kafka has not acknowledged"
-    );
+fn unacknowledged(_: kafka::Error) -> Refused {
     unavailable("not stored; send it again later")
 }
 

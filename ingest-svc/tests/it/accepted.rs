@@ -194,3 +194,26 @@ async fn a_dry_run_counts_and_publishes_nothing_and_the_parameters_are_echoed() 
     service.events(account, 0).await;
     service.rejected(account, 0).await;
 }
+
+#[tokio::test]
+async fn an_event_too_large_for_its_topic_is_kept_as_it_came_and_its_neighbours_are_published() {
+    let name = "accepted::an_event_too_large_for_its_topic_is_kept_as_it_came_and_its_neighbours_are_published";
+    if kafka::testing::real_only(name).is_none() {
+        return;
+    }
+    let service = harness::shared().await;
+    let (account, token) = service.sender().await;
+    let large = format!(r#"{{"braze_id":"b-1","city":"{}"}}"#, "x".repeat(3 << 20));
+    let body = format!(r#"[{{"braze_id":"b-0"}},{large},{{"braze_id":"b-2"}}]"#);
+    let data = service
+        .post(&format!("/c/{account}/braze_users?key={token}"), body)
+        .await
+        .counts(2, 1);
+    assert_eq!(data["rejected"][0]["index"], 1);
+    service.events(account, 2).await;
+    let kept = &service.rejected(account, 1).await[0];
+    assert_eq!(
+        (kept.payload.as_slice(), kept.code.as_str()),
+        (large.as_bytes(), "too_large")
+    );
+}

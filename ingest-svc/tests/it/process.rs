@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use kafka::testing::{Brokers, brokers};
+use kafka::testing::{Brokers, InProcessBroker, brokers};
 use model::AccountNumber;
+use proto::ingest::v1::ingest_service_client::IngestServiceClient;
+use proto::ingest::v1::{IngestRecordsRequest, TailEventsRequest};
+use tokio_stream::wrappers::ReceiverStream;
 
 use crate::harness::process::{Process, command, run};
 use crate::harness::{ADMIN_TOKEN, DEADLINE, http, topic};
@@ -42,6 +45,16 @@ async fn admin(process: &Process, arguments: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Waits until the process reports one request in progress.
+async fn in_progress(process: &Process) {
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    let seen = "ingest_requests_in_progress 1\n";
+    while !http::get(process.admin, "/metrics").await.body.contains(seen) {
+        assert!(tokio::time::Instant::now() < deadline, "the request was never seen");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test]
 async fn sigterm_finishes_the_request_in_flight_takes_no_other_and_exits_0() {
     let (_brokers, kafka, mut process) = process(&[]).await;
@@ -53,15 +66,8 @@ async fn sigterm_finishes_the_request_in_flight_takes_no_other_and_exits_0() {
     in_flight.write(head).await;
     in_flight.write(&GOOD[..5]).await;
     let idle = http::Connection::open(process.http).await;
+    in_progress(&process).await;
     let deadline = tokio::time::Instant::now() + DEADLINE;
-    while !http::get(process.admin, "/metrics")
-        .await
-        .body
-        .contains("ingest_requests_in_progress 1\n")
-    {
-        assert!(tokio::time::Instant::now() < deadline, "the request was never seen");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 
     process.terminate();
     while tokio::net::TcpStream::connect(process.http).await.is_ok() {
@@ -82,6 +88,81 @@ async fn sigterm_finishes_the_request_in_flight_takes_no_other_and_exits_0() {
     assert_eq!(answer.header("connection"), Some("close"));
     assert_eq!(process.ended().await, Some(0), "{}", process.log());
     topic::events(&kafka, account(), 1).await;
+}
+
+#[tokio::test]
+async fn sigterm_waits_for_a_publish_that_is_not_acknowledged_yet() {
+    let broker = InProcessBroker::start(1, &[]).unwrap();
+    let kafka = broker.config();
+    let mut process = Process::start(
+        &kafka,
+        &[
+            ("INGEST_SVC__PUBLISH__ACK_TIMEOUT", "15s"),
+            ("INGEST_SVC__DRAIN_TIMEOUT", "30s"),
+        ],
+    )
+    .await;
+    let (directory, address) = (control::Directory::open(&kafka, None).await.unwrap(), process.http);
+    directory
+        .accounts()
+        .ensure(&[(account(), "Demo".to_owned())], jiff::Timestamp::now())
+        .await
+        .unwrap();
+    let path = format!("/c/1234/braze_users?key={ADMIN_TOKEN}");
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    while http::post(address, &path, &[], GOOD.as_bytes()).await.status == 404 {
+        assert!(tokio::time::Instant::now() < deadline, "the account never came");
+    }
+    broker.down().unwrap();
+    let mut request = tokio::task::JoinSet::new();
+    request.spawn(async move { http::post(address, &path, &[], br#"{"braze_id":"b-2"}"#).await });
+    in_progress(&process).await;
+    process.terminate();
+    while http::get(process.admin, "/readyz").await.status == 200 {
+        assert!(tokio::time::Instant::now() < deadline, "the drain never began");
+    }
+    assert!(
+        request.try_join_next().is_none(),
+        "nothing is answered before the acknowledgement"
+    );
+    broker.up().unwrap();
+    request.join_next().await.unwrap().unwrap().counts(1, 0);
+    assert_eq!(process.ended().await, Some(0), "{}", process.log());
+    assert_eq!(topic::events(&kafka, account(), 2).await[1].key, "br_user_id:b-2");
+}
+
+#[tokio::test]
+async fn sigterm_ends_open_streams_and_tails_and_says_so() {
+    let (_brokers, _, mut process) = process(&[]).await;
+    let endpoint = format!("http://{}", process.grpc);
+    let channel = runtime::grpc::connect(&endpoint, Some(&ADMIN_TOKEN.into()))
+        .await
+        .unwrap();
+    let mut client = IngestServiceClient::new(channel);
+    let (sender, receiver) = tokio::sync::mpsc::channel(1);
+    let first = IngestRecordsRequest {
+        account: "accounts/1234".to_owned(),
+        stream: "braze_users".to_owned(),
+        record: GOOD.into(),
+    };
+    sender.send(first).await.unwrap();
+    let mut answers = client
+        .ingest_records(ReceiverStream::new(receiver))
+        .await
+        .unwrap()
+        .into_inner();
+    answers.message().await.unwrap().unwrap();
+    let tail = TailEventsRequest {
+        account: "accounts/1234".to_owned(),
+        newest: 1,
+        follow: true,
+    };
+    let mut tail = client.tail_events(tail).await.unwrap().into_inner();
+    tail.message().await.unwrap().unwrap();
+    process.terminate();
+    assert_eq!(answers.message().await.unwrap_err().code(), tonic::Code::Unavailable);
+    assert_eq!(tail.message().await.unwrap_err().code(), tonic::Code::Unavailable);
+    assert_eq!(process.ended().await, Some(0), "{}", process.log());
 }
 
 #[tokio::test]
