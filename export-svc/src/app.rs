@@ -32,43 +32,51 @@ pub struct App {
 }
 
 impl App {
+    /// As [`App::build_in`], with a life of its own that ends by [`Lifecycle::drain`].
+    ///
+    /// # Errors
+    /// As [`App::build_in`].
+    pub async fn build(config: Config) -> Result<Self, Failure> {
+        let built = Self::build_in(config, Lifecycle::new()).await?;
+        built.ok_or_else(|| Failure::internal(anyhow!("a component failed while the service started")))
+    }
+
     /// Builds and starts the service; when this returns it is ready. The admin port answers from early on, so that probes see
-    /// a service that is starting.
+    /// a service that is starting. `None` when the drain began before the service was ready.
     ///
     /// # Errors
     /// Exit code 69 for an address that cannot be bound or a Kafka that does not answer, 70 for anything else.
-    pub async fn build(config: Config) -> Result<Self, Failure> {
+    pub async fn build_in(config: Config, lifecycle: Lifecycle) -> Result<Option<Self>, Failure> {
         let telemetry = telemetry::init("export-svc", &config.telemetry).map_err(Failure::internal)?;
-        let lifecycle = Lifecycle::new();
-        match assemble(&config, &lifecycle).await {
-            Ok(Assembled {
-                grpc,
-                admin,
-                directory,
-                engine,
-            }) => {
-                lifecycle.readiness().started();
-                tracing::info!(%grpc, %admin, "export-svc is ready: gRPC on {grpc}, probes and metrics on {admin}");
-                let drain_timeout = config.drain_timeout;
-                Ok(Self {
-                    lifecycle,
-                    grpc,
-                    admin,
-                    directory,
-                    engine,
-                    telemetry,
-                    drain_timeout,
-                })
-            }
-            Err(failure) => {
-                lifecycle.drain("the start failed");
-                if let Err(error) = lifecycle.run(TELEMETRY_BUDGET).await {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "after the failed start");
-                }
-                telemetry.shutdown(TELEMETRY_BUDGET).await;
-                Err(failure)
-            }
-        }
+        let drain = lifecycle.token();
+        let assembled = tokio::select! {
+            assembled = assemble(&config, &lifecycle) => assembled.map(Some),
+            () = drain.cancelled() => Ok(None),
+        };
+        let Ok(Some(Assembled {
+            grpc,
+            admin,
+            directory,
+            engine,
+        })) = assembled
+        else {
+            lifecycle.drain("the start failed");
+            let ended = lifecycle.run(config.drain_timeout).await.map_err(Failure::internal);
+            telemetry.shutdown(TELEMETRY_BUDGET).await;
+            return assembled.and(ended).map(|()| None);
+        };
+        lifecycle.readiness().started();
+        tracing::info!(%grpc, %admin, "export-svc is ready: gRPC on {grpc}, probes and metrics on {admin}");
+        let drain_timeout = config.drain_timeout;
+        Ok(Some(Self {
+            lifecycle,
+            grpc,
+            admin,
+            directory,
+            engine,
+            telemetry,
+            drain_timeout,
+        }))
     }
 
     /// Where gRPC is served.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use runtime::config::{Faults, Sources, process_env};
 use runtime::exit::Failure;
+use runtime::lifecycle::Lifecycle;
 
 use crate::app::App;
 use crate::config::{Config, ENV_PREFIX};
@@ -37,8 +38,12 @@ impl Serve {
             println!("the configuration is good");
             return Ok(());
         }
-        let app = App::build(config).await?;
-        app.lifecycle().listen_for_signals().map_err(Failure::internal)?;
-        app.run().await
+        // Before anything else: whoever sees the service ready may end it at once, and it must drain.
+        let lifecycle = Lifecycle::new();
+        lifecycle.listen_for_signals().map_err(Failure::internal)?;
+        match App::build_in(config, lifecycle).await? {
+            Some(app) => app.run().await,
+            None => Ok(()),
+        }
     }
 }

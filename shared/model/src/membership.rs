@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_names_its_field() {
-        let cases: [(&str, fn(&mut MembershipChange)); 4] = [
+        type Spoil = fn(&mut MembershipChange);
+        let cases: [(&str, Spoil); 4] = [
             ("account", |change| change.account = 0),
             ("audience_slug", |change| change.audience_slug = "a/b".into()),
             ("profile_id", |change| change.profile_id = " ".into()),

@@ -1,0 +1,185 @@
+//! Token and role on every method that the contracts declare.
+
+use http::uri::PathAndQuery;
+use model::Role;
+use prost::Message;
+use prost_types::FileDescriptorSet;
+use proto::account::v1 as account;
+use proto::authorization::v1 as authorization;
+use runtime::grpc::Channel;
+use tonic::{Code, Request, Status};
+use tonic_prost::ProstCodec;
+
+use crate::service::{ADMIN, Service, config};
+
+/// The services of this binary; the others of the contracts are ingest-svc's.
+const SERVICES: [&str; 4] = [
+    "lytics.account.v1.AccountService",
+    "lytics.authorization.v1.AuthorizationService",
+    "lytics.export.v1.ExportJobService",
+    "lytics.membership.v1.AudienceMembershipService",
+];
+
+/// Paths of all methods of this binary's services, from the contracts themselves.
+fn methods() -> Vec<String> {
+    let set = FileDescriptorSet::decode(proto::DESCRIPTORS).unwrap();
+    let mut methods = Vec::new();
+    for file in &set.file {
+        for service in &file.service {
+            let name = format!("{}.{}", file.package(), service.name());
+            if SERVICES.contains(&name.as_str()) {
+                methods.extend(service.method.iter().map(|method| format!("/{name}/{}", method.name())));
+            }
+        }
+    }
+    methods
+}
+
+/// Calls a method with an empty message, which every request of ours decodes from.
+async fn call(channel: &Channel, path: &str) -> Result<(), Status> {
+    let mut client = tonic::client::Grpc::new(channel.clone());
+    client.ready().await.unwrap();
+    let path = PathAndQuery::try_from(path).unwrap();
+    client
+        .unary(Request::new(()), path, ProstCodec::<(), ()>::default())
+        .await
+        .map(|_| ())
+}
+
+/// A role that is good for something, but not for this method.
+fn wrong_role(path: &str) -> Role {
+    let method = path.rsplit('/').next().unwrap();
+    if [
+        "/lytics.account.v1.AccountService/CreateAccount",
+        "/lytics.account.v1.AccountService/DeleteAccount",
+    ]
+    .contains(&path)
+    {
+        Role::Admin
+    } else if method.starts_with("Get") || method.starts_with("List") {
+        Role::DataWrite
+    } else {
+        Role::Observer
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_method_answers_without_a_token_or_with_the_wrong_role() {
+    let brokers = kafka::testing::brokers();
+    let service = Service::start(config(&brokers)).await;
+    let methods = methods();
+    assert_eq!(methods.len(), 13, "a new method belongs into this test: {methods:?}");
+    let nobody = service.connect(None).await;
+    let stranger = service.connect(Some("lb_1234_0000000000000a_0000")).await;
+    for path in &methods {
+        assert_eq!(
+            call(&nobody, path).await.expect_err(path).code(),
+            Code::Unauthenticated,
+            "{path} without a token"
+        );
+        assert_eq!(
+            call(&stranger, path).await.expect_err(path).code(),
+            Code::Unauthenticated,
+            "{path} with a bad one"
+        );
+    }
+    for role in [Role::Admin, Role::Observer, Role::DataWrite] {
+        let channel = service.connect(Some(&service.token(role).await)).await;
+        for path in methods.iter().filter(|path| wrong_role(path) == role) {
+            let status = call(&channel, path).await.expect_err(path);
+            assert_eq!(
+                status.code(),
+                Code::PermissionDenied,
+                "{path} as {role}: {}",
+                status.message()
+            );
+        }
+    }
+    let admin = service.connect(Some(ADMIN)).await;
+    for path in &methods {
+        let code = call(&admin, path)
+            .await
+            .map_or_else(|status| status.code(), |()| Code::Ok);
+        assert!(
+            !matches!(
+                code,
+                Code::Unauthenticated | Code::PermissionDenied | Code::Unimplemented
+            ),
+            "{path}: {code:?}"
+        );
+    }
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_good_in_its_own_account_only() {
+    let brokers = kafka::testing::brokers();
+    let mut config = config(&brokers);
+    config.bootstrap.accounts = "1234=Demo,5678=Other".to_owned();
+    let service = Service::start(config).await;
+    let own = service.connect(Some(&service.token_of(5678, Role::Admin).await)).await;
+    let mut authorizations = authorization::authorization_service_client::AuthorizationServiceClient::new(own.clone());
+    let list = |parent: &str| authorization::ListAuthorizationsRequest {
+        parent: parent.to_owned(),
+        ..Default::default()
+    };
+    let status = authorizations
+        .list_authorizations(list("accounts/1234"))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::PermissionDenied, "{}", status.message());
+    assert!(authorizations.list_authorizations(list("accounts/5678")).await.is_ok());
+    let mut accounts = account::account_service_client::AccountServiceClient::new(own);
+    let listed = accounts
+        .list_accounts(account::ListAccountsRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        listed.accounts.iter().map(|account| account.number).collect::<Vec<_>>(),
+        [5678]
+    );
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_token_is_refused_from_then_on() {
+    let brokers = kafka::testing::brokers();
+    let service = Service::start(config(&brokers)).await;
+    let token = service.token(Role::Observer).await;
+    let channel = service.connect(Some(&token)).await;
+    let path = "/lytics.account.v1.AccountService/ListAccounts";
+    call(&channel, path).await.unwrap();
+    let id = token.split('_').nth(2).unwrap();
+    service
+        .directory
+        .api_tokens()
+        .delete(1234.to_string().parse().unwrap(), id)
+        .await
+        .unwrap();
+    assert_eq!(call(&channel, path).await.unwrap_err().code(), Code::Unauthenticated);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_reflection_and_probes_answer_without_a_token() {
+    let brokers = kafka::testing::brokers();
+    let service = Service::start(config(&brokers)).await;
+    let nobody = service.connect(None).await;
+    call(&nobody, "/grpc.health.v1.Health/Check").await.unwrap();
+    let url = format!("http://{}/readyz", service.admin);
+    let client = reqwest::Client::builder()
+        .timeout(std::time::Duration::from_secs(10))
+        .build()
+        .unwrap();
+    assert_eq!(client.get(url).send().await.unwrap().status(), 200);
+    let mut reflection = tonic::client::Grpc::new(nobody);
+    reflection.ready().await.unwrap();
+    let path = PathAndQuery::from_static("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+    let empty = Request::new(futures::stream::empty::<()>());
+    reflection
+        .streaming(empty, path, ProstCodec::<(), ()>::default())
+        .await
+        .expect("reflection is served");
+    service.stop().await;
+}
