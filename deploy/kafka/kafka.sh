@@ -103,6 +103,7 @@ launch() {
         "$java" -cp "$libs/*" -Dlog4j2.configurationFile="$here/log4j2.properties" kafka.tools.StorageTool \
             format --cluster-id "$cluster_id" --config "$conf" >"$home/format.log" 2>&1 ||
         fail "the storage could not be formatted, see $home/format.log"
+    : >"$log" # or an earlier run's last words would be taken for this one's
     # A session of its own where there is one, so that an interrupt at the terminal does not reach the broker.
     detach=$(command -v setsid) || detach=
     # shellcheck disable=SC2086 # empty or one word

@@ -177,8 +177,9 @@ impl Reader {
     /// The next record or end of partition, waiting at most `timeout`.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]: poll on, the reader mends itself. Anything else stays wrong: [`Error::OffsetGone`] if a
-    /// position is not in its partition, [`Error::Topic`] and [`Error::Refused`].
+    /// [`Error::Unavailable`] and [`Error::Topic`] (which a broker's restart may bring): poll on, the reader mends itself.
+    /// [`Error::OffsetGone`]: a position is not in its partition, which is read no more until it is sought or assigned.
+    /// [`Error::Refused`] stays until somebody acts.
     pub fn poll(&mut self, timeout: Duration) -> Option<Result<Polled<'_>, Error>> {
         match self.consumer.poll(timeout)? {
             Ok(message) => {

@@ -10,6 +10,9 @@ use crate::client::{self, ASK_TIMEOUT};
 use crate::delivery::{Delivery, Latch, base_record};
 use crate::{Ack, Config, Error, RecordOut};
 
+/// How often a writer that is being made looks whether it is connected.
+const CONNECT_POLL: Duration = Duration::from_millis(10);
+
 /// Writes transactions under one transactional id. Blocking: for a thread of its own.
 pub struct TransactionalWriter {
     producer: BaseProducer<Delivery>,
@@ -42,6 +45,12 @@ impl TransactionalWriter {
             transactional_id,
             timeout,
         };
+        // Asked before a broker is connected, librdkafka rests half a second before it looks for one again. It knows the
+        // cluster's id once it is; waiting for that in one piece can miss the moment.
+        let deadline = Instant::now() + timeout;
+        let client = writer.producer.client();
+        while client.fetch_cluster_id(CONNECT_POLL).is_none() && Instant::now() < deadline {}
+        let timeout = deadline.saturating_duration_since(Instant::now());
         writer
             .producer
             .init_transactions(timeout)
@@ -76,6 +85,7 @@ impl TransactionalWriter {
         let committed = if refused {
             Err(KafkaError::MessageProduction(Code::Fail))
         } else {
+            self.deliver();
             self.producer.commit_transaction(self.timeout)
         };
         match committed {
@@ -108,6 +118,14 @@ impl TransactionalWriter {
             .map_err(|error| Error::of(error, topic, "asking for the end of"))
     }
 
+    /// Serves delivery reports until all are there. As `flush`, which would look every 100 ms only.
+    fn deliver(&self) {
+        let deadline = Instant::now() + self.timeout;
+        while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
+            self.producer.poll(Duration::from_millis(1));
+        }
+    }
+
     /// Aborts what can be aborted, and says what is known of the transaction.
     fn abort(&self, error: KafkaError, refused: bool, begun: Instant) -> Error {
         if self.is_fenced(&error) {
@@ -117,9 +135,9 @@ impl TransactionalWriter {
         }
         let abortable = refused || matches!(&error, KafkaError::Transaction(error) if error.txn_requires_abort());
         if abortable {
-            // Aborting waits for every delivery report to have been served, and only flushing serves them.
-            let flushed = self.producer.flush(self.timeout);
-            match flushed.and_then(|()| self.producer.abort_transaction(self.timeout)) {
+            // Aborting waits for every delivery report to have been served, which it leaves to us.
+            self.deliver();
+            match self.producer.abort_transaction(self.timeout) {
                 Ok(()) => {
                     return Error::Aborted {
                         transactional_id: self.transactional_id.clone(),

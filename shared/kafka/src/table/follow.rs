@@ -17,6 +17,8 @@ use crate::{Config, Error, Polled, Position, Reader, ReaderOptions, RecordView};
 pub(super) const PARTITION: i32 = 0;
 /// The longest a request or a shutdown waits for the thread to look.
 const POLL: Duration = Duration::from_millis(20);
+/// How long Kafka holds back the answer that there is nothing new. A mutation waits for two or three such answers.
+const FETCH_WAIT: Duration = Duration::from_millis(50);
 /// How often an idle table checks that it is complete.
 const CHECK_EVERY: Duration = Duration::from_secs(3);
 /// A check that has not ended by then is begun anew.
@@ -44,7 +46,13 @@ impl Follower {
         shared: Arc<Shared>,
         loaded: oneshot::Sender<Result<(), Error>>,
     ) -> Result<Self, Error> {
-        let reader = Reader::open(config, ReaderOptions::default())?;
+        let reader = Reader::open(
+            config,
+            ReaderOptions {
+                fetch_wait: FETCH_WAIT,
+                ..ReaderOptions::default()
+            },
+        )?;
         let (requests, inbox) = sync_channel(16);
         let follow = Follow {
             reader,
@@ -304,4 +312,42 @@ fn applied<'a>(record: &'a RecordView<'_>) -> Option<(Applied, Option<&'a [u8]>)
     let revision = u64::try_from(record.offset() + 1).ok()?;
     let value = record.payload().map(Bytes::copy_from_slice);
     Some((Applied { key, value, revision }, record.header(MUTATION_ID)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::InProcessBroker;
+
+    async fn wait_until_alone(shared: &Arc<Shared>) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Arc::strong_count(shared) > 1 {
+            assert!(Instant::now() < deadline, "the thread is still there");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn the_thread_ends_with_its_handle() {
+        let broker = InProcessBroker::start(1, &[]).unwrap();
+        let shared = Arc::new(Shared::default());
+        let (opener, opened) = oneshot::channel();
+        let follower = Follower::start(&broker.config(), "lytics.control", shared.clone(), opener).unwrap();
+        opened.await.unwrap().unwrap();
+        assert_eq!(Arc::strong_count(&shared), 2);
+        drop(follower);
+        wait_until_alone(&shared).await;
+    }
+
+    #[tokio::test]
+    async fn the_thread_of_a_table_that_never_opened_ends_too() {
+        let broker = InProcessBroker::start(1, &[]).unwrap();
+        let config = broker.config();
+        drop(broker);
+        let shared = Arc::new(Shared::default());
+        let (opener, opened) = oneshot::channel();
+        drop(Follower::start(&config, "lytics.control", shared.clone(), opener).unwrap());
+        wait_until_alone(&shared).await;
+        assert!(opened.await.is_err());
+    }
 }

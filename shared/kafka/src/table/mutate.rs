@@ -44,7 +44,8 @@ pub enum MutateError<E> {
     /// Other writers were faster every time; nothing was written.
     #[error("other writers were faster; try again")]
     Aborted,
-    /// Kafka is not available; the change may have been written if it failed in the commit.
+    /// Kafka is not available (after [`Error::Unknown`] the change may have been written), or does not take these records
+    /// (see [`Error::disposition`]).
     #[error("the table cannot be written")]
     Unavailable(#[source] Error),
 }
