@@ -20,7 +20,7 @@ async fn alone(change: impl FnOnce(&mut ingest_svc::config::Config)) -> (InProce
 
 #[tokio::test]
 async fn without_kafka_everything_is_503_with_retry_after_within_the_ack_timeout() {
-    let ack_timeout = Duration::from_secs(2);
+    let ack_timeout = Duration::from_secs(1);
     let (broker, service) = alone(|config| config.publish.ack_timeout = ack_timeout).await;
     let (account, token) = service.sender().await;
     let path = format!("/c/{account}/braze_users?key={token}");
@@ -193,5 +193,21 @@ async fn a_full_queue_is_503_at_once() {
         asked.elapsed() < Duration::from_secs(10),
         "one of the two is refused long before the ack timeout"
     );
+    service.lifecycle.drain("the test is over");
+}
+
+#[tokio::test]
+async fn an_array_that_is_acknowledged_in_part_is_503_as_a_whole_and_its_repeat_has_the_same_event_ids() {
+    // The second record alone is more than the queue takes.
+    let (_broker, service) = alone(|config| config.publish.queue_bytes_max = 200_000).await;
+    let (account, token) = service.sender().await;
+    let path = format!("/c/{account}/braze_users?key={token}");
+    let large = "x".repeat(300_000);
+    let body = format!(r#"[{{"braze_id":"b-1"}},{{"braze_id":"b-2","city":"{large}"}}]"#);
+    for _ in 0..2 {
+        service.post(&path, &body).await.refusal(503);
+    }
+    let events = service.events(account, 2).await;
+    assert_eq!(events[0].event.event_id, events[1].event.event_id);
     service.lifecycle.drain("the test is over");
 }
