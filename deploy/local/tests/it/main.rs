@@ -1,4 +1,5 @@
 //! The commands that a newcomer types, on real processes.
 
+mod configuration;
 mod demo;
 mod first_hour;
