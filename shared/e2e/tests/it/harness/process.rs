@@ -1,0 +1,146 @@
+//! A binary in a process of its own.
+
+use std::ffi::OsStr;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+
+use super::{DEADLINE, http, until, wait_for};
+
+/// Where cargo puts the binary: beside the directory of the test's own.
+fn binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.parent().and_then(|deps| deps.parent()).unwrap().join(name);
+    assert!(
+        path.is_file(),
+        "{} is missing: cargo build --workspace --bins",
+        path.display()
+    );
+    path
+}
+
+/// A command of one of our binaries, with nothing of this process's environment.
+pub(crate) fn command(name: &str) -> Command {
+    let mut command = Command::new(binary(name));
+    command.env_clear().kill_on_drop(true).stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end.
+pub(crate) async fn run(command: &mut Command) -> Output {
+    let ended = tokio::time::timeout(DEADLINE, command.output()).await;
+    ended.expect("an end in time").unwrap()
+}
+
+/// A service; killed when dropped.
+pub(crate) struct Process {
+    name: &'static str,
+    child: Child,
+    log: Arc<Mutex<String>>,
+    /// Ends when the process has closed both of its streams.
+    readers: JoinSet<()>,
+}
+
+impl Process {
+    /// Starts it. With port 0 in its configuration, the system chooses the port, and the service says which it is.
+    pub(crate) fn start<K: AsRef<OsStr>, V: AsRef<OsStr>>(
+        name: &'static str,
+        arguments: &[&str],
+        environment: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let mut command = command(name);
+        command.args(arguments).envs(environment);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (log, mut readers) = (Arc::default(), JoinSet::new());
+        readers.spawn(keep(child.stdout.take().unwrap(), Arc::clone(&log)));
+        readers.spawn(keep(child.stderr.take().unwrap(), Arc::clone(&log)));
+        Self {
+            name,
+            child,
+            log,
+            readers,
+        }
+    }
+
+    /// Everything it has written to stdout and stderr so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// The address that its log names after this text.
+    pub(crate) async fn address(&self, after: &str) -> SocketAddr {
+        let what = format!("{} to say where it listens", self.name);
+        wait_for(&what, async || {
+            assert!(!self.readers.is_empty(), "{} has ended: {}", self.name, self.log());
+            let log = self.log();
+            let (_, rest) = log.split_once(after)?;
+            rest.split([' ', ',', '\n']).next()?.parse().ok()
+        })
+        .await
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id().expect("it has not ended")).unwrap();
+        kill(Pid::from_raw(pid), signal).unwrap();
+    }
+
+    /// Its exit code, `None` if a signal ended it; afterwards the log is whole.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        let waited = tokio::time::timeout(DEADLINE, self.child.wait()).await;
+        let status = waited.unwrap_or_else(|_| panic!("{} did not end: {}", self.name, self.log()));
+        while self.readers.join_next().await.is_some() {}
+        status.unwrap().code()
+    }
+
+    /// Sends SIGTERM and expects exit code 0.
+    pub(crate) async fn terminate(&mut self) {
+        self.signal(Signal::SIGTERM);
+        let code = self.ended().await;
+        assert_eq!(code, Some(0), "{}: {}", self.name, self.log());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("---- log of {}\n{}", self.name, self.log());
+        }
+    }
+}
+
+/// Keeps what is written, line by line, so that the lines of two streams do not mix.
+async fn keep(stream: impl AsyncRead + Unpin, log: Arc<Mutex<String>>) {
+    let mut lines = BufReader::new(stream).lines();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        let mut log = log.lock().unwrap();
+        log.push_str(&line);
+        log.push('\n');
+    }
+}
+
+/// Waits until the admin port says that the service is ready.
+pub(crate) async fn ready(admin: SocketAddr) {
+    until("the service to be ready", async || {
+        let answer = http::try_send(admin, "GET", "/readyz", &[], b"").await;
+        answer.is_some_and(|answer| answer.status == 200)
+    })
+    .await;
+}
+
+/// The sum of a metric over its labels; 0 if it is not there.
+pub(crate) async fn metric(admin: SocketAddr, name: &str) -> f64 {
+    let text = http::get(admin, "/metrics").await.body;
+    let samples = text.lines().filter_map(|line| {
+        let (series, value) = line.rsplit_once(' ')?;
+        let found = series.split('{').next()? == name;
+        found.then(|| value.parse::<f64>().unwrap())
+    });
+    samples.sum()
+}

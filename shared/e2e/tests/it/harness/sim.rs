@@ -1,0 +1,95 @@
+//! The Braze simulator, and its admin API.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+
+use super::http;
+use super::process::Process;
+
+/// A running simulator.
+pub(crate) struct Sim {
+    _process: Process,
+    address: SocketAddr,
+}
+
+impl Sim {
+    /// Starts one that knows one key.
+    pub(crate) async fn start(key: &str) -> Self {
+        Self::serve(&["serve", "--listen", "127.0.0.1:0"], [("BRAZE_SIM_KEYS", key)]).await
+    }
+
+    /// Starts one with these arguments and environment.
+    pub(crate) async fn serve<'a>(
+        arguments: &[&str],
+        environment: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let process = Process::start("braze-sim", arguments, environment);
+        let address = process.address("listens on http://").await;
+        Self {
+            _process: process,
+            address,
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: &Value) -> http::Answer {
+        let (path, headers) = (format!("/_sim/{path}"), ["content-type: application/json"]);
+        http::send(self.address, method, &path, &headers, body.to_string().as_bytes()).await
+    }
+
+    async fn tell(&self, path: &str, body: &Value) {
+        let answer = self.ask("POST", path, body).await;
+        assert_eq!(answer.status, 204, "{answer:?}");
+    }
+
+    /// Holds the next call until [`Sim::release`].
+    pub(crate) async fn hold_next(&self) {
+        let fault = serde_json::json!({ "kind": "hold", "next": 1 });
+        self.tell("faults", &fault).await;
+    }
+
+    pub(crate) async fn release(&self) {
+        self.tell("faults/release", &Value::Null).await;
+    }
+
+    /// From now on the key gets 401, and the answer echoes it.
+    pub(crate) async fn reject(&self, key: &str) {
+        self.tell("keys/reject", &serde_json::json!({ "key": key })).await;
+    }
+
+    /// The calls so far, oldest first.
+    pub(crate) async fn calls(&self) -> Vec<Value> {
+        let journal = self.ask("GET", "journal", &Value::Null).await.json();
+        journal["calls"].as_array().unwrap().clone()
+    }
+
+    /// Whom the attribute objects of all calls so far were about, in order, each as often as it was sent.
+    pub(crate) async fn sent(&self) -> Vec<String> {
+        let bodies = self.calls().await;
+        let bodies = bodies.iter().map(|call| call["body"].as_str().unwrap());
+        let objects = bodies.flat_map(|body| {
+            let body: Value = serde_json::from_str(body).unwrap();
+            body["attributes"].as_array().unwrap().clone()
+        });
+        objects
+            .map(|object| object["external_id"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// The slugs of a user's `lytics_segments`; `None` without such a user.
+    pub(crate) async fn segments(&self, external_id: &str) -> Option<Vec<String>> {
+        let path = format!("users/lookup?external_id={external_id}");
+        let answer = self.ask("GET", &path, &Value::Null).await;
+        let user = (answer.status == 200).then(|| answer.json())?;
+        let slugs = user["custom_attributes"]["lytics_segments"].as_array();
+        let slugs = slugs
+            .into_iter()
+            .flatten()
+            .map(|slug| slug.as_str().unwrap().to_owned());
+        Some(slugs.collect())
+    }
+}

@@ -1,0 +1,10 @@
+#![cfg(test)]
+//! The whole system as it is run: real binaries in processes of their own, a Kafka, the simulator. Every file says at its top what
+//! it proves and how.
+
+mod compose;
+mod drain;
+mod harness;
+mod outage;
+mod secrets;
+mod telemetry;
