@@ -96,6 +96,10 @@ impl Reader {
                 "queued.max.messages.kbytes",
                 (options.queue_bytes_max / 1024).max(1).to_string(),
             )
+            .set(
+                "max.partition.fetch.bytes",
+                options.queue_bytes_max.clamp(1024, 1 << 20).to_string(),
+            )
             // With a small queue, the default of a second makes reading up to 75 times slower.
             .set("fetch.queue.backoff.ms", "5")
             .set("fetch.error.backoff.ms", "100");

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use kafka::testing::{self, Brokers, InProcessBroker};
@@ -105,6 +105,37 @@ async fn what_the_deciding_function_refuses_is_not_written() {
     ));
     assert_eq!(table.mutate(|_| Ok::<_, ()>((vec![], 5))).await.unwrap(), (5, vec![]));
     assert_eq!(table.get("a").map(|entry| entry.revision), Some(revision));
+}
+
+/// Proven by two decisions that wait for each other, in vain.
+#[tokio::test(flavor = "multi_thread")]
+async fn mutations_of_one_process_take_turns_whichever_table_they_go_through() {
+    let (_brokers, config) = broker().await;
+    let deciding = Arc::new((Mutex::new(0), Condvar::new()));
+    let mut mutations = JoinSet::new();
+    for key in ["a", "b"] {
+        let (table, deciding) = (open(&config).await, deciding.clone());
+        mutations.spawn(async move {
+            let decide = move |_: &kafka::View| {
+                let (count, met) = &*deciding;
+                let mut count = count.lock().unwrap();
+                *count += 1;
+                met.notify_all();
+                let (mut count, waited) = met
+                    .wait_timeout_while(count, Duration::from_secs(2), |count| *count < 2)
+                    .unwrap();
+                *count -= 1;
+                if waited.timed_out() {
+                    Ok((vec![put(key, "done")], ()))
+                } else {
+                    Err("met another")
+                }
+            };
+            table.mutate(decide).await
+        });
+    }
+    let results = mutations.join_all().await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
 }
 
 /// Two tables of one process, many writers at once; every one counts up by compare-and-set, so a lost update shows.
