@@ -126,6 +126,7 @@ pub struct Batch<T> {
     /// Profiles in flight.
     profiles: HashMap<u64, RequestId>,
     next_request: RequestId,
+    in_flight: usize,
     pending: usize,
     pending_bytes: usize,
     draining: bool,
@@ -149,6 +150,7 @@ impl<T> Batch<T> {
             requests: HashMap::new(),
             profiles: HashMap::new(),
             next_request: 0,
+            in_flight: 0,
             pending: 0,
             pending_bytes: 0,
             draining: false,
@@ -178,6 +180,11 @@ impl<T> Batch<T> {
     /// Requests in flight.
     pub fn in_flight(&self) -> usize {
         self.requests.len()
+    }
+
+    /// Changes in those requests.
+    pub fn changes_in_flight(&self) -> usize {
+        self.in_flight
     }
 
     /// From now on a request closes with whatever there is.

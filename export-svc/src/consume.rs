@@ -70,9 +70,9 @@ impl Workspace {
             Ok(change) => change,
             Err(error) => return Some(self.keep_bytes(record, payload, wanting, &error.into())),
         };
-        let membership = match self.check(change.clone(), key) {
+        let membership = match self.check(change, key) {
             Ok(membership) => membership,
-            Err(error) => return Some(self.keep_change(record, &change, wanting, &error)),
+            Err(error) => return Some(self.keep_change(record, payload, wanting, &error)),
         };
         self.tally.wanted += 1;
         let payload = Bytes::copy_from_slice(payload);
@@ -195,16 +195,17 @@ impl Workspace {
     fn keep_change(
         &mut self,
         record: &RecordView<'_>,
-        change: &MembershipChange,
+        payload: &[u8],
         wanting: &[FeedId],
         reason: &Unusable,
     ) -> (Vec<Place>, Vec<RecordOut>) {
         let (partition, offset) = (record.partition(), record.offset());
         let places = self.hand_unusable(partition, offset, wanting);
+        let change = MembershipChange::decode(payload).ok();
         let context = headers::extract(record.header(headers::TRACEPARENT));
         let records = places.iter().filter_map(|place| {
             let rejected = RejectedChange {
-                change: Some(change.clone()),
+                change: change.clone(),
                 reason: reason.to_string(),
                 partition,
                 offset,

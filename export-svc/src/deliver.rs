@@ -133,7 +133,7 @@ impl Workspace {
                 return false;
             }
             let Some(request) = self.batch.close(&self.order, now) else {
-                continue;
+                return false;
             };
             self.budget.take(now);
             match self.write(request, attribute) {
@@ -154,7 +154,7 @@ impl Workspace {
     fn may_start(&mut self, now: Time) -> bool {
         self.batch.in_flight() < self.config.in_flight_max
             && self.keeping < self.config.in_flight_max
-            && !self.order.is_full()
+            && !self.order.is_full(2 * self.batch.changes_in_flight())
             && self
                 .takeover
                 .as_ref()

@@ -4,15 +4,17 @@
 //! later, or comes back, only makes the reader go back; the others pass over what they know. A feed that must not be served
 //! (its authorization is refused) is *detached*: it keeps its positions and nothing else.
 
+mod health;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use braze::Url;
 use control::ExportJob;
 use proto::export::v1::{ExportCounters, ExportJobState, FeedProgress};
-use secrecy::SecretString;
 
-use crate::clock::Time;
+pub(crate) use self::health::{Authorization, Credential, Grant, Health};
 use crate::positions::Positions;
 use crate::settle;
 
@@ -24,45 +26,6 @@ pub(crate) type FeedId = u64;
 pub(crate) struct JobSet {
     pub(crate) jobs: Vec<Arc<ExportJob>>,
     pub(crate) authorizations: BTreeMap<String, Grant>,
-}
-
-/// An authorization as it is now.
-#[derive(Debug, Clone)]
-pub(crate) struct Grant {
-    pub(crate) revision: u64,
-    /// What to call Braze with, or why that is not known.
-    pub(crate) credential: Result<Arc<Credential>, String>,
-}
-
-/// What a call to Braze needs.
-#[derive(Debug)]
-pub(crate) struct Credential {
-    pub(crate) endpoint: Url,
-    pub(crate) key: SecretString,
-}
-
-/// Whether Braze takes an authorization.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Health {
-    Good,
-    /// Refused: its jobs sleep until then.
-    Refused {
-        until: Time,
-        refusals: u32,
-        reason: String,
-    },
-    /// Tried again with one request at a time.
-    Probing {
-        refusals: u32,
-        reason: String,
-    },
-}
-
-#[derive(Debug)]
-pub(crate) struct Authorization {
-    pub(crate) grant: Grant,
-    pub(crate) health: Health,
-    pub(crate) in_flight: usize,
 }
 
 #[derive(Debug)]
@@ -173,122 +136,6 @@ impl Feeds {
         ended
     }
 
-    fn apply_authorizations(&mut self, wanted: &JobSet) {
-        self.authorizations
-            .retain(|name, _| wanted.authorizations.contains_key(name));
-        for (name, grant) in &wanted.authorizations {
-            let unchanged = |known: &Authorization| {
-                known.grant.revision == grant.revision && known.grant.credential.is_ok() == grant.credential.is_ok()
-            };
-            if self.authorizations.get(name).is_some_and(unchanged) {
-                continue;
-            }
-            let health = match &grant.credential {
-                Ok(_) => Health::Good,
-                Err(reason) => Health::Refused {
-                    until: Time::MAX,
-                    refusals: 0,
-                    reason: reason.clone(),
-                },
-            };
-            let in_flight = self.authorizations.get(name).map_or(0, |known| known.in_flight);
-            self.authorizations.insert(
-                name.clone(),
-                Authorization {
-                    grant: grant.clone(),
-                    health,
-                    in_flight,
-                },
-            );
-        }
-    }
-
-    /// Why the jobs of an authorization sleep, if they do.
-    pub(crate) fn asleep(&self, authorization: &str) -> Option<&str> {
-        match self.authorizations.get(authorization).map(|known| &known.health) {
-            Some(Health::Refused { reason, .. } | Health::Probing { reason, .. }) => Some(reason),
-            Some(Health::Good) => None,
-            None => Some("the authorization does not exist"),
-        }
-    }
-
-    /// Braze refuses an authorization: its feeds are detached until `until`. Gives back which those are.
-    pub(crate) fn refuse(&mut self, authorization: &str, until: impl Fn(u32) -> Time, reason: &str) -> Vec<FeedId> {
-        let Some(known) = self.authorizations.get_mut(authorization) else {
-            return Vec::new();
-        };
-        let refusals = match &known.health {
-            Health::Good => 0,
-            Health::Probing { refusals, .. } => *refusals,
-            // Requests that were in flight together are refused together, and count once.
-            Health::Refused { .. } => return Vec::new(),
-        };
-        known.health = Health::Refused {
-            until: until(refusals),
-            refusals: refusals + 1,
-            reason: reason.to_owned(),
-        };
-        let mut detached = Vec::new();
-        for (id, feed) in &mut self.feeds {
-            if feed.attached && feed.job.authorization == authorization {
-                feed.positions.detach();
-                for (partition, read_to) in self.read_to.iter().enumerate() {
-                    if let (Ok(partition), Some(read_to)) = (i32::try_from(partition), read_to) {
-                        feed.positions.advance(partition, *read_to);
-                    }
-                }
-                feed.attached = false;
-                detached.push(*id);
-            }
-        }
-        self.attached_len -= detached.len();
-        self.dirty.extend(&detached);
-        detached
-    }
-
-    /// Braze has taken a request of this authorization.
-    pub(crate) fn trust(&mut self, authorization: &str) -> bool {
-        match self.authorizations.get_mut(authorization) {
-            Some(known) if matches!(known.health, Health::Probing { .. }) => {
-                known.health = Health::Good;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Authorizations whose time has come are tried again.
-    pub(crate) fn probe(&mut self, now: Time) {
-        let mut any = false;
-        for known in self.authorizations.values_mut() {
-            if let Health::Refused {
-                until,
-                refusals,
-                reason,
-            } = &known.health
-                && *until <= now
-            {
-                known.health = Health::Probing {
-                    refusals: *refusals,
-                    reason: reason.clone(),
-                };
-                any = true;
-            }
-        }
-        if any {
-            self.attach_healthy();
-        }
-    }
-
-    /// When [`Feeds::probe`] has something to do next.
-    pub(crate) fn next_probe(&self) -> Option<Time> {
-        let until = |known: &Authorization| match known.health {
-            Health::Refused { until, .. } if until < Time::MAX => Some(until),
-            _ => None,
-        };
-        self.authorizations.values().filter_map(until).min()
-    }
-
     /// Attaches whoever may be served and is not; the reader goes back as far as they need.
     fn attach_healthy(&mut self) {
         let refused = |health: &Health| matches!(health, Health::Refused { .. });
@@ -315,9 +162,6 @@ impl Feeds {
             let from = from.min().unwrap_or(0);
             let read_to = self.read_to[partition];
             if read_to.is_none_or(|read_to| from < read_to) {
-                for feed in self.feeds.values_mut().filter(|feed| feed.attached) {
-                    feed.positions.advance(number, read_to.unwrap_or(0));
-                }
                 self.read_to[partition] = Some(from);
                 self.seeks.insert(number, from);
             }

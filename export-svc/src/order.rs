@@ -31,7 +31,7 @@ pub struct OrderLimits {
     pub settle_gap: Duration,
     /// After the end of an attempt that ended unknown.
     pub doubt: Duration,
-    /// Entries remembered; at this number [`Order::is_full`].
+    /// Entries remembered; at this number it is full: see [`Order::is_full`].
     pub entries_max: usize,
     /// Entries in doubt remembered; they must fit the progress record.
     pub doubts_max: usize,
@@ -122,9 +122,10 @@ impl Order {
         }
     }
 
-    /// Whether as much is remembered as may be: no request starts until something expires.
-    pub fn is_full(&self) -> bool {
-        self.gaps.len() + self.doubts.len() >= self.limits.entries_max || self.doubts.len() >= self.limits.doubts_max
+    /// Whether no request may start until something expires. `coming`: entries that the requests in flight may add, each of
+    /// which may end unknown.
+    pub fn is_full(&self, coming: usize) -> bool {
+        self.len() + coming >= self.limits.entries_max || self.doubts.len() + coming >= self.limits.doubts_max
     }
 
     /// When [`Order::expire`] has something to do next.
@@ -223,15 +224,18 @@ mod tests {
     fn it_is_full_at_its_bounds_until_something_expires() {
         let mut order = order();
         order.unknown([1, 2], true, at(0));
-        assert!(!order.is_full());
+        assert!(
+            !order.is_full(0) && order.is_full(2),
+            "what is in flight may end unknown too"
+        );
         order.unknown([3, 4], true, at(1));
-        assert!(order.is_full(), "no more doubts than fit the progress record");
+        assert!(order.is_full(0), "no more doubts than fit the progress record");
         order.expire(order.next_expiry().expect("two doubts"));
-        assert!(!order.is_full());
+        assert!(!order.is_full(0));
         for key in 10..14 {
             order.accepted([key, key], true, at(61));
         }
-        assert!(order.is_full());
+        assert!(order.is_full(0));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::deliver::Deliverer;
 use crate::engine::{Error, Statuses};
 use crate::feed::JobSet;
 use crate::measure;
-use crate::settle::ProgressWriter;
+use crate::settle::{NOT_BEFORE_MAX, ProgressWriter};
 use crate::workspace::{Place, Workspace};
 
 pub(crate) use start::{Parts, open};
@@ -115,7 +115,8 @@ impl Pipeline {
             if abandon.is_cancelled() {
                 return Ok(());
             }
-            if now >= deadline || (idle && self.next_send(now).is_none_or(|time| time > deadline)) {
+            let written_down = self.workspace.order.len() <= NOT_BEFORE_MAX;
+            if now >= deadline || (idle && written_down && self.next_send(now).is_none_or(|time| time > deadline)) {
                 break;
             }
             let wait = self.wait(now, POLL_BUSY);
@@ -149,7 +150,11 @@ impl Pipeline {
             .takeover
             .as_ref()
             .map_or(Time::MIN, |takeover| takeover.send_from);
-        let room = if self.workspace.order.is_full() {
+        let room = if self
+            .workspace
+            .order
+            .is_full(2 * self.workspace.batch.changes_in_flight())
+        {
             self.workspace.order.next_expiry()
         } else {
             None

@@ -21,8 +21,8 @@ use crate::hash::stable_hash;
 use crate::order::Unsettled;
 pub(crate) use writer::ProgressWriter;
 
-/// Entries in doubt that a progress record carries: half a megabyte, below Kafka's usual limit of one.
-pub(crate) const NOT_BEFORE_MAX: usize = 20_000;
+/// Entries that a progress record carries: some 800 KB, below Kafka's usual limit of a megabyte.
+pub(crate) const NOT_BEFORE_MAX: usize = 30_000;
 
 /// Key of a feed's progress.
 pub(crate) fn feed_key(workspace: &str, job_id: &str, slug: &str) -> String {

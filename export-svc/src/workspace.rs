@@ -205,13 +205,17 @@ impl Workspace {
         *tally += 1;
     }
 
-    /// Whether more records may be read.
+    /// Whether more records may be read. After a take-over each may add to what is in doubt: half of the room is left to the
+    /// requests in flight.
     pub(crate) fn may_read(&self) -> bool {
-        self.feeds.any_attached() && !self.batch.is_full() && self.keeping < self.config.in_flight_max
+        self.feeds.any_attached()
+            && !self.batch.is_full()
+            && self.keeping < self.config.in_flight_max
+            && (self.takeover.is_none() || !self.order.is_full(NOT_BEFORE_MAX / 2))
     }
 
-    /// The next progress transaction. `last`: the workspace is being left, and released if nothing is in flight and what must
-    /// wait fits into the record.
+    /// The next progress transaction. `last`: the workspace is being left, and released if nothing is in flight, no predecessor
+    /// left anything in doubt, and what must wait fits into the record.
     pub(crate) fn progress(&mut self, last: bool, now: Time) -> Vec<kafka::RecordOut> {
         let topic = self.topics.export_progress();
         let records = ProgressRecords {
@@ -224,7 +228,8 @@ impl Workspace {
         } else {
             self.order.doubts(now)
         };
-        let released = last && self.in_flight.is_empty() && unsettled.len() <= NOT_BEFORE_MAX;
+        let released =
+            last && self.in_flight.is_empty() && self.takeover.is_none() && unsettled.len() <= NOT_BEFORE_MAX;
         let unsettled = if last && !released {
             self.order.doubts(now)
         } else {
@@ -361,3 +366,6 @@ impl Workspace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,6 +135,7 @@ impl<T> Batch<T> {
             return None;
         }
         self.next_request += 1;
+        self.in_flight += request.changes.len();
         self.requests.insert(id, request);
         Some(id)
     }
@@ -234,6 +235,7 @@ impl<T> Batch<T> {
         let Some(request) = self.requests.remove(&id) else {
             return Vec::new();
         };
+        self.in_flight -= request.changes.len();
         let mut settled = Vec::with_capacity(request.changes.len());
         let mut changes = request.changes.into_iter();
         let mut verdicts = ending.verdicts.into_iter();

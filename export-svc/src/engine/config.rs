@@ -17,7 +17,7 @@ pub struct EngineConfig {
     pub pending_max: usize,
     /// The same bound in bytes. Default 33,554,432.
     pub pending_bytes_max: usize,
-    /// Requests in flight, per Braze workspace. Default 32.
+    /// Requests in flight, per Braze workspace. At most 150. Default 32.
     pub in_flight_max: usize,
     /// Requests started per second, per Braze workspace. Default 50.
     pub requests_per_second: f64,
@@ -104,9 +104,9 @@ impl EngineConfig {
             "must be at least 1".into(),
         );
         check(
-            (1..=1_000).contains(&self.in_flight_max),
+            (1..=150).contains(&self.in_flight_max),
             "in_flight_max",
-            "must be from 1 to 1000".into(),
+            "must be from 1 to 150: what all of them leave in doubt must fit one progress record".into(),
         );
         check(
             self.requests_per_second.is_finite() && self.requests_per_second > 0.0,

@@ -1,0 +1,153 @@
+//! What a workspace hands to its next owner, and what it takes over.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use prost::Message;
+use proto::export::v1::NotBefore;
+
+use super::*;
+use crate::batch::{Change, keys};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn at(seconds: i64) -> Time {
+    Time::from_millis(seconds * 1_000)
+}
+
+/// Taken over at 100 s.
+fn workspace(predecessor: Option<WorkspaceProgress>) -> Workspace {
+    let restored = Restored {
+        workspace: predecessor,
+        feeds: HashMap::new(),
+        partition: 3,
+    };
+    let beginning = Beginning {
+        config: EngineConfig::default(),
+        key: "1234.main".to_owned(),
+        account: AccountNumber::new(1234).unwrap(),
+        topics: Topics::new(&kafka::Config::default()),
+        partitions: 1,
+        restored,
+    };
+    Workspace::new(beginning, at(100))
+}
+
+fn written(workspace: &mut Workspace, last: bool, now: Time) -> WorkspaceProgress {
+    let records = workspace.progress(last, now);
+    assert_eq!(
+        (records[0].partition, records[0].key.as_deref()),
+        (Some(3), Some(&b"1234.main"[..]))
+    );
+    WorkspaceProgress::decode(records[0].payload.clone().unwrap()).unwrap()
+}
+
+#[test]
+fn a_workspace_that_nobody_has_served_needs_no_wait_and_is_released_at_the_end() {
+    let mut workspace = workspace(None);
+    assert!(workspace.takeover.is_none());
+    assert!(!written(&mut workspace, false, at(101)).released);
+    assert!(written(&mut workspace, true, at(102)).released);
+}
+
+#[test]
+fn a_released_one_waits_only_for_what_its_predecessor_wrote_down() {
+    let mut first = workspace(None);
+    first.order.accepted([1, 2], true, at(100));
+    let released = written(&mut first, true, at(101));
+    assert_eq!(released.not_before.len(), 2);
+    let second = workspace(Some(released));
+    assert!(second.takeover.is_none());
+    assert_eq!(second.order.not_before([1, 9], false), at(103));
+}
+
+#[test]
+fn one_that_was_not_released_is_in_doubt_until_every_call_of_the_predecessor_is_over() {
+    let config = EngineConfig::default();
+    let doubt = NotBefore {
+        key: 7,
+        add: true,
+        time: Some(settle::timestamp(at(130))),
+    };
+    let predecessor = WorkspaceProgress {
+        not_before: vec![doubt],
+        ..WorkspaceProgress::default()
+    };
+    let mut workspace = workspace(Some(predecessor));
+    let takeover = workspace.takeover.as_ref().unwrap();
+    assert_eq!(takeover.send_from, at(100) + config.lease);
+    assert_eq!(
+        takeover.doubt_until,
+        at(100) + config.lease + config.attempt_max + config.doubt
+    );
+    assert_eq!(workspace.order.not_before([7, 7], false), at(130));
+    assert!(
+        !written(&mut workspace, true, at(101)).released,
+        "what it has not read yet is in doubt too"
+    );
+    workspace.measured(vec![10], at(104));
+    assert!(
+        workspace.takeover.as_ref().unwrap().ends.is_none(),
+        "the predecessor may still have been reading"
+    );
+    workspace.measured(vec![12], at(105));
+    assert_eq!(workspace.takeover.as_ref().unwrap().ends, Some(vec![12]));
+}
+
+#[test]
+fn it_is_not_released_with_a_call_in_flight() {
+    let mut workspace = workspace(None);
+    workspace.in_flight.insert(1, "a".to_owned());
+    assert!(!written(&mut workspace, true, at(101)).released);
+}
+
+#[test]
+fn a_doubt_is_written_down_for_as_long_as_it_lasts_even_if_its_change_is_settled() {
+    let mut workspace = workspace(None);
+    let identifier = braze::Identifier::ExternalId("cust-1".into());
+    let both = keys(&identifier, "1", "vip");
+    let origin = Origin {
+        feed: 1,
+        partition: 0,
+        offset: 0,
+        payload: Bytes::new(),
+        trace: None,
+    };
+    let change = Change {
+        identifier,
+        profile_id: "1".into(),
+        slug: "vip".into(),
+        add: true,
+        flush_at: at(100),
+        bytes: 1,
+        origin,
+    };
+    workspace.batch.push(change, &workspace.order, at(100));
+    let request = workspace.batch.close(&workspace.order, at(100)).unwrap();
+    let unknown = crate::batch::Ending {
+        end: crate::batch::End::Unknown,
+        verdicts: Vec::new(),
+        split: false,
+    };
+    workspace
+        .batch
+        .complete(request, unknown, &mut workspace.order, at(100));
+    let request = workspace.batch.close(&workspace.order, at(101)).unwrap();
+    let accepted = crate::batch::Ending {
+        end: crate::batch::End::Accepted,
+        verdicts: vec![braze::Verdict::Accepted],
+        split: false,
+    };
+    workspace
+        .batch
+        .complete(request, accepted, &mut workspace.order, at(101));
+    assert_eq!(workspace.batch.pending(), 0);
+    let keys: Vec<_> = written(&mut workspace, false, at(110))
+        .not_before
+        .iter()
+        .map(|entry| entry.key)
+        .collect();
+    assert_eq!(keys, both);
+    workspace.order.expire(at(100) + MINUTE);
+    assert!(written(&mut workspace, false, at(100) + MINUTE).not_before.is_empty());
+}
