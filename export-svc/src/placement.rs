@@ -24,8 +24,8 @@ use crate::engine::{EngineConfig, EngineParts, Error, JobStatus, Statuses};
 use crate::feed::JobSet;
 use crate::{measure, pipeline};
 
-/// How often the plan is made even if nothing has changed: it cannot be made while the control table is too old.
-const PLAN_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked at who is to be served again, and, if the control table was too old for a plan, whether it still is.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Longest wait before a failed workspace is served again.
 const RESTART_AFTER_MAX: Duration = Duration::from_secs(30);
 /// A workspace served this long without failing has recovered.
@@ -84,19 +84,26 @@ impl Placement {
 
     pub(crate) async fn run(mut self, drain: CancellationToken) {
         let mut changed = self.directory.changed();
+        let (mut plan, mut current) = (Plan::default(), false);
         loop {
-            // Before the plan is made: what changes meanwhile makes another one.
-            changed.borrow_and_update();
-            match self.planner.plan() {
-                Ok(plan) => self.follow(&plan),
-                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the plan stays as it is"),
+            if !current {
+                match self.planner.plan() {
+                    Ok(made) => (plan, current) = (made, true),
+                    Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the plan stays as it is"),
+                }
             }
+            self.follow(&plan);
             tokio::select! {
                 () = drain.cancelled() => break,
                 () = self.abandoned.cancelled() => break,
-                result = changed.changed() => if result.is_err() { break },
+                result = changed.changed() => {
+                    if result.is_err() {
+                        break;
+                    }
+                    current = false;
+                }
                 Some(ended) = self.threads.join_next() => self.ended(ended),
-                () = tokio::time::sleep(PLAN_EVERY) => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
         for served in self.served.values() {
@@ -120,10 +127,8 @@ impl Placement {
                 failures: 0,
             });
             served.wanted.send_if_modified(|known| {
-                let differs = !known.same_as(&wanted.jobs);
-                if differs {
-                    *known = Arc::clone(&wanted.jobs);
-                }
+                let differs = !Arc::ptr_eq(known, &wanted.jobs) && !known.same_as(&wanted.jobs);
+                *known = Arc::clone(&wanted.jobs);
                 differs
             });
         }
