@@ -9,7 +9,7 @@ use yaml_rust2::{Yaml, YamlLoader};
 
 use crate::harness::broker::Broker;
 use crate::harness::collector::Collector;
-use crate::harness::process::{command, run};
+use crate::harness::process::{command, ready, run};
 use crate::harness::sim::Sim;
 use crate::harness::system::{Export, Ingest, key_file, printed};
 use crate::harness::{topic, until};
@@ -151,6 +151,7 @@ async fn the_services_of_the_compose_file_take_a_webhook_in_and_a_membership_out
         &["HTTP", "GRPC", "ADMIN"],
     );
     let mut ingest = Ingest::serve(&words(&ingest_service.command()), environment).await;
+    ready(ingest.admin).await;
 
     let endpoint = ("INGEST_SVC_ENDPOINT", format!("http://{}", ingest.grpc));
     let create = [

@@ -17,11 +17,16 @@ const KEY: &str = "sim-key";
 const EVENT: &str = r#"{"braze_id":"b-1"}"#;
 
 /// An ingest-svc that drains with a webhook in flight which Kafka has not acknowledged; the webhook's answer is the task's.
-async fn draining_with_an_unacknowledged_publish(broker: &Broker) -> (Ingest, JoinSet<http::Answer>) {
+async fn draining_with_an_unacknowledged_publish(
+    broker: &Broker,
+    ack_timeout: &str,
+) -> (Ingest, JoinSet<http::Answer>) {
     let sim = Sim::start(KEY).await;
     // It creates the account.
     Export::start(broker, &sim, &[]).await.process.terminate().await;
-    let ingest = Ingest::start(broker, &[("PUBLISH__ACK_TIMEOUT", "6s")]).await;
+    // The drain must have time for a body and an acknowledgement.
+    let settings = [("PUBLISH__ACK_TIMEOUT", ack_timeout), ("HTTP__BODY_TIMEOUT", "2s")];
+    let ingest = Ingest::start(broker, &settings).await;
     assert_eq!(ingest.post(ADMIN_TOKEN, EVENT).await.status, 200);
     broker.down();
     let mut webhook = JoinSet::new();
@@ -50,7 +55,7 @@ async fn draining_with_an_unacknowledged_publish(broker: &Broker) -> (Ingest, Jo
 #[tokio::test]
 async fn sigterm_waits_for_a_publish_that_kafka_acknowledges_late() {
     let broker = Broker::in_process(1);
-    let (mut ingest, mut webhook) = draining_with_an_unacknowledged_publish(&broker).await;
+    let (mut ingest, mut webhook) = draining_with_an_unacknowledged_publish(&broker, "20s").await;
     broker.up();
     let answer = webhook.join_next().await.unwrap().unwrap();
     assert_eq!(
@@ -65,7 +70,7 @@ async fn sigterm_waits_for_a_publish_that_kafka_acknowledges_late() {
 #[tokio::test]
 async fn sigterm_answers_503_to_a_publish_that_kafka_never_acknowledges() {
     let broker = Broker::in_process(1);
-    let (mut ingest, mut webhook) = draining_with_an_unacknowledged_publish(&broker).await;
+    let (mut ingest, mut webhook) = draining_with_an_unacknowledged_publish(&broker, "8s").await;
     let answer = webhook.join_next().await.unwrap().unwrap();
     assert_eq!(
         (answer.status, answer.header("retry-after")),

@@ -35,6 +35,13 @@ impl Ingest {
     /// Starts it with these settings (`TELEMETRY__LOG_FILTER`, …) besides those that every test needs, and waits until it is
     /// ready.
     pub(crate) async fn start(broker: &Broker, settings: &[(&str, &str)]) -> Self {
+        let ingest = Self::spawn(broker, settings).await;
+        ready(ingest.admin).await;
+        ingest
+    }
+
+    /// As [`Ingest::start`], but only until it listens.
+    pub(crate) async fn spawn(broker: &Broker, settings: &[(&str, &str)]) -> Self {
         let mut environment = broker.environment("INGEST_SVC");
         let always = [
             ("AUTH__ADMIN_TOKEN", ADMIN_TOKEN),
@@ -46,7 +53,7 @@ impl Ingest {
         Self::serve(&["serve"], environment).await
     }
 
-    /// Starts it with these arguments and exactly this environment.
+    /// Starts it with these arguments and exactly this environment, and waits until it listens.
     pub(crate) async fn serve(arguments: &[&str], environment: Vec<(String, String)>) -> Self {
         let process = Process::start("ingest-svc", arguments, environment);
         let (http, grpc, admin) = (
@@ -54,7 +61,6 @@ impl Ingest {
             process.address(", grpc ").await,
             process.address(", admin ").await,
         );
-        ready(admin).await;
         Self {
             process,
             http,
@@ -91,7 +97,7 @@ impl Export {
         Self::serve(&["serve"], environment).await
     }
 
-    /// As [`Ingest::serve`].
+    /// Starts it with these arguments and exactly this environment, and waits until it is ready.
     pub(crate) async fn serve(arguments: &[&str], environment: Vec<(String, String)>) -> Self {
         let process = Process::start("export-svc", arguments, environment);
         let grpc = process.address("ready: gRPC on ").await;
