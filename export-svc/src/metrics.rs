@@ -10,6 +10,7 @@ pub(crate) const PUBLISH_SECONDS: &str = "export_membership_publish_seconds";
 
 /// Registers the descriptions with the installed recorder.
 pub(crate) fn describe() {
+    kafka::metrics::describe();
     crate::measure::describe();
     describe_counter!(PUBLISHED, "Membership changes published over gRPC, by outcome");
     describe_histogram!(

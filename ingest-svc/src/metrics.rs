@@ -27,6 +27,7 @@ pub const TAILS: &str = "ingest_tails";
 
 /// Registers the descriptions with the installed recorder.
 pub fn describe() {
+    kafka::metrics::describe();
     describe_counter!(REQUESTS, "Answers to webhooks, by status");
     describe_histogram!(
         REQUEST_SECONDS,

@@ -67,12 +67,13 @@ impl Ports {
 
 /// A running system.
 pub(crate) struct Stack {
-    broker: InProcessBroker,
     sim: Sim,
     /// Where everything listens in fact.
     pub(crate) ports: Ports,
     lifecycles: Vec<Lifecycle>,
     services: JoinSet<Result<(), Failure>>,
+    /// Last, so that it outlives everybody who talks to it.
+    broker: InProcessBroker,
 }
 
 impl Stack {

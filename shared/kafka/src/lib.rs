@@ -5,7 +5,6 @@ mod config;
 mod delivery;
 mod error;
 pub mod headers;
-mod ledger;
 pub mod metrics;
 mod producer;
 mod reader;
@@ -18,7 +17,6 @@ mod transaction;
 
 pub use config::{Config, Protocol, Security};
 pub use error::{Disposition, Error};
-pub use ledger::Ledger;
 pub use producer::{Publisher, PublisherOptions};
 pub use reader::{Polled, Position, Reader, ReaderOptions, RecordView};
 pub use record::{Ack, RecordOut};
