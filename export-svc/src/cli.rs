@@ -32,18 +32,25 @@ struct Cli {
     command: Command,
 }
 
-const FIRST_HOUR: &str = "The first export, with an admin token in LYTICS_TOKEN and a Braze REST API key in key.txt:
+const FIRST_HOUR: &str = r#"The first export, with an admin token in LYTICS_TOKEN and a Braze REST API key in key.txt:
 
-  export-svc authorizations create --account 1234 --provider braze --label Sim --instance US-01 --key-file key.txt
-  export-svc jobs create --account 1234 --auth Sim --label \"VIP to Braze\" --audience vip --external-id-field user_id
-  export-svc memberships publish --account 1234 --audience vip --profile 42 --enter --field user_id=cust-1
+  export-svc authorizations create --account 1234 --provider braze --label Sim \
+      --instance US-01 --key-file key.txt
+  export-svc jobs create --account 1234 --auth Sim --label "VIP to Braze" \
+      --audience vip --external-id-field user_id
+  export-svc memberships publish --account 1234 --audience vip --profile 42 \
+      --enter --field user_id=cust-1
   export-svc jobs list --account 1234
 
-Exit codes: 0 done, 1 the call failed, 2 wrong usage, 64 bad configuration, 69 something needed is missing, 70 internal error.";
+Exit codes: 0 done, 1 the call failed, 2 wrong usage, 64 bad configuration,
+69 something needed is missing, 70 internal error."#;
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the service.
+    ///
+    /// Every setting can come from a TOML file or from the environment, which wins: EXPORT_SVC__GRPC__LISTEN sets `listen` in
+    /// section `[grpc]`. A bad configuration is told completely, at once, with exit code 64.
     Serve(serve::Serve),
     /// The accounts that everything belongs to; creating and deleting need the admin token of the installation.
     #[command(subcommand)]

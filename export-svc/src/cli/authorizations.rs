@@ -41,14 +41,14 @@ pub(super) struct Create {
     #[arg(long)]
     label: String,
     /// For people.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     description: String,
     /// The Braze instance, such as US-01 or EU-02, or the address of the dashboard.
     #[arg(long)]
     instance: String,
     /// The Braze workspace of the key. Several keys of one workspace name the same one, so that they share its rate limit;
     /// without it the key has a workspace of its own.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     workspace: String,
     /// File that holds the REST API key, or - for stdin. The key needs the permission users.track.
     #[arg(long, value_name = "FILE")]

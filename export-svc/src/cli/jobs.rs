@@ -20,6 +20,9 @@ use super::{Account, Remote, authorizations, every_page, pick, refused};
 #[derive(Debug, Subcommand)]
 pub(super) enum Jobs {
     /// Start exporting audiences to Braze.
+    ///
+    /// At least one of --external-id-field, --braze-id-field, or --alias-label with --alias-field is needed. Of several, the
+    /// first that has a value in a change is used, in this order; a change without any is omitted.
     Create(Create),
     /// Show a job: its settings, state and counters.
     Get(One),
@@ -29,8 +32,6 @@ pub(super) enum Jobs {
     Delete(One),
 }
 
-/// At least one of --external-id-field, --braze-id-field, or --alias-label with --alias-field is needed. Of several, the first
-/// that has a value in a change is used, in this order; a change without any is omitted.
 #[derive(Debug, Args)]
 pub(super) struct Create {
     #[command(flatten)]
@@ -42,22 +43,22 @@ pub(super) struct Create {
     #[arg(long)]
     label: String,
     /// For people.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     description: String,
     /// Slug of an audience to export; may be given several times.
     #[arg(long = "audience", value_name = "SLUG", required = true)]
     audiences: Vec<String>,
     /// Profile field that holds Braze's external id.
-    #[arg(long, value_name = "FIELD", default_value = "")]
+    #[arg(long, value_name = "FIELD", default_value = "", hide_default_value = true)]
     external_id_field: String,
     /// Profile field that holds Braze's own id.
-    #[arg(long, value_name = "FIELD", default_value = "")]
+    #[arg(long, value_name = "FIELD", default_value = "", hide_default_value = true)]
     braze_id_field: String,
     /// Label of a user alias.
-    #[arg(long, value_name = "LABEL", default_value = "")]
+    #[arg(long, value_name = "LABEL", default_value = "", hide_default_value = true)]
     alias_label: String,
     /// Profile field that holds the name of the user alias.
-    #[arg(long, value_name = "FIELD", default_value = "")]
+    #[arg(long, value_name = "FIELD", default_value = "", hide_default_value = true)]
     alias_field: String,
     /// Send those who are members already, too.
     #[arg(long)]

@@ -10,8 +10,6 @@ use runtime::lifecycle::Lifecycle;
 use crate::app::App;
 use crate::config::{Config, ENV_PREFIX};
 
-/// Every setting can come from a TOML file or from the environment, which wins: EXPORT_SVC__GRPC__LISTEN sets `listen` in
-/// section `[grpc]`. A bad configuration is told completely, at once, with exit code 64.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// TOML file with settings.

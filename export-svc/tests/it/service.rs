@@ -1,6 +1,7 @@
 //! The whole service in this process, on ports of its own.
 
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use export_svc::app::App;
@@ -9,6 +10,7 @@ use kafka::testing::Brokers;
 use model::{AccountNumber, Role};
 use runtime::grpc::Channel;
 use runtime::lifecycle::Lifecycle;
+use runtime::telemetry;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinHandle;
 
@@ -18,6 +20,9 @@ pub(crate) const ADMIN: &str = "admin-token-of-the-tests";
 pub(crate) const KEYS: &str = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 /// The account that every service begins with.
 pub(crate) const ACCOUNT: &str = "accounts/1234";
+
+/// The process's telemetry, which the first service would otherwise set up for itself and take with it.
+static TELEMETRY: OnceLock<telemetry::Guard> = OnceLock::new();
 
 pub(crate) struct Service {
     pub(crate) grpc: SocketAddr,
@@ -45,6 +50,7 @@ pub(crate) fn config(brokers: &Brokers) -> Config {
 
 impl Service {
     pub(crate) async fn start(config: Config) -> Self {
+        TELEMETRY.get_or_init(|| telemetry::init("export-svc", &config.telemetry).expect("telemetry is set up"));
         let app = App::build(config).await.expect("the service starts");
         let (grpc, admin) = (app.grpc_addr(), app.admin_addr());
         let (directory, lifecycle) = (app.directory().clone(), app.lifecycle().clone());

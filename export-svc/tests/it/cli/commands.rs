@@ -282,3 +282,26 @@ fn a_key_is_not_taken_from_the_arguments() {
     let output = export_svc().args(arguments).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "there is no such option");
 }
+
+#[test]
+fn topics_are_created_once_without_the_rest_of_the_configuration() {
+    let Some(kafka) = kafka::testing::real_only("topics_are_created_once_without_the_rest_of_the_configuration") else {
+        return;
+    };
+    let ensure = || {
+        let mut command = export_svc();
+        command.args(["topics", "ensure", "--account", "7"]);
+        command.env("EXPORT_SVC__KAFKA__BROKERS", &kafka.brokers);
+        command.env("EXPORT_SVC__KAFKA__TOPIC_PREFIX", &kafka.topic_prefix);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let created = ensure();
+    assert!(
+        created.contains(&format!("created {}control\n", kafka.topic_prefix)),
+        "{created}"
+    );
+    assert!(created.contains("audience-membership.7"), "{created}");
+    assert_eq!(ensure(), "every topic exists already\n");
+}
