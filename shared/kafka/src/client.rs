@@ -6,7 +6,7 @@ use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use secrecy::ExposeSecret;
 
 use crate::Config;
@@ -78,6 +78,11 @@ impl ClientContext for Context {
 impl ConsumerContext for Context {}
 
 pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    let level = match facility {
+        // Operators cannot set librdkafka's properties, and ours are chosen: `isolation.level` of a producer, for one.
+        "CONFWARN" => RDKafkaLogLevel::Debug,
+        _ => level,
+    };
     match level {
         RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
             tracing::error!(target: "librdkafka", facility, "{message}");
@@ -94,5 +99,9 @@ pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 }
 
 pub(crate) fn log_error(error: &KafkaError, reason: &str) {
+    // Readers ask for it, and are told by the poll.
+    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+        return;
+    }
     tracing::warn!(target: "librdkafka", "{error}: {reason}");
 }

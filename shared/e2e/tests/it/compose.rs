@@ -1,6 +1,6 @@
 //! Proves that `docker compose up` gives a system that works. How: the file is parsed, and every program of ours is started with
 //! exactly the command and the environment that stand there, on a real Kafka; only what Docker would provide is replaced, the other
-//! containers' names and the ports. Then a webhook goes in, an audience membership goes out, and spans arrive.
+//! containers' names and the ports. Then a webhook goes in, an audience membership goes out, spans arrive, and no log complains.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -226,6 +226,14 @@ async fn the_services_of_the_compose_file_take_a_webhook_in_and_a_membership_out
 
     ingest.process.terminate().await;
     export.process.terminate().await;
+    for process in [&ingest.process, &export.process] {
+        let log = process.log();
+        let complaints: Vec<_> = log
+            .lines()
+            .filter(|line| line.contains(" WARN ") || line.contains(" ERROR "))
+            .collect();
+        assert_eq!(complaints, [""; 0], "nothing went wrong");
+    }
     let spans = collector.spans();
     for name in ["publish", "deliver"] {
         assert!(spans.iter().any(|span| span.name == name), "no span {name}");
