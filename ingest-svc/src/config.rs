@@ -39,7 +39,8 @@ pub struct Config {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {
-    /// The first admin token of the installation: may do everything in every account. Unset: only tokens of the control table.
+    /// The first admin token of the installation: may do everything in every account. At least 16
+    /// characters. Unset: only tokens of the control table.
     pub admin_token: Option<SecretString>,
 }
 
@@ -86,9 +87,9 @@ pub struct Http {
     pub body_bytes_max: usize,
     /// The most records in one body; more are answered 413. Default 50,000.
     pub records_max: usize,
-    /// Requests in progress at once; one more is answered 503 before its body is read. Default 1,024.
+    /// Requests in progress at once; one more is answered 503, whatever its body. Default 1,024.
     pub requests_max: usize,
-    /// Bytes of bodies held at once; a request that does not fit is answered 503 before its body is read. Default 256 MiB.
+    /// Bytes of bodies held at once; a request that does not fit is answered 503. Default 256 MiB.
     pub held_bytes_max: usize,
     /// Open connections; a further one waits in the kernel's backlog until another closes. Default 4,096.
     pub connections_max: usize,
@@ -159,6 +160,9 @@ impl Validate for Config {
         }
         self.telemetry.faults(out);
         self.http.faults(out);
+        if let Some(problem) = self.auth.admin_token.as_ref().and_then(control::admin_token_problem) {
+            out.push(Fault::new("auth.admin_token", problem));
+        }
         for (key, address) in [
             ("http.listen", &self.http.listen),
             ("grpc.listen", &self.grpc.listen),
@@ -277,6 +281,18 @@ mod tests {
         assert_eq!(
             faults(|config| config.http.body_bytes_max = 11_000_000),
             ["http.body_bytes_max"]
+        );
+    }
+
+    #[test]
+    fn an_admin_token_that_can_be_guessed_is_refused() {
+        assert_eq!(
+            faults(|config| config.auth.admin_token = Some("short".into())),
+            ["auth.admin_token"]
+        );
+        assert_eq!(
+            faults(|config| config.auth.admin_token = Some("0123456789abcdef".into())),
+            [""; 0]
         );
     }
 

@@ -1,6 +1,13 @@
 #![doc = include_str!("../README.md")]
 
-#[allow(clippy::all, clippy::pedantic, clippy::restriction, missing_docs, unreachable_pub, reason = "generated code")]
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::restriction,
+    missing_docs,
+    unreachable_pub,
+    reason = "generated code"
+)]
 mod contracts {
     include!(concat!(env!("OUT_DIR"), "/contracts.rs"));
 }

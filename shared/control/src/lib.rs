@@ -20,4 +20,4 @@ pub use directory::Directory;
 pub use error::Error;
 pub use export_job::{ATTRIBUTE, Alias, ExportJob, ExportJobs, Identifiers, NewExportJob, TYPE};
 pub use page::{Listed, Page, PageError};
-pub use token::{ApiToken, ApiTokens, NewApiToken};
+pub use token::{ApiToken, ApiTokens, NewApiToken, admin_token_problem};

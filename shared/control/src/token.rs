@@ -5,7 +5,7 @@ use kafka::Change;
 use model::{AccountNumber, Role, name};
 use proto::apitoken::v1 as wire;
 use proto::control::v1::{ControlRecord, StoredApiToken, control_record};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -234,10 +234,18 @@ impl ApiTokens<'_> {
     }
 }
 
+/// Fewest characters of the installation's admin token: a shorter one can be guessed.
+const ADMIN_TOKEN_CHARS_MIN: usize = 16;
+
+/// What is wrong with the installation's admin token, if anything. Never shows it.
+pub fn admin_token_problem(token: &SecretString) -> Option<&'static str> {
+    let token = token.expose_secret();
+    let good = token.len() >= ADMIN_TOKEN_CHARS_MIN && token.bytes().all(|byte| byte.is_ascii_graphic());
+    (!good).then_some("must be at least 16 visible ASCII characters; make one with: openssl rand -hex 24")
+}
+
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
     use crate::account::tests::account;
     use crate::record::testing::Map;

@@ -46,8 +46,9 @@ fn secret(value: String) -> Option<SecretString> {
     (!value.is_empty()).then(|| value.into())
 }
 
+/// An empty value is not true: a template variable that is unset must not turn a webhook into a dry run.
 fn is_true(value: &str) -> bool {
-    matches!(value, "" | "1") || value.eq_ignore_ascii_case("true")
+    value == "1" || value.eq_ignore_ascii_case("true")
 }
 
 fn authorization(headers: &HeaderMap) -> Option<SecretString> {
@@ -63,6 +64,20 @@ fn authorization(headers: &HeaderMap) -> Option<SecretString> {
 mod tests {
     use super::*;
     use secrecy::ExposeSecret;
+
+    #[test]
+    fn an_empty_value_does_not_make_a_dry_run() {
+        for (query, dryrun) in [
+            ("dryrun=", false),
+            ("dryrun", false),
+            ("dryrun=0", false),
+            ("dryrun=1", true),
+            ("dryrun=TRUE", true),
+        ] {
+            let read = Parameters::read(&format!("/c/1/s?{query}").parse().unwrap(), &HeaderMap::new());
+            assert_eq!(read.dryrun, dryrun, "{query}");
+        }
+    }
 
     fn token(uri: &str, authorization: Option<&str>) -> Option<String> {
         let mut headers = HeaderMap::new();
