@@ -7,16 +7,20 @@ use std::time::Duration;
 
 use crate::clock::Time;
 
-/// Requests saved up while idle, as time: a burst is at most this much of a second.
-const BURST: f64 = 0.1;
+/// Requests saved up while idle, as time in nanoseconds: a burst is what the rate gives in this time, or one request.
+const BURST: i128 = 100_000_000;
+const NANOS_PER_MILLI: i128 = 1_000_000;
 
 /// The budget of one Braze workspace.
+///
+/// Each request costs the time in which the rate pays for it; whoever is more than the burst ahead waits. Whole nanoseconds,
+/// so that [`Budget::next`] and [`Budget::take`] never disagree.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    rate: f64,
-    tokens: f64,
-    /// When `tokens` was true.
-    as_of: Time,
+    /// What a request costs, in nanoseconds.
+    cost: i128,
+    /// Until when the rate has been spent, in nanoseconds since 1970.
+    spent_until: i128,
     frozen_until: Time,
     backoff_min: Duration,
     backoff_max: Duration,
@@ -24,12 +28,17 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A full budget of `rate` requests per second.
+    /// A full budget of `rate` requests per second. A rate that is not above zero allows one request and then none.
     pub fn new(rate: f64, backoff_min: Duration, backoff_max: Duration, now: Time) -> Self {
+        // Rounded up: rather a little too slow than too fast. A cast saturates.
+        let cost = if rate > 0.0 {
+            (1e9 / rate).ceil() as u64
+        } else {
+            u64::MAX
+        };
         Self {
-            rate,
-            tokens: (rate * BURST).max(1.0),
-            as_of: now,
+            cost: i128::from(cost.max(1)),
+            spent_until: nanos(now),
             frozen_until: Time::MIN,
             backoff_min,
             backoff_max,
@@ -37,20 +46,21 @@ impl Budget {
         }
     }
 
-    /// Takes one request out of the budget, if there is one.
+    /// Takes one request out of the budget, if there is one: exactly from [`Budget::next`] on.
+    #[must_use = "without it no request may start"]
     pub fn take(&mut self, now: Time) -> bool {
-        self.refill(now);
-        let free = now >= self.frozen_until && self.tokens >= 1.0;
+        let free = self.next() <= now;
         if free {
-            self.tokens -= 1.0;
+            self.spent_until = self.spent_until.max(nanos(now)) + self.cost;
         }
         free
     }
 
-    /// The earliest time at which [`Budget::take`] may succeed.
+    /// The earliest time at which [`Budget::take`] succeeds, if nothing else happens.
     pub fn next(&self) -> Time {
-        let missing = (1.0 - self.tokens).max(0.0) / self.rate;
-        (self.as_of + Duration::from_secs_f64(missing)).max(self.frozen_until)
+        let ahead = (BURST - self.cost).max(0);
+        let millis = (self.spent_until - ahead + NANOS_PER_MILLI - 1).div_euclid(NANOS_PER_MILLI);
+        Time::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)).max(self.frozen_until)
     }
 
     /// No request before `until`.
@@ -76,14 +86,10 @@ impl Budget {
         self.failures += 1;
         self.freeze(now + wait);
     }
+}
 
-    fn refill(&mut self, now: Time) {
-        if now > self.as_of {
-            let earned = now.since(self.as_of).as_secs_f64() * self.rate;
-            self.tokens = (self.tokens + earned).min((self.rate * BURST).max(1.0));
-            self.as_of = now;
-        }
-    }
+fn nanos(time: Time) -> i128 {
+    i128::from(time.as_millis()) * NANOS_PER_MILLI
 }
 
 #[cfg(test)]
@@ -111,6 +117,35 @@ mod tests {
         let next = budget.next();
         assert!(!budget.take(next + Duration::ZERO - Duration::from_millis(1)));
         assert!(budget.take(next));
+    }
+
+    #[test]
+    fn a_caller_that_asks_at_odd_instants_never_gets_more_than_the_rate_and_the_burst() {
+        for (rate, most) in [(50.0, 3_005), (49.9, 2_999), (333.0, 20_013), (0.7, 43)] {
+            let mut budget = Budget::new(rate, Duration::from_secs(1), Duration::from_secs(60), at(7));
+            let (mut now, mut random, mut taken) = (at(7), 1_u64, 0);
+            while now <= at(60_007) {
+                // As a caller does: it asks whether, and then relies on it.
+                while budget.next() <= now {
+                    assert!(budget.take(now), "{rate}/s at {now:?}: what was promised was not there");
+                    taken += 1;
+                }
+                assert!(!budget.take(now), "{rate}/s at {now:?}: there was more than promised");
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                now = now + Duration::from_millis(1 + (random >> 61));
+            }
+            assert!((most - 13..=most).contains(&taken), "{rate}/s gave {taken} in a minute");
+        }
+    }
+
+    #[test]
+    fn a_rate_too_small_to_measure_allows_one_request_and_then_none() {
+        for rate in [1e-12, f64::MIN_POSITIVE, 0.0] {
+            let mut budget = Budget::new(rate, Duration::from_secs(1), Duration::from_secs(60), at(0));
+            assert!(budget.next() <= at(0) && budget.take(at(0)), "{rate}");
+            assert!(!budget.take(at(86_400_000)), "{rate}");
+            assert!(budget.next() > at(86_400_000), "{rate}");
+        }
     }
 
     #[test]

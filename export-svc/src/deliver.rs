@@ -135,7 +135,8 @@ impl Workspace {
             let Some(request) = self.batch.close(&self.order, now) else {
                 return false;
             };
-            self.budget.take(now);
+            let paid = self.budget.take(now);
+            debug_assert!(paid, "`may_start` has seen that the budget allows it");
             match self.write(request, attribute) {
                 Some(track) => {
                     if let Some(known) = self.feeds.authorizations.get_mut(&name) {
