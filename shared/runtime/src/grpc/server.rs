@@ -26,6 +26,10 @@ pub struct Options {
     pub concurrency_max: u32,
     /// How often an idle connection is asked whether it still lives.
     pub keepalive: Duration,
+    /// How long connections may last once the drain has begun; what is left then is given up, calls in flight included. Must
+    /// be shorter than the drain of the process, or a peer that never speaks, or never reads, fails it; and longer than
+    /// the calls that matter.
+    pub drain_grace: Duration,
 }
 
 impl Default for Options {
@@ -34,6 +38,7 @@ impl Default for Options {
             deadline_max: Duration::from_secs(60),
             concurrency_max: 256,
             keepalive: Duration::from_secs(30),
+            drain_grace: Duration::from_secs(10),
         }
     }
 }
@@ -121,8 +126,8 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Answers until `drain` is cancelled, then finishes the calls in flight. Adds `grpc.health.v1` (which follows
-    /// `readiness`) and reflection (v1 and v1alpha).
+    /// Answers until `drain` is cancelled, then finishes the calls in flight, for at most [`Options::drain_grace`]. Adds
+    /// `grpc.health.v1` (which follows `readiness`) and reflection (v1 and v1alpha).
     ///
     /// # Errors
     /// When the descriptors are broken or the transport fails.
@@ -158,7 +163,14 @@ impl Server {
             ended = &mut server => return Ok(ended?),
             () = health::follow(reporter, &names, readiness, drain) => {}
         }
-        Ok(server.await?)
+        match tokio::time::timeout(options.drain_grace, server).await {
+            Ok(ended) => Ok(ended?),
+            Err(_elapsed) => {
+                let grace = options.drain_grace;
+                tracing::warn!("connections that did not end within {grace:?} of the drain were given up");
+                Ok(())
+            }
+        }
     }
 }
 

@@ -51,6 +51,10 @@ pub(crate) struct Running {
 }
 
 pub(crate) async fn start(answers: usize) -> Running {
+    start_with(answers, Options::default()).await
+}
+
+async fn start_with(answers: usize, options: Options) -> Running {
     let (called, receiver) = mpsc::channel(16);
     let answers = Arc::new(Semaphore::new(answers));
     let echo = Echo {
@@ -58,7 +62,7 @@ pub(crate) async fn start(answers: usize) -> Running {
         answers: answers.clone(),
     };
     let lifecycle = Lifecycle::new();
-    let server = Server::bind("127.0.0.1:0", Options::default()).await.unwrap();
+    let server = Server::bind("127.0.0.1:0", options).await.unwrap();
     let endpoint = format!("http://{}", server.local_addr().unwrap());
     let services = Services::new(FILE_DESCRIPTOR_SET).add(TraceServiceServer::new(echo));
     lifecycle.spawn("grpc", server.serve(services, lifecycle.readiness(), lifecycle.token()));
@@ -128,6 +132,27 @@ async fn a_health_watcher_hears_of_the_drain_and_does_not_hold_it_up() {
         ServingStatus::NotServing
     );
     assert!(watched.next().await.is_none());
+}
+
+#[tokio::test]
+async fn peers_that_never_speak_do_not_hold_the_drain_up() {
+    let options = Options {
+        drain_grace: std::time::Duration::from_millis(50),
+        ..Options::default()
+    };
+    let running = start_with(1, options).await;
+    let address = running.endpoint.strip_prefix("http://").unwrap();
+    let mut half = tokio::net::TcpStream::connect(address).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut half, b"PRI * HTTP/2")
+        .await
+        .unwrap();
+    let _silent = tokio::net::TcpStream::connect(address).await.unwrap();
+    // Accepted after them, so they were accepted, too.
+    assert_eq!(
+        health(&running.channel().await, "nobody.Knows").await,
+        Err(Code::NotFound)
+    );
+    running.stop().await;
 }
 
 /// One test body for both versions, whose generated types differ in nothing but their names.
