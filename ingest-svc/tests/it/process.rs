@@ -173,6 +173,20 @@ async fn sigterm_exits_0_when_nothing_is_in_flight() {
 }
 
 #[tokio::test]
+async fn sigterm_exits_0_though_peers_hold_connections_on_which_they_never_finish_a_request() {
+    let (_brokers, _, mut process) = process(&[]).await;
+    let mut half = http::Connection::open(process.http).await;
+    half.write("POST /c/1234/braze_users HTTP/1.1\r\nhost: te").await;
+    let _silent = tokio::net::TcpStream::connect(process.grpc).await.unwrap();
+    // Answered on connections that were accepted after those.
+    http::get(process.http, "/").await;
+    admin(&process, "tokens list --account 1234").await;
+    process.terminate();
+    assert!(half.closes().await);
+    assert_eq!(process.ended().await, Some(0), "{}", process.log());
+}
+
+#[tokio::test]
 async fn no_log_line_holds_a_token_or_a_query_string_even_at_the_lowest_level() {
     let filter = [("INGEST_SVC__TELEMETRY__LOG_FILTER", "trace")];
     let (_brokers, _, mut process) = process(&filter).await;

@@ -1,16 +1,19 @@
 //! Accepts connections: bounded in number, with a limit on the time a head may take, and drained at the end.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,6 +25,10 @@ const BUFFER_BYTES: usize = 64 << 10;
 
 /// How long to wait after a failed accept: out of file descriptors, most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a connection without a request in progress may last in a drain: the rest of a head, or the last bytes of an
+/// answer, may be on their way.
+const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
 /// A bound HTTP port that does not answer yet. Speaks HTTP/1.1, as Braze and load balancers do.
 pub(crate) struct Listener {
@@ -51,7 +58,8 @@ impl Listener {
         self.listener.local_addr()
     }
 
-    /// Answers until `drain` is cancelled; then closes the port and finishes the requests in progress.
+    /// Answers until `drain` is cancelled; then closes the port and finishes the requests in progress. A request whose
+    /// head is not there within [`DRAIN_GRACE`] is not in progress: its connection is dropped.
     pub(crate) async fn serve(self, router: Router, drain: CancellationToken) -> io::Result<()> {
         let slots = Arc::new(Semaphore::new(self.connections_max));
         let connections = TaskTracker::new();
@@ -96,20 +104,84 @@ async fn connection(stream: TcpStream, router: Router, header_timeout: Duration,
         );
         return;
     }
+    let (busy, mut changes) = watch::channel(false);
+    let service = Watched {
+        inner: TowerToHyperService::new(router),
+        busy: Arc::new(busy),
+    };
     let serve = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         .max_buf_size(BUFFER_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     let mut serve = std::pin::pin!(serve);
     let result = tokio::select! {
         result = serve.as_mut() => result,
         () = drain.cancelled() => {
             serve.as_mut().graceful_shutdown();
-            serve.await
+            tokio::select! {
+                result = serve => result,
+                () = idle_for(&mut changes, DRAIN_GRACE) => {
+                    tracing::debug!("a connection without a request in progress was dropped in the drain");
+                    return;
+                }
+            }
         }
     };
     if let Err(error) = result {
         tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended");
+    }
+}
+
+/// Waits until no request has been in progress for `grace`.
+async fn idle_for(busy: &mut watch::Receiver<bool>, grace: Duration) {
+    // The sender goes with the connection, and then there is nothing to wait for.
+    while busy.wait_for(|busy| !busy).await.is_ok() {
+        match tokio::time::timeout(grace, busy.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
+}
+
+/// The router of one connection, which says whether a request is in progress: from its head to its answer.
+struct Watched<S> {
+    inner: S,
+    busy: Arc<watch::Sender<bool>>,
+}
+
+impl<S, R> Service<R> for Watched<S>
+where
+    S: Service<R>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn call(&self, request: R) -> Self::Future {
+        let busy = Busy::begin(Arc::clone(&self.busy));
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let answer = answer.await;
+            drop(busy);
+            answer
+        })
+    }
+}
+
+/// A request in progress; HTTP/1.1 answers one at a time.
+struct Busy(Arc<watch::Sender<bool>>);
+
+impl Busy {
+    fn begin(busy: Arc<watch::Sender<bool>>) -> Self {
+        busy.send_replace(true);
+        Self(busy)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.send_replace(false);
     }
 }
