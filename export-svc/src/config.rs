@@ -239,7 +239,10 @@ impl Validate for Config {
         check("bootstrap.accounts", self.bootstrap.parse().err());
         check("braze.endpoint", self.braze.parse().err());
         let admin_token = self.auth.admin_token.as_ref();
-        check("auth.admin_token", admin_token.and_then(control::admin_token_problem).map(str::to_owned));
+        check(
+            "auth.admin_token",
+            admin_token.and_then(control::admin_token_problem).map(str::to_owned),
+        );
         let ack = self.publish.ack_timeout < Duration::from_millis(100);
         check("publish.ack_timeout", ack.then(|| "must be at least 100ms".to_owned()));
         let queue = self.publish.queue_bytes_max < 1 << 20;
