@@ -10,6 +10,8 @@ use crate::clock::Time;
 /// Requests saved up while idle, as time in nanoseconds: a burst is what the rate gives in this time, or one request.
 const BURST: i128 = 100_000_000;
 const NANOS_PER_MILLI: i128 = 1_000_000;
+/// What a request costs that cannot be afforded: centuries, in nanoseconds.
+const NEVER: i128 = u64::MAX as i128;
 
 /// The budget of one Braze workspace.
 ///
@@ -30,14 +32,10 @@ pub struct Budget {
 impl Budget {
     /// A full budget of `rate` requests per second. A rate that is not above zero allows one request and then none.
     pub fn new(rate: f64, backoff_min: Duration, backoff_max: Duration, now: Time) -> Self {
-        // Rounded up: rather a little too slow than too fast. A cast saturates.
-        let cost = if rate > 0.0 {
-            (1e9 / rate).ceil() as u64
-        } else {
-            u64::MAX
-        };
+        let cost = Duration::try_from_secs_f64(1.0 / rate)
+            .map_or(NEVER, |cost| i128::try_from(cost.as_nanos()).unwrap_or(NEVER));
         Self {
-            cost: i128::from(cost.max(1)),
+            cost: cost.max(1),
             spent_until: nanos(now),
             frozen_until: Time::MIN,
             backoff_min,
