@@ -22,7 +22,7 @@ use std::sync::Arc;
 use braze::Identifier;
 
 use self::request::InFlight;
-pub use self::request::{End, Ending, Object, Outcome, RequestId, Settled};
+pub use self::request::{Backoff, End, Ending, Object, Outcome, RequestId, Settled};
 use crate::clock::Time;
 use crate::hash::stable_hash;
 use crate::order::{Key, Order};
@@ -69,9 +69,19 @@ struct Pending<T> {
     flush_at: Time,
     bytes: usize,
     attempts: u32,
+    /// How often Braze has refused it in words we do not know, and until when it waits because of the last time.
+    refusals: u32,
+    held_until: Time,
     /// Its feed has ended or is detached: never retried, and nobody is told.
     abandoned: bool,
     origin: T,
+}
+
+impl<T> Pending<T> {
+    /// When it may be sent.
+    fn not_before(&self, order: &Order) -> Time {
+        order.not_before(self.keys, self.add).max(self.held_until)
+    }
 }
 
 /// Names a target for as long as it lives; then the number serves another one.
@@ -107,6 +117,7 @@ struct Target<T> {
 #[derive(Debug)]
 pub struct Batch<T> {
     limits: BatchLimits,
+    backoff: Backoff,
     targets: Vec<Option<Target<T>>>,
     /// Whether `open` has an entry of this target; parallel to `targets`.
     queued: Vec<bool>,
@@ -137,6 +148,7 @@ impl<T> Batch<T> {
     pub fn new(limits: BatchLimits) -> Self {
         Self {
             limits,
+            backoff: Backoff::default(),
             targets: Vec::new(),
             queued: Vec::new(),
             free: Vec::new(),
@@ -160,6 +172,11 @@ impl<T> Batch<T> {
     /// Changes how many objects a request may hold; what is in flight stays as it is.
     pub fn set_objects_max(&mut self, objects_max: usize) {
         self.limits.objects_max = objects_max.max(1);
+    }
+
+    /// Changes how long refused changes wait; those that wait already go on as they are.
+    pub fn set_backoff(&mut self, backoff: Backoff) {
+        self.backoff = backoff;
     }
 
     /// How many objects a request may hold.
@@ -208,6 +225,8 @@ impl<T> Batch<T> {
             flush_at: change.flush_at,
             bytes: change.bytes,
             attempts: 0,
+            refusals: 0,
+            held_until: Time::MIN,
             abandoned: false,
             origin: change.origin,
         };
@@ -361,11 +380,7 @@ impl<T> Batch<T> {
         if matches!(target.place, Place::Fenced(_) | Place::Grouped) {
             return;
         }
-        let earliest = target
-            .changes
-            .iter()
-            .map(|change| order.not_before(change.keys, change.add))
-            .min();
+        let earliest = target.changes.iter().map(|change| change.not_before(order)).min();
         if let Some(time) = earliest.filter(|time| *time > now) {
             target.place = Place::Waiting(time);
             self.wake.push(Reverse((time, id)));

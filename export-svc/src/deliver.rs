@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::batch::{End, Ending, Outcome, RequestId, Settled};
+use crate::batch::{Backoff, End, Ending, Outcome, RequestId, Settled};
 use crate::clock::Time;
 use crate::feed::{Credential, Health};
 use crate::measure;
@@ -230,16 +230,12 @@ impl Workspace {
                     );
                     self.touch();
                 }
-                self.complete(
-                    request,
-                    Ending {
-                        end: End::Accepted,
-                        verdicts,
-                        split,
-                    },
-                    deliverer,
-                    now,
-                );
+                let ending = Ending {
+                    end: End::Accepted,
+                    verdicts,
+                    split,
+                };
+                self.complete(request, ending, deliverer, now);
             }
             braze::End::Refused {
                 refusal,
@@ -248,16 +244,12 @@ impl Workspace {
                 message,
             } => {
                 let objects = verdicts.len();
-                self.complete(
-                    request,
-                    Ending {
-                        end: End::Refused,
-                        verdicts,
-                        split,
-                    },
-                    deliverer,
-                    now,
-                );
+                let ending = Ending {
+                    end: End::Refused,
+                    verdicts,
+                    split,
+                };
+                self.complete(request, ending, deliverer, now);
                 self.refused(&name, refusal, objects, &message, jitter, now);
             }
             braze::End::Unknown { status, message } => {
@@ -265,16 +257,12 @@ impl Workspace {
                     status,
                     "a call to Braze ended unknown, its updates are sent again: {message}"
                 );
-                self.complete(
-                    request,
-                    Ending {
-                        end: End::Unknown,
-                        verdicts: Vec::new(),
-                        split: false,
-                    },
-                    deliverer,
-                    now,
-                );
+                let ending = Ending {
+                    end: End::Unknown,
+                    verdicts: Vec::new(),
+                    split: false,
+                };
+                self.complete(request, ending, deliverer, now);
                 self.budget.failed(now, jitter);
             }
         }
@@ -329,6 +317,10 @@ impl Workspace {
 
     fn complete(&mut self, request: RequestId, ending: Ending, deliverer: &Deliverer, now: Time) {
         let (mut places, mut records) = (Vec::new(), Vec::new());
+        self.batch.set_backoff(Backoff {
+            min: self.config.backoff_min,
+            max: self.config.backoff_max,
+        });
         for Settled {
             origin,
             add,

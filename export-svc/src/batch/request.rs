@@ -1,12 +1,17 @@
 //! Closing a request, and what becomes of its changes when it ends.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use braze::{Identifier, Verdict};
 
 use super::{Batch, Pending, Place, TargetId};
 use crate::clock::Time;
 use crate::order::Order;
+
+/// A change that Braze has refused this often in words we do not know is rejected: they may mean a passing trouble, but hardly
+/// every time.
+const REFUSALS_MAX: u32 = 5;
 
 /// Names a request for as long as the batch lives.
 pub type RequestId = u64;
@@ -67,6 +72,32 @@ pub enum End {
     Refused,
     /// It may still be applied.
     Unknown,
+}
+
+/// How long a change waits that Braze refused in words we do not know: the wait doubles with each refusal.
+#[derive(Clone, Copy, Debug)]
+pub struct Backoff {
+    /// The first wait.
+    pub min: Duration,
+    /// The longest wait.
+    pub max: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            min: Duration::from_secs(1),
+            max: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Backoff {
+    /// The wait after the last of so many refusals.
+    fn after(self, refusals: u32) -> Duration {
+        let doublings = refusals.saturating_sub(1).min(16);
+        self.min.saturating_mul(1 << doublings).min(self.max)
+    }
 }
 
 /// What Braze said to a request.
@@ -170,7 +201,7 @@ impl<T> Batch<T> {
             self.open_bytes -= target.body_bytes;
         }
         target.place = Place::Nowhere;
-        let may_go = |change: &Pending<T>| order.not_before(change.keys, change.add) <= now;
+        let may_go = |change: &Pending<T>| change.not_before(order) <= now;
         let going = target.changes.iter().filter(|change| may_go(change));
         let fence = going
             .filter_map(|change| self.profiles.get(&change.profile).copied())
@@ -240,10 +271,17 @@ impl<T> Batch<T> {
         let mut changes = request.changes.into_iter();
         let mut verdicts = ending.verdicts.into_iter();
         let mut retried = Vec::new();
+        let alone = request.objects.len() == 1;
         for sent in &request.objects {
-            let verdict = verdicts.next().unwrap_or(Verdict::Retry { message: None });
-            if matches!(verdict, Verdict::Retry { .. }) {
-                retried.push(sent.target);
+            let mut verdict = verdicts.next().unwrap_or(Verdict::Retry { message: None });
+            if let Verdict::Retry { message } = &mut verdict {
+                if message.is_none() && alone && ending.end == End::Accepted {
+                    *message = Some("the request was accepted, its only update was not processed".to_owned());
+                }
+                // Whoever is named at fault waits by itself; the fault is looked for among the others.
+                if message.is_none() {
+                    retried.push(sent.target);
+                }
             }
             for change in changes.by_ref().take(sent.remove.end - sent.add.start) {
                 if self.profiles.get(&change.profile) == Some(&id) {
@@ -310,20 +348,30 @@ impl<T> Batch<T> {
                 reason: *reason,
                 message: message.clone(),
             },
-            Verdict::Retry { .. } => {
+            Verdict::Retry { message } => {
                 let target = self.targets[target].as_mut();
                 let target = target.expect("a target with something in flight stays");
                 let newer = target.changes.iter().any(|pending| pending.slug == change.slug);
-                if !newer && !change.abandoned {
-                    change.flush_at = now;
-                    target.changes.push(change);
-                    return;
-                }
                 if change.abandoned {
                     self.release(change);
                     return;
                 }
-                Outcome::Superseded
+                change.refusals += u32::from(message.is_some());
+                match message {
+                    _ if newer => Outcome::Superseded,
+                    Some(message) if change.refusals >= REFUSALS_MAX => Outcome::Rejected {
+                        reason: braze::Reason::Unusable,
+                        message: message.clone(),
+                    },
+                    _ => {
+                        change.flush_at = now;
+                        if message.is_some() {
+                            change.held_until = now + self.backoff.after(change.refusals);
+                        }
+                        target.changes.push(change);
+                        return;
+                    }
+                }
             }
         };
         let (add, attempts) = (change.add, change.attempts);

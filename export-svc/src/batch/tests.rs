@@ -1,6 +1,7 @@
 //! What a batch promises, one sentence at a time; the property test is beside.
 
 mod model;
+mod refused;
 
 use std::time::Duration;
 
@@ -318,9 +319,8 @@ fn an_unattributed_refusal_is_halved_until_the_object_at_fault_is_alone() {
             (false, len) => ended(End::Accepted, vec![Verdict::Accepted; len]),
             (true, 1) => ended(End::Refused, vec![rejected()]),
             (true, len) => Ending {
-                end: End::Refused,
-                verdicts: vec![retry(); len],
                 split: true,
+                ..ended(End::Refused, vec![retry(); len])
             },
         };
         for settled in batch.complete(request, ending, &mut order, at(0)) {

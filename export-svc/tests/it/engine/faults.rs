@@ -5,7 +5,8 @@ use std::time::Duration;
 use braze_sim::{Fault, Key};
 use control::NewExportJob;
 use export_svc::engine::EngineConfig;
-use proto::export::v1::ExportJobState;
+use prost::Message;
+use proto::export::v1::{ExportJobState, RejectedChange};
 
 use super::rig::{KEY, Rig, config, job, until};
 
@@ -188,6 +189,33 @@ async fn an_overloaded_or_limiting_braze_is_asked_again_until_it_takes_everythin
     rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
     engine.settled(&vip, (1, 0, 0, 0)).await;
     assert_eq!(rig.sim.arrivals(), 5);
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_refused_in_unknown_words_is_given_up_after_a_few_calls_and_the_others_arrive() {
+    let rig = Rig::new().await;
+    rig.sim.refuse_object("cust-3", "no such luck");
+    let engine = rig.start_with(EngineConfig {
+        backoff_max: Duration::from_millis(200),
+        ..config()
+    });
+    let vip = rig.create(job("vip")).await;
+    for number in 0..10 {
+        let id = format!("cust-{number}");
+        rig.enter("vip", &number.to_string(), &[("user_id", &id)]).await;
+    }
+    engine.settled(&vip, (9, 0, 0, 1)).await;
+    rig.sim.idle().await;
+    assert_eq!(rig.sim.users("default").len(), 9);
+    assert!(rig.sim.arrivals() <= 15, "{} calls", rig.sim.arrivals());
+    let kept = rig.read(rig.topics.export_rejected()).await;
+    assert_eq!(kept.len(), 1);
+    let rejected = RejectedChange::decode(&kept[0].1[..]).unwrap();
+    assert_eq!(
+        (rejected.braze_message.as_str(), rejected.attempts),
+        ("no such luck", 5)
+    );
     engine.drain().await;
 }
 
