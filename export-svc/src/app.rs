@@ -202,18 +202,35 @@ async fn open_directory(config: &Config) -> anyhow::Result<Directory> {
         .ensure(&wanted, Timestamp::now())
         .await
         .context("cannot create bootstrap.accounts")?;
+    let accounts: Vec<u64> = directory
+        .accounts()
+        .all()?
+        .iter()
+        .map(|account| account.number.get())
+        .collect();
     if config.topics.ensure {
-        let accounts: Vec<u64> = directory
-            .accounts()
-            .all()?
-            .iter()
-            .map(|account| account.number.get())
-            .collect();
         kafka::topics::ensure(&config.kafka, &accounts)
             .await
             .context("cannot create membership topics")?;
     }
+    check_membership_topics(&config.kafka, &accounts).await;
     Ok(directory)
+}
+
+/// Says what is wrong with the membership topics that others made: with them, members can be lost.
+async fn check_membership_topics(kafka: &kafka::Config, accounts: &[u64]) {
+    for account in accounts {
+        match kafka::topics::check_membership(kafka, *account).await {
+            Ok(problems) => problems
+                .iter()
+                .for_each(|problem| tracing::error!(account, "{problem}")),
+            Err(error) => tracing::warn!(
+                account,
+                error = &error as &dyn std::error::Error,
+                "membership topic unchecked"
+            ),
+        }
+    }
 }
 
 fn start_engine(

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kafka::{Config, Polled, Position, Reader, ReaderOptions, RecordOut, Topics};
+use kafka::{Config, Polled, Position, Reader, ReaderOptions, RecordOut, Topics, TransactionalWriter};
 use opentelemetry::Context;
 use prost::Message;
 use proto::export::v1::{FeedProgress, NotBefore, WorkspaceProgress};
@@ -50,7 +50,11 @@ pub(crate) struct Restored {
 ///
 /// # Errors
 /// When Kafka cannot be read within its `open_timeout`, or a record is not progress.
-pub(crate) fn restore(config: &Config, workspace: &str) -> Result<Restored, crate::engine::Error> {
+pub(crate) fn restore(
+    config: &Config,
+    writer: &TransactionalWriter,
+    workspace: &str,
+) -> Result<Restored, crate::engine::Error> {
     let topic = Topics::new(config).export_progress();
     let mut reader = Reader::open(config, ReaderOptions::default())?;
     let partitions = reader.partitions(&topic)?;
@@ -59,14 +63,20 @@ pub(crate) fn restore(config: &Config, workspace: &str) -> Result<Restored, crat
         ..Restored::default()
     };
     reader.assign(&topic, &[(restored.partition, Position::Beginning)])?;
+    // A read-committed reader is told of an end before the first open transaction, perhaps of another workspace; what we
+    // committed may lie behind it. So the end counts only once everything up to `end` may be seen.
+    let end = writer.end_offset(&topic, restored.partition)?;
+    let mut visible = reader.watermarks(&topic, restored.partition)?.1 >= end;
     let deadline = Instant::now() + config.open_timeout;
     let feeds_prefix = format!("{workspace}/");
     while Instant::now() < deadline {
+        let mut ended = false;
         match reader.poll(Duration::from_millis(100)) {
             None => {}
             Some(Err(error)) if error.disposition() == kafka::Disposition::Retry => {}
             Some(Err(error)) => return Err(error.into()),
-            Some(Ok(Polled::Eof { .. })) => return Ok(restored),
+            Some(Ok(Polled::Eof { .. })) if visible => return Ok(restored),
+            Some(Ok(Polled::Eof { .. })) => ended = true,
             Some(Ok(Polled::Record(record))) => {
                 let Some(key) = record.key().and_then(|key| std::str::from_utf8(key).ok()) else {
                     continue;
@@ -80,6 +90,11 @@ pub(crate) fn restore(config: &Config, workspace: &str) -> Result<Restored, crat
                     };
                 }
             }
+        }
+        if ended {
+            visible = reader.watermarks(&topic, restored.partition)?.1 >= end;
+            let position = reader.position(restored.partition).unwrap_or(Position::Beginning);
+            reader.seek(restored.partition, position)?;
         }
     }
     Err(crate::engine::Error::ProgressTimeout {

@@ -53,7 +53,7 @@ pub(crate) fn open(parts: Parts) -> Result<Pipeline, Error> {
     let clock = Clock::start();
     let writer = TransactionalWriter::init(&kafka, &format!("export-{workspace}"), TRANSACTION_TIMEOUT)?;
     let fenced_at = clock.now();
-    let restored = settle::restore(&kafka, &workspace)?;
+    let restored = settle::restore(&kafka, &writer, &workspace)?;
     let reader = Reader::open(&kafka, ReaderOptions::default())?;
     let topics = Topics::new(&kafka);
     let partitions = reader.partitions(&topics.audience_membership(account.get()))?.len();
