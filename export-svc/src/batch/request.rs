@@ -203,12 +203,13 @@ impl<T> Batch<T> {
         target.place = Place::Nowhere;
         let may_go = |change: &Pending<T>| change.not_before(order) <= now;
         let going = target.changes.iter().filter(|change| may_go(change));
-        let fence = going
-            .filter_map(|change| self.profiles.get(&change.profile).copied())
-            .find(|other| *other != request_id);
-        if let Some(other) = fence {
+        // Of this very request too: a profile under two identifiers may be one user, and Braze promises no order inside a body.
+        let mut fences = going.filter_map(|change| self.profiles.get(&change.profile).copied());
+        if let Some(other) = fences.next() {
             target.place = Place::Fenced(other);
-            if let Some(other) = self.requests.get_mut(&other) {
+            if other == request_id {
+                request.fenced.push(id);
+            } else if let Some(other) = self.requests.get_mut(&other) {
                 other.fenced.push(id);
             }
             return;

@@ -235,6 +235,30 @@ fn a_profile_in_flight_under_one_identifier_is_not_sent_under_another() {
 }
 
 #[test]
+fn a_profile_under_two_identifiers_is_not_twice_in_one_request() {
+    let (mut batch, mut order) = (Batch::new(limits()), order());
+    batch.drain();
+    let enter = change(1, "vip", true, at(0));
+    let exit = Change {
+        identifier: Identifier::ExternalId("another".into()),
+        ..change(1, "vip", false, at(0))
+    };
+    batch.push(enter, &order, at(0));
+    batch.push(exit, &order, at(0));
+    let sent = deliver(&mut batch, &mut order, at(0));
+    assert_eq!(sent.len(), 1, "the enter alone: {sent:?}");
+    assert_eq!(sent[0].1, ["vip"]);
+    assert_eq!(
+        batch.close(&order, at(2)),
+        None,
+        "the opposite waits for the settle gap"
+    );
+    batch.wake(&order, at(3));
+    assert_eq!(deliver(&mut batch, &mut order, at(3))[0].2, ["vip"]);
+    assert_eq!(batch.pending(), 0);
+}
+
+#[test]
 fn the_opposite_waits_for_the_settle_gap_and_wakes_by_itself() {
     let (mut batch, mut order) = (Batch::new(limits()), order());
     batch.drain();
