@@ -212,14 +212,9 @@ impl<T> Batch<T> {
     /// Takes a change. A pending one of the same slug is superseded: it comes back, to be settled as omitted, for this one
     /// now says what Braze must end with.
     pub fn push(&mut self, change: Change<T>, order: &Order, now: Time) -> Option<T> {
-        let profile = stable_hash(&[b"profile", change.profile_id.as_bytes()]);
-        let slug = change.slug.as_bytes();
         let pending = Pending {
-            profile,
-            keys: [
-                stable_hash(&[&profile.to_le_bytes(), slug]),
-                identifier_key(&change.identifier, slug),
-            ],
+            profile: profile_key(&change.profile_id),
+            keys: keys(&change.identifier, &change.profile_id, &change.slug),
             slug: change.slug,
             add: change.add,
             flush_at: change.flush_at,
