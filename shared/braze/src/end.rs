@@ -27,7 +27,7 @@ pub enum End {
         message: String,
     },
     /// The request may have been applied, or may still be: it timed out, the connection broke after the body was handed
-    /// to it, Braze answered 5xx, or a 2xx could not be read. Every object is to be sent again.
+    /// to it, the answer was 5xx, 408 or 425, or a 2xx or 400 could not be read. Every object is to be sent again.
     Unknown {
         /// The status of the answer, if one arrived.
         status: Option<u16>,
@@ -59,7 +59,8 @@ pub enum Refusal {
     Objects,
     /// 400 about the request as a whole: split.
     Malformed,
-    /// Anything else, such as 404 (wrong address), 415 or a redirect. Stop: a repeat would end the same way.
+    /// Anything else, such as 404 (wrong address), 415, a redirect, or a 400 in words that are not Braze's. Stop, and look
+    /// again later: a repeat would end the same way, and it says nothing about the objects.
     Other {
         /// The status of the answer.
         status: u16,

@@ -119,6 +119,15 @@ pub struct Track {
 }
 
 impl Track {
+    /// A request without objects: no user is touched and no data point used. Braze refuses it with 400 if the key is good,
+    /// with 401 or 403 if not.
+    pub fn probe() -> Self {
+        Self {
+            body: Bytes::from_static(b"{}"),
+            objects: 0,
+        }
+    }
+
     /// The JSON text.
     pub fn body(&self) -> &Bytes {
         &self.body

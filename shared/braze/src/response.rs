@@ -26,10 +26,8 @@ impl Answer<'_> {
             .filter(Value::is_object);
         match self.status.as_u16() {
             200..=299 => self.accepted(json.as_ref()),
-            500.. => End::Unknown {
-                status: Some(self.status.as_u16()),
-                message: self.message(json.as_ref()),
-            },
+            // 408 and 425 come from something in between, which may have passed the request on before it lost patience.
+            408 | 425 | 500.. => self.unknown(json.as_ref()),
             400 => self.bad_request(json.as_ref()),
             413 => self.whole(Refusal::TooLarge, json.as_ref()),
             429 => self.refused(
@@ -55,10 +53,7 @@ impl Answer<'_> {
             .and_then(Value::as_u64);
         let success = json.and_then(|json| json.get("message")).and_then(Value::as_str);
         if processed.is_none() && !success.is_some_and(|message| message.eq_ignore_ascii_case("success")) {
-            return End::Unknown {
-                status: Some(self.status.as_u16()),
-                message: self.message(json),
-            };
+            return self.unknown(json);
         }
         let faults = json.map(|json| self.faults(json)).unwrap_or_default();
         let named = faults.by_object.iter().flatten().count();
@@ -78,12 +73,13 @@ impl Answer<'_> {
 
     /// A 400. Braze refuses all objects with one if each is bad, so that a lone bad object must not condemn the others.
     fn bad_request(&self, json: Option<&Value>) -> End {
-        let Some(json) = json else {
-            return match self.body {
-                Some(_) => self.whole(Refusal::Malformed, None),
-                // The reason is lost: ask again rather than guess.
-                None => self.refused(Refusal::Malformed, None),
-            };
+        if self.body.is_none() {
+            // The reason is lost: ask again rather than guess.
+            return self.unknown(None);
+        }
+        let Some(json) = json.filter(|json| is_brazes(json)) else {
+            // The page of a proxy: no word about our objects, and nothing a smaller request would change.
+            return self.refused(Refusal::Other { status: 400 }, json);
         };
         let message = self.message(Some(json)).to_ascii_lowercase();
         if message.contains("max input length") {
@@ -133,6 +129,13 @@ impl Answer<'_> {
             refusal,
             verdicts: self.retry_all(),
             split: false,
+            message: self.message(json),
+        }
+    }
+
+    fn unknown(&self, json: Option<&Value>) -> End {
+        End::Unknown {
+            status: Some(self.status.as_u16()),
             message: self.message(json),
         }
     }
@@ -223,6 +226,11 @@ fn words(entry: &Value) -> String {
         .or_else(|| text_at(entry, "type"))
         .or_else(|| text_at(entry, "message"));
     text.map_or_else(|| entry.to_string(), str::to_owned)
+}
+
+/// Whether a refusal has one of the forms in which Braze refuses.
+fn is_brazes(json: &Value) -> bool {
+    text_at(json, "message").or_else(|| text_at(json, "error")).is_some() || json.get("errors").is_some()
 }
 
 fn text_at<'a>(json: &'a Value, key: &str) -> Option<&'a str> {

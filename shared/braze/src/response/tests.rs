@@ -206,15 +206,47 @@ fn a_400_about_the_whole_request_is_split_down_to_the_object_that_causes_it() {
 }
 
 #[test]
-fn a_400_whose_body_is_lost_is_asked_again() {
+fn a_400_whose_body_is_lost_is_unknown() {
     let message = "the answer did not arrive whole".to_owned();
-    let lost = End::Refused {
-        refusal: Refusal::Malformed,
-        verdicts: vec![retry()],
-        split: false,
-        message,
+    let status = Some(400);
+    assert_eq!(end_of(400, None, 1), End::Unknown { status, message });
+}
+
+#[test]
+fn a_400_that_is_not_brazes_word_condemns_nobody() {
+    for page in [
+        "<html>Bad Request</html>",
+        "",
+        "[]",
+        "7",
+        r#"{"code":400}"#,
+        r#"{"message":7}"#,
+    ] {
+        for objects in [1, 3] {
+            let End::Refused {
+                refusal,
+                verdicts,
+                split,
+                ..
+            } = end_of(400, Some(page.as_bytes()), objects)
+            else {
+                panic!("{page}: a 4xx is refused")
+            };
+            assert_eq!(refusal, Refusal::Other { status: 400 }, "{page}");
+            assert_eq!((verdicts, split), (vec![retry(); objects], false), "{page}");
+        }
+    }
+}
+
+#[test]
+fn a_request_without_objects_tells_a_good_key_from_a_bad_one() {
+    let words = json!({"message": "Valid data must be provided in the 'attributes', 'events', or 'purchases' fields."});
+    let refusal = |status| match end(status, &words, 0) {
+        End::Refused { refusal, .. } => refusal,
+        end => panic!("{end:?}"),
     };
-    assert_eq!(end_of(400, None, 1), lost);
+    assert_eq!(refusal(400), Refusal::Malformed);
+    assert_eq!(refusal(401), Refusal::Unauthorized { status: Some(401) });
 }
 
 #[test]
@@ -232,7 +264,6 @@ fn each_status_has_its_meaning() {
         ),
         (413, Refusal::TooLarge, true),
         (404, Refusal::Other { status: 404 }, false),
-        (408, Refusal::Other { status: 408 }, false),
         (415, Refusal::Other { status: 415 }, false),
         (301, Refusal::Other { status: 301 }, false),
     ] {
@@ -244,7 +275,7 @@ fn each_status_has_its_meaning() {
         };
         assert_eq!(end(status, &body, 2), expected);
     }
-    for status in [500, 502, 503, 504, 599] {
+    for status in [408, 425, 500, 502, 503, 504, 599] {
         assert_eq!(
             end(status, &body, 2),
             End::Unknown {
