@@ -49,8 +49,11 @@ pub(crate) enum Event {
         begun: Time,
         result: Result<(), kafka::Error>,
     },
-    /// Ends of the partitions.
-    Ends(Result<Vec<i64>, kafka::Error>),
+    /// Ends of the partitions, asked for at `asked`: an answer may be late, and then says nothing of the time it came.
+    Ends {
+        asked: Time,
+        ends: Result<Vec<i64>, kafka::Error>,
+    },
 }
 
 /// One Braze workspace being served.
@@ -333,10 +336,10 @@ impl Pipeline {
                 self.writing = false;
                 self.progress_ended(begun, result)?;
             }
-            Event::Ends(ends) => {
+            Event::Ends { asked, ends } => {
                 self.writing = false;
                 match ends {
-                    Ok(ends) => self.workspace.measured(ends, now),
+                    Ok(ends) => self.workspace.measured(ends, asked),
                     Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "the ends are not known"),
                 }
             }

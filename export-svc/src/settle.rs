@@ -145,16 +145,16 @@ pub(crate) fn to_wire(unsettled: &Unsettled) -> NotBefore {
 }
 
 pub(crate) fn from_wire(not_before: &NotBefore) -> Unsettled {
-    let time = not_before.time.unwrap_or_default();
-    let millis = time
-        .seconds
-        .saturating_mul(1_000)
-        .saturating_add(i64::from(time.nanos) / 1_000_000);
     Unsettled {
         key: not_before.key,
         add: not_before.add,
-        until: Time::from_millis(millis),
+        until: from_timestamp(not_before.time.unwrap_or_default()),
     }
+}
+
+pub(crate) fn from_timestamp(time: prost_types::Timestamp) -> Time {
+    let millis = time.seconds.saturating_mul(1_000);
+    Time::from_millis(millis.saturating_add(i64::from(time.nanos) / 1_000_000))
 }
 
 pub(crate) fn timestamp(time: Time) -> prost_types::Timestamp {

@@ -4,6 +4,7 @@
 //! and the loop that drives them is `pipeline`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 use kafka::Topics;
@@ -17,7 +18,7 @@ use crate::clock::Time;
 use crate::engine::{EngineConfig, JobStatus, Statuses};
 use crate::feed::{FeedId, Feeds, JobSet};
 use crate::measure;
-use crate::order::{Order, OrderLimits};
+use crate::order::{Order, OrderLimits, Unsettled};
 use crate::settle::{self, NOT_BEFORE_MAX, ProgressRecords, Restored};
 
 /// What settles a change: where it came from, and what is kept if Braze rejects it.
@@ -130,13 +131,15 @@ impl Workspace {
             doubts_max: NOT_BEFORE_MAX.min(config.not_before_max),
         });
         let predecessor = restored.workspace;
-        for not_before in predecessor.iter().flat_map(|progress| &progress.not_before) {
-            order.restore(settle::from_wire(not_before));
+        // The longest that any owner writes down: what it took over from one that had not released the workspace.
+        let longest = config.lease + config.attempt_max + config.doubt;
+        for unsettled in predecessor.iter().flat_map(|progress| waits(progress, longest, now)) {
+            order.restore(unsettled);
         }
         order.expire(now);
         let takeover = predecessor.filter(|progress| !progress.released).map(|_| Takeover {
             send_from: now + config.lease,
-            doubt_until: now + config.lease + config.attempt_max + config.doubt,
+            doubt_until: now + longest,
             ends: None,
         });
         Self {
@@ -307,11 +310,11 @@ impl Workspace {
         Some(self.ends.iter().enumerate().map(unread).sum())
     }
 
-    /// The ends of the partitions are known.
-    pub(crate) fn measured(&mut self, ends: Vec<i64>, now: Time) {
+    /// The ends of the partitions as they were at `asked` or later.
+    pub(crate) fn measured(&mut self, ends: Vec<i64>, asked: Time) {
         if let Some(takeover) = &mut self.takeover
             && takeover.ends.is_none()
-            && now >= takeover.send_from
+            && asked >= takeover.send_from
         {
             takeover.ends = Some(ends.clone());
         }
@@ -365,6 +368,19 @@ impl Workspace {
             metrics::gauge!(name, "workspace" => self.key.clone()).set(value);
         }
     }
+}
+
+/// What a predecessor wrote down must wait, on our clock: its own may differ from ours, so what counts is how long each wait
+/// had still to go when it was written, which was before `fenced_at`. None waits longer than `longest`.
+fn waits(progress: &WorkspaceProgress, longest: Duration, fenced_at: Time) -> impl Iterator<Item = Unsettled> {
+    let written = progress.write_time.map(settle::from_timestamp);
+    progress.not_before.iter().map(settle::from_wire).map(move |unsettled| {
+        let left = written.map_or(longest, |written| unsettled.until.since(written).min(longest));
+        Unsettled {
+            until: fenced_at + left,
+            ..unsettled
+        }
+    })
 }
 
 #[cfg(test)]

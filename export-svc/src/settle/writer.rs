@@ -63,11 +63,12 @@ fn run(mut writer: TransactionalWriter, clock: Clock, orders: &Receiver<Order>, 
                     result: writer.commit(records).map(|_| ()),
                 }
             }
-            Order::Measure { topic, partitions } => Event::Ends(
-                (0..partitions)
+            Order::Measure { topic, partitions } => Event::Ends {
+                asked: clock.now(),
+                ends: (0..partitions)
                     .map(|partition| writer.end_offset(&topic, partition))
                     .collect(),
-            ),
+            },
         };
         if events.blocking_send(event).is_err() {
             return;

@@ -58,20 +58,20 @@ fn a_released_one_waits_only_for_what_its_predecessor_wrote_down() {
     assert_eq!(released.not_before.len(), 2);
     let second = workspace(Some(released));
     assert!(second.takeover.is_none());
-    assert_eq!(second.order.not_before([1, 9], false), at(103));
+    assert_eq!(
+        second.order.not_before([1, 9], false),
+        at(102),
+        "two of three seconds were left"
+    );
 }
 
 #[test]
 fn one_that_was_not_released_is_in_doubt_until_every_call_of_the_predecessor_is_over() {
     let config = EngineConfig::default();
-    let doubt = NotBefore {
-        key: 7,
-        add: true,
-        time: Some(settle::timestamp(at(130))),
-    };
+    let predecessor = doubtful(at(130), Some(at(100)));
     let predecessor = WorkspaceProgress {
-        not_before: vec![doubt],
-        ..WorkspaceProgress::default()
+        released: false,
+        ..predecessor
     };
     let mut workspace = workspace(Some(predecessor));
     let takeover = workspace.takeover.as_ref().unwrap();
@@ -85,13 +85,47 @@ fn one_that_was_not_released_is_in_doubt_until_every_call_of_the_predecessor_is_
         !written(&mut workspace, true, at(101)).released,
         "what it has not read yet is in doubt too"
     );
-    workspace.measured(vec![10], at(104));
+    let asked = at(100) + config.lease;
+    workspace.measured(vec![10], asked - Duration::from_millis(1));
     assert!(
         workspace.takeover.as_ref().unwrap().ends.is_none(),
-        "the predecessor may still have been reading"
+        "asked while the predecessor may still have been reading, whenever the answer came"
     );
-    workspace.measured(vec![12], at(105));
+    workspace.measured(vec![12], asked);
     assert_eq!(workspace.takeover.as_ref().unwrap().ends, Some(vec![12]));
+}
+
+/// Progress of a predecessor that had one wait to hand over, by its own clock.
+fn doubtful(until: Time, written: Option<Time>) -> WorkspaceProgress {
+    let doubt = NotBefore {
+        key: 7,
+        add: true,
+        time: Some(settle::timestamp(until)),
+    };
+    WorkspaceProgress {
+        not_before: vec![doubt],
+        released: true,
+        write_time: written.map(settle::timestamp),
+        ..WorkspaceProgress::default()
+    }
+}
+
+#[test]
+fn a_wait_is_taken_over_by_what_was_left_of_it_whatever_the_predecessors_clock_said() {
+    let not_before = |until, written| {
+        let workspace = workspace(Some(doubtful(until, written)));
+        workspace.order.not_before([7, 7], false)
+    };
+    let hour = Duration::from_secs(3_600);
+    for clock in [at(10), at(100), at(100) + hour] {
+        let until = clock + Duration::from_secs(30);
+        assert_eq!(not_before(until, Some(clock)), at(130), "its clock said {clock:?}");
+    }
+    let config = EngineConfig::default();
+    let longest = at(100) + config.lease + config.attempt_max + config.doubt;
+    assert_eq!(not_before(at(100) + hour, Some(at(100))), longest, "no wait is longer");
+    assert_eq!(not_before(at(130), None), longest, "nobody knows when it was written");
+    assert_eq!(not_before(at(90), Some(at(90))), Time::MIN, "it was over when it was written");
 }
 
 #[test]
