@@ -16,6 +16,8 @@ pub const MESSAGE_TYPE: &str = "message-type";
 pub const MUTATION_ID: &str = "mutation-id";
 /// Value of [`CONTENT_TYPE`] for every contract of ours.
 pub const PROTOBUF: &str = "application/protobuf";
+/// Value of [`CONTENT_TYPE`] for bytes of which nobody has said what they are.
+pub const OCTET_STREAM: &str = "application/octet-stream";
 
 /// The headers of a record that carries a proto message: content type, message type and, if there is a span in `context`,
 /// its `traceparent`.

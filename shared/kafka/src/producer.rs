@@ -4,18 +4,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::error::KafkaError;
 use rdkafka::producer::{Producer, ThreadedProducer};
+use serde::Deserialize;
 
 use crate::delivery::{Delivery, Latch, base_record};
 use crate::{Ack, Config, Error, RecordOut, client};
 
-/// How a [`Publisher`] behaves.
-#[derive(Clone, Debug)]
+/// How often [`Publisher::failed`] looks.
+const FAILED_CHECK: Duration = Duration::from_secs(1);
+
+/// How a [`Publisher`] behaves; section `publish` of a service's configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct PublisherOptions {
-    /// A record that is not acknowledged within this time is given up (`message.timeout.ms`), so nothing is written long
-    /// after its caller has been refused. librdkafka looks once a second: the answer may take a second longer.
+    /// How long Kafka may take to acknowledge a record; then it is given up, so that nothing is written long after its
+    /// sender was told to come again. librdkafka looks once a second, so that its word may come a second later. Default `5s`.
+    #[serde(with = "humantime_serde")]
     pub ack_timeout: Duration,
-    /// Bound of the queue of records waiting for Kafka; beyond it [`Error::QueueFull`]. At least 1 KiB.
+    /// Bytes of records that wait for Kafka; beyond it senders are told to come again. Default 32 MiB.
     pub queue_bytes_max: usize,
 }
 
@@ -25,6 +32,20 @@ impl Default for PublisherOptions {
             ack_timeout: Duration::from_secs(5),
             queue_bytes_max: 32 << 20,
         }
+    }
+}
+
+impl PublisherOptions {
+    /// Everything wrong with these values: (key within the section, what is wrong with it).
+    pub fn problems(&self) -> Vec<(&'static str, &'static str)> {
+        let mut problems = Vec::new();
+        if self.ack_timeout < Duration::from_millis(100) {
+            problems.push(("ack_timeout", "must be at least 100ms"));
+        }
+        if self.queue_bytes_max < 1 << 20 {
+            problems.push(("queue_bytes_max", "must be at least 1048576"));
+        }
+        problems
     }
 }
 
@@ -42,6 +63,8 @@ impl Publisher {
     pub fn new(config: &Config, options: PublisherOptions) -> Result<Self, Error> {
         let mut settings = client::producer_settings(config);
         settings
+            // Costs next to nothing, and every consumer of ours and of others reads it.
+            .set("compression.type", "lz4")
             .set("message.timeout.ms", options.ack_timeout.as_millis().to_string())
             .set(
                 "queue.buffering.max.kbytes",
@@ -83,6 +106,21 @@ impl Publisher {
         results
             .await
             .unwrap_or_else(|_| records.iter().map(|_| Err(Error::Closed)).collect())
+    }
+
+    /// Ends when the producer has failed for good, so that it takes no record any more whatever Kafka does: for example when
+    /// the brokers no longer agree with it about what was written. Only a new producer helps; the process should end.
+    /// Looks once a second.
+    pub async fn failed(&self) -> Error {
+        loop {
+            if let Some((code, reason)) = self.producer.client().fatal_error() {
+                return Error::Refused {
+                    doing: format!("publishing, for good ({reason})"),
+                    source: KafkaError::Global(code),
+                };
+            }
+            tokio::time::sleep(FAILED_CHECK).await;
+        }
     }
 
     /// Waits until every record has been acknowledged or given up.

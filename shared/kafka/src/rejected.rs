@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::RecordOut;
+use crate::headers::{CONTENT_TYPE, OCTET_STREAM};
 
 /// Why, in words for a person.
 pub const REASON: &str = "rejected-reason";
@@ -31,9 +32,13 @@ pub struct Rejected {
 }
 
 impl Rejected {
-    /// The record to publish to `topic`: the original with our headers after its own.
+    /// The record to publish to `topic`: the original with our headers after its own. Bytes that came without a content
+    /// type are an octet stream.
     pub fn into_record(self, topic: impl Into<String>) -> RecordOut {
         let mut headers = self.headers;
+        if !headers.iter().any(|(name, _)| name == CONTENT_TYPE) {
+            headers.push((CONTENT_TYPE.into(), OCTET_STREAM.into()));
+        }
         headers.push((REASON.into(), self.reason.into()));
         headers.push((ATTEMPTS.into(), self.attempts.to_string().into()));
         headers.push((ORIGIN.into(), self.origin.into()));
@@ -56,7 +61,10 @@ mod tests {
         let record = Rejected {
             key: Some("k".into()),
             payload: "{broken".into(),
-            headers: vec![("traceparent".into(), "00-…".into())],
+            headers: vec![
+                (CONTENT_TYPE.into(), "application/json".into()),
+                ("traceparent".into(), "00-…".into()),
+            ],
             reason: "no JSON".to_owned(),
             attempts: 3,
             origin: "braze_users".to_owned(),
@@ -65,10 +73,25 @@ mod tests {
         let expected = RecordOut::new("t")
             .key("k")
             .payload("{broken")
+            .header(CONTENT_TYPE, "application/json")
             .header("traceparent", "00-…")
             .header(REASON, "no JSON")
             .header(ATTEMPTS, "3")
             .header(ORIGIN, "braze_users");
         assert_eq!(record, expected);
+    }
+
+    #[test]
+    fn bytes_without_a_content_type_are_an_octet_stream() {
+        let record = Rejected {
+            key: None,
+            payload: "\u{1}".into(),
+            headers: Vec::new(),
+            reason: "no message".to_owned(),
+            attempts: 0,
+            origin: "t/0/7".to_owned(),
+        }
+        .into_record("t");
+        assert_eq!(record.headers[0], (CONTENT_TYPE.into(), OCTET_STREAM.into()));
     }
 }

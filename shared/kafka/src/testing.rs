@@ -3,6 +3,7 @@
 use std::env;
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::time::Duration;
 
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::KafkaError;
@@ -93,6 +94,26 @@ impl InProcessBroker {
         let cluster = self.host.client().mock_cluster().ok_or(Error::Closed)?;
         cluster.request_errors(RDKafkaApiKey::EndTxn, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN]);
         Ok(())
+    }
+
+    /// The next records that a producer writes are refused as out of sequence, which is the end of that producer.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if the broker has ended.
+    pub fn fail_next_producer(&self) -> Result<(), Error> {
+        let cluster = self.host.client().mock_cluster().ok_or(Error::Closed)?;
+        let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+        cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
+        Ok(())
+    }
+
+    /// Every answer takes this long from now on.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if the broker has ended.
+    pub fn slow(&self, delay: Duration) -> Result<(), Error> {
+        let cluster = self.host.client().mock_cluster().ok_or(Error::Closed)?;
+        cluster.broker_round_trip_time(1, delay).map_err(|_| Error::Closed)
     }
 
     /// Undoes [`InProcessBroker::down`].

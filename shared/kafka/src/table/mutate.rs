@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use opentelemetry::Context;
 use rand::Rng;
 use uuid::Uuid;
 
 use super::follow::PARTITION;
 use super::{Table, View};
-use crate::headers::MUTATION_ID;
+use crate::headers::{self, MUTATION_ID};
 use crate::{Error, RecordOut, TransactionalWriter};
 
+/// What the values of a table are: the message type in their headers.
+const VALUE_TYPE: &str = "lytics.control.v1.ControlRecord";
 /// How long each step that waits for Kafka may take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Attempts after the first.
@@ -157,17 +160,15 @@ impl Table {
     }
 
     fn record(&self, change: Change, mutation_id: &str) -> RecordOut {
-        let (key, value) = match change {
-            Change::Put { key, value } => (key, Some(value)),
-            Change::Delete { key } => (key, None),
+        let record = RecordOut::new(&self.inner.topic).partition(PARTITION);
+        let record = match change {
+            Change::Put { key, value } => record
+                .key(key)
+                .payload(value)
+                .headers(headers::standard(VALUE_TYPE, &Context::new())),
+            Change::Delete { key } => record.key(key),
         };
-        RecordOut {
-            payload: value,
-            ..RecordOut::new(&self.inner.topic)
-        }
-        .partition(PARTITION)
-        .key(key)
-        .header(MUTATION_ID, mutation_id.to_owned())
+        record.header(MUTATION_ID, mutation_id.to_owned())
     }
 
     async fn wait_applied(&self, revisions: &[u64]) {

@@ -2,8 +2,11 @@ use std::time::{Duration, Instant};
 
 use kafka::testing::{self, InProcessBroker};
 use kafka::{Disposition, Error, Publisher, PublisherOptions, ReaderOptions, RecordOut, Topics};
+use rand::RngCore;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{FutureProducer, FutureRecord};
 
-use crate::read_all;
+use crate::{PATIENCE, read_all};
 
 #[tokio::test]
 async fn records_are_acknowledged_where_they_are_and_keep_their_order() {
@@ -185,7 +188,9 @@ async fn a_topic_that_refuses_the_size_says_so() {
     kafka::topics::ensure(&config, &[]).await.unwrap();
     let topics = Topics::new(&config);
     let publisher = Publisher::new(&config, PublisherOptions::default()).unwrap();
-    let body = vec![b'x'; 10 << 20];
+    // What counts is the size as it is sent, and these bytes do not compress.
+    let mut body = vec![0; 10 << 20];
+    rand::rng().fill_bytes(&mut body);
     let error = publisher
         .publish(RecordOut::new(topics.profile_events()).payload(body.clone()))
         .await
@@ -195,4 +200,56 @@ async fn a_topic_that_refuses_the_size_says_so() {
         .publish(RecordOut::new(topics.profile_events_rejected()).payload(body))
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_producer_that_has_failed_for_good_says_so() {
+    let broker = InProcessBroker::start(1, &[]).unwrap();
+    let topic = Topics::new(&broker.config()).profile_events();
+    let publisher = Publisher::new(&broker.config(), PublisherOptions::default()).unwrap();
+    publisher.publish(RecordOut::new(&topic).payload("good")).await.unwrap();
+    let mut failed = std::pin::pin!(publisher.failed());
+    let early = tokio::time::timeout(Duration::ZERO, failed.as_mut()).await;
+    assert!(early.is_err(), "nothing has failed yet: {early:?}");
+
+    broker.fail_next_producer().unwrap();
+    publisher
+        .publish(RecordOut::new(&topic).payload("bad"))
+        .await
+        .unwrap_err();
+    let error = tokio::time::timeout(PATIENCE, failed).await.unwrap();
+    assert_eq!(error.disposition(), Disposition::Stop, "{error}");
+    publisher
+        .publish(RecordOut::new(&topic).payload("late"))
+        .await
+        .unwrap_err();
+}
+
+/// Others compress as they please: every codec that Kafka knows.
+#[tokio::test]
+async fn records_are_read_whatever_their_writer_compressed_them_with() {
+    let brokers = testing::brokers();
+    brokers.ensure_topics(&[]).await.unwrap();
+    let config = brokers.config();
+    let topic = Topics::new(&config).profile_events();
+    let codecs = ["gzip", "snappy", "lz4", "zstd"];
+    for codec in codecs {
+        let producer: FutureProducer = ClientConfig::new()
+            .set("bootstrap.servers", &config.brokers)
+            .set("compression.type", codec)
+            .create()
+            .unwrap_or_else(|error| panic!("{codec}: {error}"));
+        // A batch that does not become smaller is sent as it is.
+        let payload = codec.repeat(1_000);
+        let record = FutureRecord::<(), _>::to(&topic).payload(&payload);
+        producer.send(record, PATIENCE).await.unwrap();
+    }
+    let mut found: Vec<_> = read_all(&config, &topic, ReaderOptions::default())
+        .into_iter()
+        .map(|read| read.payload.unwrap())
+        .collect();
+    found.sort();
+    let mut sent = codecs.map(|codec| codec.repeat(1_000));
+    sent.sort();
+    assert_eq!(found, sent);
 }

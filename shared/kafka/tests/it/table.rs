@@ -4,7 +4,10 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use kafka::testing::{self, Brokers, InProcessBroker};
-use kafka::{Change, Config, Error, MutateError, RecordOut, Table, Topics, TransactionalWriter};
+use kafka::{
+    Change, Config, Error, MutateError, Polled, Position, Reader, ReaderOptions, RecordOut, Table, Topics,
+    TransactionalWriter, headers,
+};
 use tokio::task::JoinSet;
 
 use crate::wait_until;
@@ -309,4 +312,40 @@ async fn without_a_broker_a_mutation_is_unavailable() {
     drop(broker);
     let result = table.mutate(|_| Ok::<_, ()>((vec![put("a", "one")], ()))).await;
     assert!(matches!(result, Err(MutateError::Unavailable(_))), "{result:?}");
+}
+
+#[tokio::test]
+async fn a_record_of_the_table_says_what_it_is_and_a_tombstone_is_nothing() {
+    let (_brokers, config) = broker().await;
+    let table = open(&config).await;
+    set(&table, "kept", "value").await;
+    let delete = |_: &_| {
+        let key = "kept".to_owned();
+        Ok::<_, ()>((vec![Change::Delete { key }], ()))
+    };
+    table.mutate(delete).await.unwrap();
+
+    let mut reader = Reader::open(&config, ReaderOptions::default()).unwrap();
+    reader
+        .assign(&Topics::new(&config).control(), &[(0, Position::Beginning)])
+        .unwrap();
+    let mut read = Vec::new();
+    wait_until("both records are read", || {
+        if let Some(Ok(Polled::Record(record))) = reader.poll(Duration::from_millis(100)) {
+            let header = |name| {
+                record
+                    .header(name)
+                    .map(|value| String::from_utf8_lossy(value).into_owned())
+            };
+            assert!(header(headers::MUTATION_ID).is_some());
+            read.push((header(headers::CONTENT_TYPE), header(headers::MESSAGE_TYPE)));
+        }
+        read.len() == 2
+    })
+    .await;
+    let control = (
+        "application/protobuf".to_owned(),
+        "lytics.control.v1.ControlRecord".to_owned(),
+    );
+    assert_eq!(read, [(Some(control.0), Some(control.1)), (None, None)]);
 }
