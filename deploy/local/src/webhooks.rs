@@ -4,11 +4,22 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
+use prost::Message as _;
 use proto::profile::v1::{ProfileEvent, value::Kind};
 use serde::Deserialize;
 
 /// How often each case is posted.
 pub(crate) const ROUNDS: usize = 48;
+
+/// `data/webhooks.json`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Data {
+    /// Account and stream that the webhooks are posted to, and that every event must name.
+    account: u64,
+    stream: String,
+    webhooks: Vec<Case>,
+}
 
 /// One kind of webhook body.
 #[derive(Deserialize)]
@@ -24,6 +35,9 @@ struct Case {
     status: u16,
     /// The profile fields to expect, all of them.
     event: Option<BTreeMap<String, String>>,
+    /// The identities to expect, all of them in order, as `<field>:<value>`. The first is the key of the record.
+    #[serde(default)]
+    identities: Vec<String>,
     /// Whether the body must be on the rejected topic instead.
     #[serde(default)]
     rejected: bool,
@@ -43,74 +57,106 @@ pub(crate) struct Webhook {
 
 /// Where the body must end.
 pub(crate) enum Outcome {
-    /// As a profile event with exactly these fields.
-    Event(BTreeMap<String, String>),
+    /// As exactly this profile event.
+    Event(Event),
     /// On the rejected topic, as posted.
     Rejected,
 }
 
+/// What is compared of a record on the topic of profile events.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Event {
+    key: String,
+    account: u64,
+    stream: String,
+    identities: Vec<String>,
+    fields: BTreeMap<String, String>,
+}
+
 /// All webhooks of the demo, in the order they are posted.
 pub(crate) fn all() -> anyhow::Result<Vec<Webhook>> {
-    let cases: Vec<Case> = serde_json::from_str(include_str!("../data/webhooks.json")).context("data/webhooks.json")?;
-    let mut webhooks = Vec::with_capacity(cases.len() * ROUNDS);
+    let data: Data = serde_json::from_str(include_str!("../data/webhooks.json")).context("data/webhooks.json")?;
+    let mut webhooks = Vec::with_capacity(data.webhooks.len() * ROUNDS);
     for round in 0..ROUNDS {
         let number = format!("{round:04}");
-        for case in &cases {
-            let body = match (&case.body, &case.raw) {
-                (Some(body), None) => body.to_string(),
-                (None, Some(raw)) => raw.clone(),
-                _ => anyhow::bail!("data/webhooks.json: case {:?} needs either body or raw", case.name),
-            };
-            let outcome = match (&case.event, case.rejected) {
-                (Some(fields), false) => Outcome::Event(
-                    fields
-                        .iter()
-                        .map(|(name, value)| (name.clone(), value.replace("{n}", &number)))
-                        .collect(),
-                ),
-                (None, true) => Outcome::Rejected,
-                _ => anyhow::bail!(
-                    "data/webhooks.json: case {:?} needs either event or rejected",
-                    case.name
-                ),
-            };
-            let body = body.replace("{n}", &number);
-            webhooks.push(Webhook {
-                case: case.name.clone(),
-                body,
-                status: case.status,
-                outcome,
-            });
+        for case in &data.webhooks {
+            let webhook = case.webhook(&data, &number);
+            webhooks.push(webhook.with_context(|| format!("data/webhooks.json: case {:?}", case.name))?);
         }
     }
     Ok(webhooks)
 }
 
-/// A profile event's fields as text, in the form that `data/webhooks.json` uses.
-pub(crate) fn fields_of(event: &ProfileEvent) -> BTreeMap<String, String> {
-    let text = |kind: &Kind| match kind {
-        Kind::StringValue(text) => text.clone(),
-        Kind::BoolValue(value) => value.to_string(),
-        Kind::IntValue(value) => value.to_string(),
-        Kind::NumberValue(value) => value.to_string(),
-        Kind::DateValue(time) => time.to_string(),
-        Kind::StringList(list) => list.values.join(","),
-    };
-    let value =
-        |field: &proto::profile::v1::Field| field.value.as_ref().and_then(|value| value.kind.as_ref()).map(text);
-    event
-        .fields
-        .iter()
-        .map(|field| (field.name.clone(), value(field).unwrap_or_default()))
-        .collect()
+impl Case {
+    fn webhook(&self, data: &Data, number: &str) -> anyhow::Result<Webhook> {
+        let numbered = |text: &String| text.replace("{n}", number);
+        let body = match (&self.body, &self.raw) {
+            (Some(body), None) => numbered(&body.to_string()),
+            (None, Some(raw)) => numbered(raw),
+            _ => anyhow::bail!("needs either body or raw"),
+        };
+        let outcome = match (&self.event, self.identities.first(), self.rejected) {
+            (Some(fields), Some(key), false) => Outcome::Event(Event {
+                key: numbered(key),
+                account: data.account,
+                stream: data.stream.clone(),
+                identities: self.identities.iter().map(numbered).collect(),
+                fields: fields
+                    .iter()
+                    .map(|(name, value)| (name.clone(), numbered(value)))
+                    .collect(),
+            }),
+            (None, None, true) => Outcome::Rejected,
+            _ => anyhow::bail!("needs either event and identities, or rejected"),
+        };
+        Ok(Webhook {
+            case: self.name.clone(),
+            body,
+            status: self.status,
+            outcome,
+        })
+    }
+}
+
+impl Event {
+    /// From a record of the topic.
+    pub(crate) fn read(key: &[u8], value: &[u8]) -> anyhow::Result<Self> {
+        let event = ProfileEvent::decode(value).context("a profile event")?;
+        let identities = event.identities.into_iter();
+        let fields = event.fields.into_iter().map(|field| {
+            let kind = field.value.and_then(|value| value.kind);
+            (field.name, kind.map(text).unwrap_or_default())
+        });
+        Ok(Self {
+            key: String::from_utf8_lossy(key).into_owned(),
+            account: event.account,
+            stream: event.stream,
+            identities: identities
+                .map(|found| format!("{}:{}", found.field, found.value))
+                .collect(),
+            fields: fields.collect(),
+        })
+    }
+}
+
+/// A value in the form that `data/webhooks.json` uses: text as it is, everything else behind the name of its kind.
+fn text(kind: Kind) -> String {
+    match kind {
+        Kind::StringValue(text) => text,
+        Kind::BoolValue(value) => format!("bool {value}"),
+        Kind::IntValue(value) => format!("int {value}"),
+        Kind::NumberValue(value) => format!("number {value}"),
+        Kind::DateValue(time) => format!("date {time}"),
+        Kind::StringList(list) => format!("list {:?}", list.values),
+    }
 }
 
 /// Compares what was published with what was expected, both as multisets: how many differ, and the first few differences.
-pub(crate) fn compare(webhooks: &[Webhook], events: &[ProfileEvent], rejected: &[Vec<u8>]) -> Vec<String> {
+pub(crate) fn compare(webhooks: &[Webhook], events: &[Event], rejected: &[Vec<u8>]) -> Vec<String> {
     let mut differences = Vec::new();
-    let mut published: BTreeMap<BTreeMap<String, String>, i64> = BTreeMap::new();
+    let mut published: BTreeMap<&Event, i64> = BTreeMap::new();
     for event in events {
-        *published.entry(fields_of(event)).or_default() += 1;
+        *published.entry(event).or_default() += 1;
     }
     let mut kept: BTreeMap<&[u8], i64> = BTreeMap::new();
     for body in rejected {
@@ -118,7 +164,7 @@ pub(crate) fn compare(webhooks: &[Webhook], events: &[ProfileEvent], rejected: &
     }
     for webhook in webhooks {
         let left = match &webhook.outcome {
-            Outcome::Event(fields) => published.get_mut(fields),
+            Outcome::Event(event) => published.get_mut(event),
             Outcome::Rejected => kept.get_mut(webhook.body.as_bytes()),
         };
         match left {
@@ -130,7 +176,7 @@ pub(crate) fn compare(webhooks: &[Webhook], events: &[ProfileEvent], rejected: &
         }
     }
     let surplus = published.iter().filter(|(_, count)| **count > 0);
-    differences.extend(surplus.map(|(fields, count)| format!("{count} × an event that nobody expected: {fields:?}")));
+    differences.extend(surplus.map(|(event, count)| format!("{count} × an event that nobody expected: {event:?}")));
     let surplus = kept.iter().filter(|(_, count)| **count > 0);
     differences.extend(surplus.map(|(body, count)| {
         format!(
@@ -152,16 +198,50 @@ mod tests {
         assert!(webhooks.iter().all(|webhook| !webhook.body.contains("{n}")));
     }
 
+    /// What the topics hold after a run without a fault.
+    fn faultless(webhooks: &[Webhook]) -> (Vec<Event>, Vec<Vec<u8>>) {
+        let (mut events, mut rejected) = (Vec::new(), Vec::new());
+        for webhook in webhooks {
+            match &webhook.outcome {
+                Outcome::Event(event) => events.push(event.clone()),
+                Outcome::Rejected => rejected.push(webhook.body.clone().into_bytes()),
+            }
+        }
+        (events, rejected)
+    }
+
     #[test]
-    fn a_missing_event_and_a_surplus_one_are_both_differences() {
+    fn what_is_lost_and_what_nobody_expected_are_both_differences() {
         let webhooks = all().expect("the data reads");
-        let surplus = ProfileEvent::default();
-        let rejected: Vec<Vec<u8>> = webhooks
-            .iter()
-            .filter(|webhook| matches!(webhook.outcome, Outcome::Rejected))
-            .map(|webhook| webhook.body.clone().into_bytes())
-            .collect();
-        let expected = webhooks.len() - rejected.len();
-        assert_eq!(compare(&webhooks, &[surplus], &rejected).len(), expected + 1);
+        let (mut events, mut rejected) = faultless(&webhooks);
+        assert_eq!(compare(&webhooks, &events, &rejected), [""; 0]);
+        let twice = events[1].clone();
+        events[0] = twice;
+        rejected.push(b"surplus".to_vec());
+        assert_eq!(compare(&webhooks, &events, &rejected).len(), 3);
+    }
+
+    #[test]
+    fn key_account_stream_identities_and_fields_are_all_compared() {
+        let webhooks = all().expect("the data reads");
+        let wrong: [fn(&mut Event); 5] = [
+            |event| event.key = event.identities[1].clone(),
+            |event| event.account += 1,
+            |event| event.stream.push('s'),
+            |event| event.identities.swap(0, 1),
+            |event| drop(event.fields.remove("city")),
+        ];
+        for wrong in wrong {
+            let (mut events, rejected) = faultless(&webhooks);
+            wrong(&mut events[0]);
+            let differences = compare(&webhooks, &events, &rejected);
+            assert_eq!(differences.len(), 2, "{differences:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_another_kind_is_another_value() {
+        let number = Kind::IntValue(351_210_000_000);
+        assert_ne!(text(number), text(Kind::StringValue("351210000000".to_owned())));
     }
 }

@@ -5,14 +5,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use kafka::{Polled, Position, Reader, ReaderOptions, Topics};
-use prost::Message as _;
 use proto::apitoken::v1::api_token_service_client::ApiTokenServiceClient;
 use proto::apitoken::v1::{ApiToken, CreateApiTokenRequest, Role};
-use proto::profile::v1::ProfileEvent;
 
 use super::bar;
 use crate::stack::{ACCOUNT, Stack};
-use crate::webhooks::Webhook;
+use crate::webhooks::{Event, Webhook};
 
 /// Webhooks in flight at once: Braze sends one request per user, as fast as it goes.
 const IN_FLIGHT: usize = 32;
@@ -21,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the topics hold.
 pub(super) struct Published {
-    pub(super) events: Vec<ProfileEvent>,
+    pub(super) events: Vec<Event>,
     /// Bodies as received.
     pub(super) rejected: Vec<Vec<u8>>,
 }
@@ -88,16 +86,18 @@ pub(super) fn read_back(stack: &Stack) -> anyhow::Result<Published> {
     let kafka = stack.kafka();
     let topics = Topics::new(&kafka);
     let events = read_all(&kafka, &topics.profile_events())?;
-    let events = events
-        .iter()
-        .map(|record| ProfileEvent::decode(record.as_slice()).context("a profile event"));
+    let rejected = read_all(&kafka, &topics.profile_events_rejected())?;
     Ok(Published {
-        events: events.collect::<Result<_, _>>()?,
-        rejected: read_all(&kafka, &topics.profile_events_rejected())?,
+        events: events
+            .iter()
+            .map(|(key, value)| Event::read(key, value))
+            .collect::<Result<_, _>>()?,
+        rejected: rejected.into_iter().map(|(_, value)| value).collect(),
     })
 }
 
-fn read_all(kafka: &kafka::Config, topic: &str) -> anyhow::Result<Vec<Vec<u8>>> {
+/// Key and value of every record of the topic.
+fn read_all(kafka: &kafka::Config, topic: &str) -> anyhow::Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let mut reader = Reader::open(kafka, ReaderOptions::default())?;
     let partitions = reader.partitions(topic)?;
     let from_beginning: Vec<_> = partitions
@@ -106,12 +106,15 @@ fn read_all(kafka: &kafka::Config, topic: &str) -> anyhow::Result<Vec<Vec<u8>>> 
         .collect();
     reader.assign(topic, &from_beginning)?;
     let mut ends = 0;
-    let mut values = Vec::new();
+    let mut records = Vec::new();
     while ends < partitions.len() {
         match reader.poll(TIMEOUT).context("Kafka brings nothing more")?? {
-            Polled::Record(record) => values.push(record.payload().unwrap_or_default().to_vec()),
+            Polled::Record(record) => records.push((
+                record.key().unwrap_or_default().to_vec(),
+                record.payload().unwrap_or_default().to_vec(),
+            )),
             Polled::Eof { .. } => ends += 1,
         }
     }
-    Ok(values)
+    Ok(records)
 }
