@@ -29,6 +29,9 @@ pub enum Error {
         /// How long it was tried.
         waited: Duration,
     },
+    /// The time of a drain was over before the last progress was written.
+    #[error("the last progress was not written in time")]
+    Undrained,
     /// The system gives no thread.
     #[error("no thread")]
     Thread(#[from] std::io::Error),

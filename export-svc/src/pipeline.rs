@@ -11,7 +11,6 @@ use std::time::Duration;
 use braze::AttributeName;
 use kafka::{Disposition, Polled, Position, Reader};
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
 
 use crate::batch::RequestId;
 use crate::clock::{Clock, Time};
@@ -19,6 +18,7 @@ use crate::deliver::Deliverer;
 use crate::engine::{Error, Statuses};
 use crate::feed::JobSet;
 use crate::measure;
+use crate::placement::Stop;
 use crate::settle::{NOT_BEFORE_MAX, ProgressWriter};
 use crate::workspace::{Place, Workspace};
 
@@ -33,6 +33,8 @@ const POLL_IDLE: Duration = Duration::from_millis(100);
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 const SHOW_EVERY: Duration = Duration::from_millis(50);
 const MEASURE_EVERY: Duration = Duration::from_secs(10);
+/// What the last progress may take after a drain whose time is over.
+const LAST_COMMIT: Duration = Duration::from_secs(2);
 
 /// Something that happened elsewhere.
 #[derive(Debug)]
@@ -81,13 +83,13 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Serves the workspace until `drain` is cancelled and everything is finished, or `abandon` is cancelled.
+    /// Serves the workspace until `stop` asks for a drain and everything is finished, or abandons it.
     ///
     /// # Errors
     /// [`Error::Kafka`] with [`kafka::Error::Fenced`] if somebody else serves it now; anything else that does not mend itself.
-    pub(crate) fn run(mut self, drain: &CancellationToken, abandon: &CancellationToken) -> Result<(), Error> {
-        while !drain.is_cancelled() {
-            if abandon.is_cancelled() {
+    pub(crate) fn run(mut self, stop: &Stop) -> Result<(), Error> {
+        while stop.left().is_none() {
+            if stop.is_abandoned() {
                 return Ok(());
             }
             self.events_so_far()?;
@@ -102,20 +104,20 @@ impl Pipeline {
                 self.await_event(wait)?;
             }
         }
-        self.drain(abandon)
+        self.drain(stop)
     }
 
     /// Admits nothing new, finishes what can be finished in time, and releases the workspace.
-    fn drain(mut self, abandon: &CancellationToken) -> Result<(), Error> {
+    fn drain(mut self, stop: &Stop) -> Result<(), Error> {
         // A deleted job's progress must go even if the workspace goes with it.
         self.apply();
         self.workspace.batch.drain();
-        let deadline = self.clock.now() + self.workspace.config.drain;
+        let deadline = self.clock.now() + stop.left().unwrap_or_default();
         loop {
             self.events_so_far()?;
             let now = self.tick()?;
             let idle = self.workspace.in_flight.is_empty() && self.workspace.keeping == 0;
-            if abandon.is_cancelled() {
+            if stop.is_abandoned() {
                 return Ok(());
             }
             let written_down = self.workspace.order.len() <= NOT_BEFORE_MAX;
@@ -125,16 +127,33 @@ impl Pipeline {
             let wait = self.wait(now, POLL_BUSY);
             self.await_event(wait)?;
         }
-        while self.writing {
-            self.await_event(POLL_IDLE)?;
-        }
-        let last = self.workspace.progress(true, self.clock.now());
-        self.progress.commit(last)?;
-        self.writing = true;
-        while self.writing {
-            self.await_event(POLL_IDLE)?;
-        }
+        let outcome = self.write_last(deadline.max(self.clock.now() + LAST_COMMIT));
         self.workspace.count();
+        outcome
+    }
+
+    /// Writes the progress that the next owner begins with; once more if Kafka has aborted it.
+    fn write_last(&mut self, deadline: Time) -> Result<(), Error> {
+        self.until_written(deadline)?;
+        for _ in 0..2 {
+            let now = self.clock.now();
+            self.progress.commit(self.workspace.progress(true, now))?;
+            self.writing = true;
+            self.until_written(deadline)?;
+            if self.leased_from >= now {
+                return Ok(());
+            }
+        }
+        Err(Error::Undrained)
+    }
+
+    fn until_written(&mut self, deadline: Time) -> Result<(), Error> {
+        while self.writing {
+            if self.clock.now() >= deadline {
+                return Err(Error::Undrained);
+            }
+            self.await_event(POLL_IDLE)?;
+        }
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! lost its last job is drained, so that what it wrote down is cleared away.
 
 mod plan;
+mod stop;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::plan::{Plan, Planner};
+pub(crate) use self::stop::Stop;
 use crate::engine::{EngineConfig, EngineParts, Error, JobStatus, Statuses};
 use crate::feed::JobSet;
 use crate::{measure, pipeline};
@@ -54,7 +56,7 @@ struct Served {
 }
 
 enum State {
-    Running { since: Instant, drain: CancellationToken },
+    Running { since: Instant, stop: Stop },
     Waiting { until: Instant },
 }
 
@@ -107,8 +109,8 @@ impl Placement {
             }
         }
         for served in self.served.values() {
-            if let State::Running { drain, .. } = &served.state {
-                drain.cancel();
+            if let State::Running { stop, .. } = &served.state {
+                stop.drain(self.config.drain);
             }
         }
         while let Some(ended) = self.threads.join_next().await {
@@ -137,9 +139,9 @@ impl Placement {
         self.served.retain(|workspace, served| {
             let planned = plan.workspaces.contains_key(workspace);
             match &served.state {
-                State::Running { drain, .. } if !planned => {
+                State::Running { stop, .. } if !planned => {
                     served.wanted.send_replace(Arc::default());
-                    drain.cancel();
+                    stop.drain(self.config.drain);
                     true
                 }
                 State::Running { .. } => true,
@@ -166,7 +168,7 @@ impl Placement {
         let Some(served) = self.served.get_mut(&workspace) else {
             return;
         };
-        let drain = CancellationToken::new();
+        let stop = Stop::child_of(&self.abandoned);
         let parts = pipeline::Parts {
             config: self.config.clone(),
             kafka: self.kafka.clone(),
@@ -180,16 +182,16 @@ impl Placement {
             tasks: self.tasks.clone(),
         };
         let (sender, receiver) = oneshot::channel();
-        let (draining, abandoned) = (drain.clone(), self.abandoned.clone());
+        let stopped = stop.clone();
         let serve = move || {
-            let result = pipeline::open(parts).and_then(|pipeline| pipeline.run(&draining, &abandoned));
+            let result = pipeline::open(parts, &stopped).and_then(|pipeline| pipeline.run(&stopped));
             // The placement waits for every thread; only a second signal ends it sooner.
             drop(sender.send(result));
         };
         let thread = thread::Builder::new().name(format!("export-{workspace}")).spawn(serve);
         served.state = State::Running {
             since: Instant::now(),
-            drain,
+            stop,
         };
         self.threads.spawn(async move {
             let result = match thread {

@@ -19,6 +19,7 @@ use proto::export::v1::{FeedProgress, NotBefore, WorkspaceProgress};
 use crate::clock::Time;
 use crate::hash::stable_hash;
 use crate::order::Unsettled;
+use crate::placement::Stop;
 pub(crate) use writer::ProgressWriter;
 
 /// Entries that a progress record carries: some 800 KB, below Kafka's usual limit of a megabyte.
@@ -49,11 +50,12 @@ pub(crate) struct Restored {
 /// Reads a workspace's progress to its end. Call it after `init_transactions`: nobody can add to it then.
 ///
 /// # Errors
-/// When Kafka cannot be read within its `open_timeout`, or a record is not progress.
+/// When Kafka cannot be read within its `open_timeout` or before the time of `stop` is over, or a record is not progress.
 pub(crate) fn restore(
     config: &Config,
     writer: &TransactionalWriter,
     workspace: &str,
+    stop: &Stop,
 ) -> Result<Restored, crate::engine::Error> {
     let topic = Topics::new(config).export_progress();
     let mut reader = Reader::open(config, ReaderOptions::default())?;
@@ -70,6 +72,9 @@ pub(crate) fn restore(
     let deadline = Instant::now() + config.open_timeout;
     let feeds_prefix = format!("{workspace}/");
     while Instant::now() < deadline {
+        if stop.is_overdue() {
+            return Err(crate::engine::Error::Undrained);
+        }
         let mut ended = false;
         match reader.poll(Duration::from_millis(100)) {
             None => {}

@@ -13,6 +13,7 @@ use crate::clock::{Clock, Time};
 use crate::deliver::Deliverer;
 use crate::engine::{EngineConfig, Error, Statuses};
 use crate::feed::JobSet;
+use crate::placement::Stop;
 use crate::settle::{self, ProgressWriter};
 use crate::workspace::{Beginning, Workspace};
 
@@ -33,11 +34,11 @@ pub(crate) struct Parts {
     pub(crate) tasks: tokio_util::task::TaskTracker,
 }
 
-/// Takes a workspace over. Blocks until Kafka has answered.
+/// Takes a workspace over. Blocks until Kafka has answered, or the time of `stop` is over.
 ///
 /// # Errors
 /// Whatever Kafka says; nothing has been sent to Braze then.
-pub(crate) fn open(parts: Parts) -> Result<Pipeline, Error> {
+pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
     let Parts {
         config,
         kafka,
@@ -53,7 +54,7 @@ pub(crate) fn open(parts: Parts) -> Result<Pipeline, Error> {
     let clock = Clock::start();
     let writer = TransactionalWriter::init(&kafka, &format!("export-{workspace}"), TRANSACTION_TIMEOUT)?;
     let fenced_at = clock.now();
-    let restored = settle::restore(&kafka, &writer, &workspace)?;
+    let restored = settle::restore(&kafka, &writer, &workspace, stop)?;
     let reader = Reader::open(&kafka, ReaderOptions::default())?;
     let topics = Topics::new(&kafka);
     let partitions = reader.partitions(&topics.audience_membership(account.get()))?.len();

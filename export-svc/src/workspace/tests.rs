@@ -125,7 +125,11 @@ fn a_wait_is_taken_over_by_what_was_left_of_it_whatever_the_predecessors_clock_s
     let longest = at(100) + config.lease + config.attempt_max + config.doubt;
     assert_eq!(not_before(at(100) + hour, Some(at(100))), longest, "no wait is longer");
     assert_eq!(not_before(at(130), None), longest, "nobody knows when it was written");
-    assert_eq!(not_before(at(90), Some(at(90))), Time::MIN, "it was over when it was written");
+    assert_eq!(
+        not_before(at(90), Some(at(90))),
+        Time::MIN,
+        "it was over when it was written"
+    );
 }
 
 #[test]

@@ -1,0 +1,74 @@
+//! How a workspace's thread is told to end.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+/// Given to the thread of one workspace; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop {
+    deadline: Arc<OnceLock<Instant>>,
+    abandoned: CancellationToken,
+}
+
+impl Stop {
+    /// One that is abandoned with `all`, too.
+    pub(crate) fn child_of(all: &CancellationToken) -> Self {
+        Self {
+            deadline: Arc::default(),
+            abandoned: all.child_token(),
+        }
+    }
+
+    /// Asks for an end in good order: nothing new is admitted, what can be finished in time is, and the workspace is
+    /// released. The first deadline stays.
+    pub(crate) fn drain(&self, within: Duration) {
+        self.deadline.get_or_init(|| Instant::now() + within);
+    }
+
+    /// The workspace is not ours any more: nothing is finished and nothing is written.
+    #[cfg(test)]
+    pub(crate) fn abandon(&self) {
+        self.abandoned.cancel();
+    }
+
+    /// How much of the drain's time is left; `None` before it began.
+    pub(crate) fn left(&self) -> Option<Duration> {
+        let deadline = self.deadline.get()?;
+        Some(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.is_cancelled()
+    }
+
+    /// The time to end in good order is over.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.is_abandoned() || self.left().is_some_and(|left| left.is_zero())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_deadline_stays() {
+        let stop = Stop::default();
+        assert_eq!((stop.left(), stop.is_overdue()), (None, false));
+        stop.drain(Duration::from_secs(3_600));
+        stop.drain(Duration::ZERO);
+        assert!(stop.left() > Some(Duration::from_secs(3_000)) && !stop.is_overdue());
+    }
+
+    #[test]
+    fn one_workspace_is_abandoned_alone_or_with_all() {
+        let all = CancellationToken::new();
+        let (one, other) = (Stop::child_of(&all), Stop::child_of(&all));
+        one.abandon();
+        assert_eq!((one.is_overdue(), other.is_abandoned()), (true, false));
+        all.cancel();
+        assert!(other.is_abandoned());
+    }
+}
