@@ -9,8 +9,16 @@
 //! A *target* is one user of Braze under one identifier: one object of a request, with at most one pending change per slug –
 //! the last one, which is always sent, even if it undoes what has not been sent yet, because Braze may hold that already. A
 //! request closes at `objects_max` objects, at `body_bytes_max`, or when the first of its changes is due. A person (profile
-//! *and* identifier) is in at most one request in flight; whoever conflicts waits beside and blocks nobody.
+//! *and* identifier) is in at most one request in flight; whoever conflicts waits beside and blocks nobody. Opposite changes of
+//! one profile and slug under two identifiers go in the order in which they came.
+//!
+//! A request that ends unknown again and again is halved, one at a time, until the object that may be at fault is alone; from
+//! then on it travels alone and waits longer each time, so that it does not hold the others back. It is never given up: an
+//! unknown end says nothing against it.
 
+mod claims;
+mod keys;
+mod place;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -21,15 +29,19 @@ use std::sync::Arc;
 
 use braze::Identifier;
 
+use self::claims::{Claim, Claims};
+pub use self::keys::keys;
+use self::keys::{identifier_json_bytes, profile_key};
 use self::request::InFlight;
 pub use self::request::{Backoff, End, Ending, Object, Outcome, RequestId, Settled};
 use crate::clock::Time;
-use crate::hash::stable_hash;
 use crate::order::{Key, Order};
 
 /// The bounds of a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchLimits {
+    /// How long changes wait that Braze does not take.
+    pub backoff: Backoff,
     /// Objects in one request.
     pub objects_max: usize,
     /// Bytes of one request body.
@@ -68,7 +80,13 @@ struct Pending<T> {
     keys: [Key; 2],
     flush_at: Time,
     bytes: usize,
+    /// Grows with every change taken; kept when it is retried.
+    turn: u64,
     attempts: u32,
+    /// Attempts in a row that ended unknown.
+    unknowns: u32,
+    /// Those of them after which nobody else could be at fault: once there is one, it travels alone.
+    alone: u32,
     /// How often Braze has refused it in words we do not know, and until when it waits because of the last time.
     refusals: u32,
     held_until: Time,
@@ -78,9 +96,13 @@ struct Pending<T> {
 }
 
 impl<T> Pending<T> {
-    /// When it may be sent.
-    fn not_before(&self, order: &Order) -> Time {
-        order.not_before(self.keys, self.add).max(self.held_until)
+    /// When it may be sent; [`Time::MAX`] while somebody else must go first.
+    fn not_before(&self, order: &Order, claims: &Claims) -> Time {
+        if claims.may_go(self.keys[0], self.turn, self.add) {
+            order.not_before(self.keys, self.add).max(self.held_until)
+        } else {
+            Time::MAX
+        }
     }
 }
 
@@ -95,6 +117,8 @@ enum Place {
     Open,
     /// Every change of it is too early.
     Waiting(Time),
+    /// Every change of it waits for an earlier one of its profile under another identifier.
+    Behind,
     /// It, or a profile of it, is in this request.
     Fenced(RequestId),
     /// In a group that will be a request of its own.
@@ -117,7 +141,8 @@ struct Target<T> {
 #[derive(Debug)]
 pub struct Batch<T> {
     limits: BatchLimits,
-    backoff: Backoff,
+    next_turn: u64,
+    claims: Claims,
     targets: Vec<Option<Target<T>>>,
     /// Whether `open` has an entry of this target; parallel to `targets`.
     queued: Vec<bool>,
@@ -148,7 +173,8 @@ impl<T> Batch<T> {
     pub fn new(limits: BatchLimits) -> Self {
         Self {
             limits,
-            backoff: Backoff::default(),
+            next_turn: 0,
+            claims: Claims::default(),
             targets: Vec::new(),
             queued: Vec::new(),
             free: Vec::new(),
@@ -174,9 +200,14 @@ impl<T> Batch<T> {
         self.limits.objects_max = objects_max.max(1);
     }
 
-    /// Changes how long refused changes wait; those that wait already go on as they are.
-    pub fn set_backoff(&mut self, backoff: Backoff) {
-        self.backoff = backoff;
+    /// Changes how many bytes a request may hold; an object that is larger by itself travels alone.
+    pub fn set_body_bytes_max(&mut self, body_bytes_max: usize) {
+        self.limits.body_bytes_max = body_bytes_max;
+    }
+
+    /// How many bytes a request may hold.
+    pub fn body_bytes_max(&self) -> usize {
+        self.limits.body_bytes_max
     }
 
     /// How many objects a request may hold.
@@ -212,6 +243,7 @@ impl<T> Batch<T> {
     /// Takes a change. A pending one of the same slug is superseded: it comes back, to be settled as omitted, for this one
     /// now says what Braze must end with.
     pub fn push(&mut self, change: Change<T>, order: &Order, now: Time) -> Option<T> {
+        self.next_turn += 1;
         let pending = Pending {
             profile: profile_key(&change.profile_id),
             keys: keys(&change.identifier, &change.profile_id, &change.slug),
@@ -219,7 +251,10 @@ impl<T> Batch<T> {
             add: change.add,
             flush_at: change.flush_at,
             bytes: change.bytes,
+            turn: self.next_turn,
             attempts: 0,
+            unknowns: 0,
+            alone: 0,
             refusals: 0,
             held_until: Time::MIN,
             abandoned: false,
@@ -228,6 +263,7 @@ impl<T> Batch<T> {
         self.pending += 1;
         self.pending_bytes += pending.bytes;
         let id = self.target(change.identifier);
+        self.claim(id, &pending);
         let target = self.targets[id].as_mut().expect("just found or made");
         let superseded = match target.changes.iter_mut().find(|known| known.slug == pending.slug) {
             Some(known) => {
@@ -242,7 +278,10 @@ impl<T> Batch<T> {
             }
         };
         self.settle_place(id, order, now);
-        superseded.map(|old| self.release(old))
+        superseded.map(|old| {
+            self.unclaim(&old, order, now);
+            self.release(old)
+        })
     }
 
     /// Forgets the pending changes that `whose` picks and gives them back; those in flight are forgotten when their request
@@ -259,30 +298,13 @@ impl<T> Batch<T> {
             let gone: Vec<_> = target.changes.extract_if(.., |change| whose(&change.origin)).collect();
             if !gone.is_empty() {
                 self.settle_place(id, order, now);
-                abandoned.extend(gone.into_iter().map(|change| self.release(change)));
+                for change in gone {
+                    self.unclaim(&change, order, now);
+                    abandoned.push(self.release(change));
+                }
             }
         }
         abandoned
-    }
-
-    /// Looks again at whoever waited until `now`.
-    pub fn wake(&mut self, order: &Order, now: Time) {
-        while let Some(Reverse((time, id))) = self.wake.peek().copied()
-            && time <= now
-        {
-            self.wake.pop();
-            if self.place(id) == Place::Waiting(time) {
-                self.settle_place(id, order, now);
-            }
-        }
-    }
-
-    /// When [`Batch::wake`] or [`Batch::is_ready`] may have something new to say, if nothing else happens.
-    pub fn next_wake(&mut self) -> Option<Time> {
-        self.prune_due();
-        let due = self.due.peek().map(|Reverse((time, _))| *time);
-        let wake = self.wake.peek().map(|Reverse((time, _))| *time);
-        due.into_iter().chain(wake).min()
     }
 
     /// Whether a request should close now.
@@ -309,16 +331,6 @@ impl<T> Batch<T> {
             .and_then(|group| group.iter().find(|id| self.place(**id) == Place::Grouped));
         let id = *grouped.or(self.open.front())?;
         self.targets[id].as_ref()?.changes.first().map(|change| &change.origin)
-    }
-
-    fn prune_due(&mut self) {
-        while let Some(Reverse((time, id))) = self.due.peek().copied()
-            && !self.targets[id]
-                .as_ref()
-                .is_some_and(|target| target.place == Place::Open && target.flush_at == time)
-        {
-            self.due.pop();
-        }
     }
 
     fn place(&self, id: TargetId) -> Place {
@@ -349,72 +361,16 @@ impl<T> Batch<T> {
         id
     }
 
-    /// Puts a target where it belongs now.
-    fn settle_place(&mut self, id: TargetId, order: &Order, now: Time) {
-        let Some(target) = self.targets[id].as_mut() else {
-            return;
-        };
-        let was_open = target.place == Place::Open;
-        if was_open {
-            self.open_len -= 1;
-            self.open_bytes -= target.body_bytes;
-        }
-        if target.changes.is_empty() {
-            target.place = Place::Nowhere;
-            if target.in_flight.is_none() {
-                self.by_identifier.remove(&target.identifier);
-                self.targets[id] = None;
-                self.free.push(id);
-            }
-            return;
-        }
-        if let Some(request) = target.in_flight {
-            target.place = Place::Fenced(request);
-            return;
-        }
-        if matches!(target.place, Place::Fenced(_) | Place::Grouped) {
-            return;
-        }
-        let earliest = target.changes.iter().map(|change| change.not_before(order)).min();
-        if let Some(time) = earliest.filter(|time| *time > now) {
-            target.place = Place::Waiting(time);
-            self.wake.push(Reverse((time, id)));
-            self.shrink();
-            return;
-        }
-        let flush_at = target.changes.iter().map(|change| change.flush_at).min().unwrap_or(now);
-        target.body_bytes =
-            target.identifier_json_bytes + target.changes.iter().map(|c| json_bytes(&c.slug)).sum::<usize>();
-        target.place = Place::Open;
-        if !std::mem::replace(&mut self.queued[id], true) {
-            self.open.push_back(id);
-        }
-        if !was_open || flush_at != target.flush_at {
-            self.due.push(Reverse((flush_at, id)));
-        }
-        target.flush_at = flush_at;
-        self.open_len += 1;
-        self.open_bytes += target.body_bytes;
-        self.shrink();
+    /// A change is pending in a target.
+    fn claim(&mut self, target: TargetId, change: &Pending<T>) {
+        let (turn, add) = (change.turn, change.add);
+        self.claims.enter(change.keys[0], Claim { turn, target, add });
     }
 
-    /// Drops what no longer counts from the heaps before it outweighs what does.
-    fn shrink(&mut self) {
-        let targets = &self.targets;
-        let bound = 2 * self.by_identifier.len() + 64;
-        if self.due.len() > bound {
-            self.due.retain(|Reverse((time, id))| {
-                targets[*id]
-                    .as_ref()
-                    .is_some_and(|target| target.place == Place::Open && target.flush_at == *time)
-            });
-        }
-        if self.wake.len() > bound {
-            self.wake.retain(|Reverse((time, id))| {
-                targets[*id]
-                    .as_ref()
-                    .is_some_and(|target| target.place == Place::Waiting(*time))
-            });
+    /// A change is not pending any more: whoever waited for it is looked at.
+    fn unclaim(&mut self, change: &Pending<T>, order: &Order, now: Time) {
+        for target in self.claims.leave(change.keys[0], change.turn) {
+            self.settle_place(target, order, now);
         }
     }
 
@@ -424,48 +380,4 @@ impl<T> Batch<T> {
         self.pending_bytes -= change.bytes;
         change.origin
     }
-}
-
-/// What [`Order`] knows a change by: its profile and its user, each with the slug.
-pub fn keys(identifier: &Identifier, profile_id: &str, slug: &str) -> [Key; 2] {
-    let slug = slug.as_bytes();
-    [
-        stable_hash(&[&profile_key(profile_id).to_le_bytes(), slug]),
-        identifier_key(identifier, slug),
-    ]
-}
-
-fn profile_key(profile_id: &str) -> u64 {
-    stable_hash(&[b"profile", profile_id.as_bytes()])
-}
-
-/// The (user, slug) of an identifier: kinds of identifiers do not share a name.
-fn identifier_key(identifier: &Identifier, slug: &[u8]) -> Key {
-    match identifier {
-        Identifier::ExternalId(id) => stable_hash(&[b"external_id", id.as_bytes(), slug]),
-        Identifier::BrazeId(id) => stable_hash(&[b"braze_id", id.as_bytes(), slug]),
-        Identifier::Alias { label, name } => stable_hash(&[b"alias", label.as_bytes(), name.as_bytes(), slug]),
-    }
-}
-
-/// What an object adds to the body besides its slugs, at most.
-fn identifier_json_bytes(identifier: &Identifier) -> usize {
-    const REST: usize = br#","_update_existing_only":true,"lytics_segments":{"add":[],"remove":[]}},"#.len();
-    REST + match identifier {
-        Identifier::ExternalId(id) => br#"{"external_id":"#.len() + json_bytes(id),
-        Identifier::BrazeId(id) => br#"{"braze_id":"#.len() + json_bytes(id),
-        Identifier::Alias { label, name } => {
-            br#"{"user_alias":{"alias_name":"alias_label":}"#.len() + json_bytes(label) + json_bytes(name)
-        }
-    }
-}
-
-/// Length of a text as a JSON string with a comma: quotes and escapes included, never too short.
-fn json_bytes(text: &str) -> usize {
-    let escaped = |byte: u8| match byte {
-        b'"' | b'\\' => 2,
-        0..=0x1f => 6,
-        _ => 1,
-    };
-    3 + text.bytes().map(escaped).sum::<usize>()
 }

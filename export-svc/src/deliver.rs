@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::batch::{Backoff, End, Ending, Outcome, RequestId, Settled};
+use crate::batch::{End, Ending, Outcome, RequestId, Settled};
 use crate::clock::Time;
 use crate::feed::{Credential, Health};
 use crate::measure;
@@ -135,10 +135,10 @@ impl Workspace {
             let Some(request) = self.batch.close(&self.order, now) else {
                 return false;
             };
-            let paid = self.budget.take(now);
-            debug_assert!(paid, "`may_start` has seen that the budget allows it");
             match self.write(request, attribute) {
                 Some(track) => {
+                    let paid = self.budget.take(now);
+                    debug_assert!(paid, "`may_start` has seen that the budget allows it");
                     if let Some(known) = self.feeds.authorizations.get_mut(&name) {
                         known.in_flight += 1;
                     }
@@ -262,8 +262,11 @@ impl Workspace {
                     verdicts: Vec::new(),
                     split: false,
                 };
+                let suspect = self.batch.is_suspect(request);
                 self.complete(request, ending, deliverer, now);
-                self.budget.failed(now, jitter);
+                if !suspect {
+                    self.budget.failed(now, jitter);
+                }
             }
         }
     }
@@ -290,13 +293,16 @@ impl Workspace {
                 self.sleep(name, &format!("Braze answers with status {status}: {message}"), now);
             }
             Refusal::TooManyObjects => {
-                self.objects_max_learnt = (objects / 2).max(1).min(self.objects_max_learnt);
-                let objects_max = self.objects_max_learnt.min(self.batch.objects_max());
-                tracing::warn!(
-                    objects_max,
-                    "Braze takes at most {objects_max} updates in a request from now on"
-                );
-                self.batch.set_objects_max(objects_max);
+                // Half of what was sent: requests in flight together that are refused together say it once.
+                let objects_max = objects.div_ceil(2).max(1);
+                if objects_max < self.objects_max_learnt {
+                    tracing::warn!(
+                        objects_max,
+                        "Braze gets at most {objects_max} updates in a request from now on"
+                    );
+                    self.objects_max_learnt = objects_max;
+                    self.batch.set_objects_max(objects_max.min(self.batch.objects_max()));
+                }
             }
             Refusal::TooLarge | Refusal::Objects | Refusal::Malformed => {}
         }
@@ -317,10 +323,6 @@ impl Workspace {
 
     fn complete(&mut self, request: RequestId, ending: Ending, deliverer: &Deliverer, now: Time) {
         let (mut places, mut records) = (Vec::new(), Vec::new());
-        self.batch.set_backoff(Backoff {
-            min: self.config.backoff_min,
-            max: self.config.backoff_max,
-        });
         for Settled {
             origin,
             add,

@@ -12,7 +12,7 @@ use model::AccountNumber;
 use opentelemetry::trace::SpanContext;
 use proto::export::v1::{ExportCounters, ExportJobState, WorkspaceProgress};
 
-use crate::batch::{Batch, BatchLimits, RequestId};
+use crate::batch::{Backoff, Batch, BatchLimits, RequestId};
 use crate::budget::Budget;
 use crate::clock::Time;
 use crate::engine::{EngineConfig, JobStatus, Statuses};
@@ -144,6 +144,10 @@ impl Workspace {
         });
         Self {
             batch: Batch::new(BatchLimits {
+                backoff: Backoff {
+                    min: config.backoff_min,
+                    max: config.backoff_max,
+                },
                 objects_max: braze::OBJECTS_MAX,
                 body_bytes_max: config.body_bytes_max,
                 pending_max: config.pending_max,

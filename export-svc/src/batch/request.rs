@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use braze::{Identifier, Verdict};
 
+use super::claims::Claim;
 use super::{Batch, Pending, Place, TargetId};
 use crate::clock::Time;
 use crate::order::Order;
@@ -12,6 +13,9 @@ use crate::order::Order;
 /// A change that Braze has refused this often in words we do not know is rejected: they may mean a passing trouble, but hardly
 /// every time.
 const REFUSALS_MAX: u32 = 5;
+
+/// Attempts in a row that end unknown before the request is halved: a Braze in trouble is seen by then, and everybody waits.
+const UNKNOWNS_MAX: u32 = 3;
 
 /// Names a request for as long as the batch lives.
 pub type RequestId = u64;
@@ -21,6 +25,8 @@ pub type RequestId = u64;
 pub(super) struct InFlight<T> {
     objects: Vec<Sent>,
     changes: Vec<Pending<T>>,
+    /// It is a part of a request that failed.
+    part: bool,
     /// Targets that wait for the end of this request because of a profile.
     fenced: Vec<TargetId>,
 }
@@ -74,7 +80,7 @@ pub enum End {
     Unknown,
 }
 
-/// How long a change waits that Braze refused in words we do not know: the wait doubles with each refusal.
+/// How long a change waits that Braze refused in words we do not know, or that ended unknown alone: the wait doubles each time.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
     /// The first wait.
@@ -83,19 +89,10 @@ pub struct Backoff {
     pub max: Duration,
 }
 
-impl Default for Backoff {
-    fn default() -> Self {
-        Self {
-            min: Duration::from_secs(1),
-            max: Duration::from_secs(60),
-        }
-    }
-}
-
 impl Backoff {
-    /// The wait after the last of so many refusals.
-    fn after(self, refusals: u32) -> Duration {
-        let doublings = refusals.saturating_sub(1).min(16);
+    /// The wait after the last of so many failures.
+    fn after(self, failures: u32) -> Duration {
+        let doublings = failures.saturating_sub(1).min(16);
         self.min.saturating_mul(1 << doublings).min(self.max)
     }
 }
@@ -147,6 +144,7 @@ impl<T> Batch<T> {
         let mut request = InFlight {
             objects: Vec::new(),
             changes: Vec::new(),
+            part: false,
             fenced: Vec::new(),
         };
         while request.objects.is_empty()
@@ -158,8 +156,9 @@ impl<T> Batch<T> {
                 }
             }
         }
-        // A part of a refused request travels alone, or it would not show which object was at fault.
-        if request.objects.is_empty() {
+        // A part of a failed request travels alone, or it would not show which object was at fault.
+        request.part = !request.objects.is_empty();
+        if !request.part {
             self.board_open(id, &mut request, order, now);
         }
         if request.objects.is_empty() {
@@ -201,7 +200,7 @@ impl<T> Batch<T> {
             self.open_bytes -= target.body_bytes;
         }
         target.place = Place::Nowhere;
-        let may_go = |change: &Pending<T>| change.not_before(order) <= now;
+        let may_go = |change: &Pending<T>| change.not_before(order, &self.claims) <= now;
         let going = target.changes.iter().filter(|change| may_go(change));
         // Of this very request too: a profile under two identifiers may be one user, and Braze promises no order inside a body.
         let mut fences = going.filter_map(|change| self.profiles.get(&change.profile).copied());
@@ -237,6 +236,9 @@ impl<T> Batch<T> {
             change.attempts += 1;
             self.profiles.insert(change.profile, request_id);
         }
+        for change in &request.changes[start..] {
+            self.unclaim(change, order, now);
+        }
         self.settle_place(id, order, now);
     }
 
@@ -251,6 +253,12 @@ impl<T> Batch<T> {
                 })
             })
         })
+    }
+
+    /// Whether a request holds only what ended unknown once too often, alone: its end says nothing about Braze.
+    pub fn is_suspect(&self, id: RequestId) -> bool {
+        let request = self.requests.get(&id);
+        request.is_some_and(|request| request.changes.iter().any(|change| change.alone > 0))
     }
 
     /// The caller's parts of the changes of a request in flight.
@@ -268,10 +276,11 @@ impl<T> Batch<T> {
             return Vec::new();
         };
         self.in_flight -= request.changes.len();
+        let halving = !self.groups.is_empty() || self.requests.values().any(|other| other.part);
         let mut settled = Vec::with_capacity(request.changes.len());
         let mut changes = request.changes.into_iter();
         let mut verdicts = ending.verdicts.into_iter();
-        let mut retried = Vec::new();
+        let (mut retried, mut suspects) = (Vec::new(), Vec::new());
         let alone = request.objects.len() == 1;
         for sent in &request.objects {
             let mut verdict = verdicts.next().unwrap_or(Verdict::Retry { message: None });
@@ -284,7 +293,7 @@ impl<T> Batch<T> {
                     retried.push(sent.target);
                 }
             }
-            for change in changes.by_ref().take(sent.remove.end - sent.add.start) {
+            for mut change in changes.by_ref().take(sent.remove.end - sent.add.start) {
                 if self.profiles.get(&change.profile) == Some(&id) {
                     self.profiles.remove(&change.profile);
                 }
@@ -292,6 +301,20 @@ impl<T> Batch<T> {
                     (_, Verdict::Rejected { .. }) | (End::Refused, _) => {}
                     (End::Accepted, _) => order.accepted(change.keys, change.add, now),
                     (End::Unknown, _) => order.unknown(change.keys, change.add, now),
+                }
+                match ending.end {
+                    End::Accepted => (change.unknowns, change.alone) = (0, 0),
+                    End::Refused => {}
+                    End::Unknown => {
+                        change.unknowns += 1;
+                        if change.unknowns >= UNKNOWNS_MAX && suspects.last() != Some(&sent.target) {
+                            suspects.push(sent.target);
+                        }
+                        if change.unknowns >= UNKNOWNS_MAX && alone {
+                            change.alone += 1;
+                            change.held_until = now + self.limits.backoff.after(change.alone);
+                        }
+                    }
                 }
                 self.settle_change(sent.target, change, &verdict, now, &mut settled);
             }
@@ -311,8 +334,11 @@ impl<T> Batch<T> {
                 target.place = Place::Nowhere;
             }
         }
+        // One request at a time, or an outage would tear everything into single updates.
         if ending.split {
             self.group(&retried);
+        } else if !alone && (request.part || !halving) {
+            self.group(&suspects);
         }
         for target in touched {
             self.settle_place(target, order, now);
@@ -343,6 +369,12 @@ impl<T> Batch<T> {
         now: Time,
         settled: &mut Vec<Settled<T>>,
     ) {
+        let key = change.keys[0];
+        let claim = Claim {
+            turn: change.turn,
+            target,
+            add: change.add,
+        };
         let outcome = match verdict {
             Verdict::Accepted => Outcome::Accepted,
             Verdict::Rejected { reason, message } => Outcome::Rejected {
@@ -367,9 +399,10 @@ impl<T> Batch<T> {
                     _ => {
                         change.flush_at = now;
                         if message.is_some() {
-                            change.held_until = now + self.backoff.after(change.refusals);
+                            change.held_until = now + self.limits.backoff.after(change.refusals);
                         }
                         target.changes.push(change);
+                        self.claims.enter(key, claim);
                         return;
                     }
                 }

@@ -1,7 +1,9 @@
 //! What a batch promises, one sentence at a time; the property test is beside.
 
+mod identifiers;
 mod model;
 mod refused;
+mod unknown;
 
 use std::time::Duration;
 
@@ -12,6 +14,10 @@ use crate::order::OrderLimits;
 
 const GAP: Duration = Duration::from_secs(3);
 const DOUBT: Duration = Duration::from_secs(60);
+const BACKOFF: Backoff = Backoff {
+    min: Duration::from_secs(1),
+    max: Duration::from_secs(6),
+};
 const FLUSH: Duration = Duration::from_secs(300);
 
 fn at(seconds: i64) -> Time {
@@ -29,6 +35,7 @@ fn order() -> Order {
 
 fn limits() -> BatchLimits {
     BatchLimits {
+        backoff: BACKOFF,
         objects_max: 75,
         body_bytes_max: 100_000,
         pending_max: 1_000,
@@ -211,51 +218,6 @@ fn a_conflicting_change_waits_beside_and_does_not_block_the_batch() {
         deliver(&mut batch, &mut order, at(0)),
         [("cust-1".into(), vec!["news".into()], vec![], false)]
     );
-}
-
-#[test]
-fn a_profile_in_flight_under_one_identifier_is_not_sent_under_another() {
-    let (mut batch, mut order) = (Batch::new(limits()), order());
-    batch.drain();
-    batch.push(change(1, "vip", true, at(0)), &order, at(0));
-    let first = batch.close(&order, at(0)).unwrap();
-    let other = Change {
-        identifier: Identifier::BrazeId("b1".into()),
-        ..change(1, "news", true, at(0))
-    };
-    batch.push(other, &order, at(0));
-    assert_eq!(batch.close(&order, at(0)), None);
-    assert!(
-        !batch.is_ready(at(0)),
-        "it waits for the other request, not for another look"
-    );
-    batch.complete(first, ended(End::Accepted, vec![Verdict::Accepted]), &mut order, at(0));
-    assert!(batch.is_ready(at(0)));
-    assert!(batch.close(&order, at(0)).is_some());
-}
-
-#[test]
-fn a_profile_under_two_identifiers_is_not_twice_in_one_request() {
-    let (mut batch, mut order) = (Batch::new(limits()), order());
-    batch.drain();
-    let enter = change(1, "vip", true, at(0));
-    let exit = Change {
-        identifier: Identifier::ExternalId("another".into()),
-        ..change(1, "vip", false, at(0))
-    };
-    batch.push(enter, &order, at(0));
-    batch.push(exit, &order, at(0));
-    let sent = deliver(&mut batch, &mut order, at(0));
-    assert_eq!(sent.len(), 1, "the enter alone: {sent:?}");
-    assert_eq!(sent[0].1, ["vip"]);
-    assert_eq!(
-        batch.close(&order, at(2)),
-        None,
-        "the opposite waits for the settle gap"
-    );
-    batch.wake(&order, at(3));
-    assert_eq!(deliver(&mut batch, &mut order, at(3))[0].2, ["vip"]);
-    assert_eq!(batch.pending(), 0);
 }
 
 #[test]

@@ -2,11 +2,6 @@
 
 use super::*;
 
-const BACKOFF: Backoff = Backoff {
-    min: Duration::from_secs(1),
-    max: Duration::from_secs(6),
-};
-
 fn unknown_words() -> Verdict {
     Verdict::Retry {
         message: Some("no such luck".into()),
@@ -17,7 +12,6 @@ fn unknown_words() -> Verdict {
 fn what_is_refused_in_unknown_words_waits_longer_each_time_and_is_rejected_after_the_fifth() {
     for end in [End::Accepted, End::Refused] {
         let (mut batch, mut order) = (Batch::new(limits()), order());
-        batch.set_backoff(BACKOFF);
         batch.drain();
         batch.push(change(1, "vip", true, at(0)), &order, at(0));
         let (mut now, mut waits) = (at(0), Vec::new());
@@ -53,18 +47,21 @@ fn attempts_that_ended_unknown_do_not_count_as_refusals() {
     let (mut batch, mut order) = (Batch::new(limits()), order());
     batch.drain();
     batch.push(change(1, "vip", true, at(0)), &order, at(0));
+    let mut now = at(0);
     for end in [End::Unknown, End::Refused].repeat(20) {
-        let request = batch.close(&order, at(0)).expect("at once");
-        assert!(
-            batch
-                .complete(request, ended(end, vec![]), &mut order, at(0))
-                .is_empty()
-        );
+        let request = batch.close(&order, now).expect("its turn");
+        assert!(batch.complete(request, ended(end, vec![]), &mut order, now).is_empty());
+        now = batch.next_wake().unwrap_or(now).max(now);
+        batch.wake(&order, now);
     }
-    let request = batch.close(&order, at(0)).unwrap();
+    let request = batch.close(&order, now).unwrap();
     let ending = ended(End::Accepted, vec![unknown_words()]);
-    assert!(batch.complete(request, ending, &mut order, at(0)).is_empty());
-    assert_eq!(batch.next_wake(), Some(at(1)), "the first refusal");
+    assert!(batch.complete(request, ending, &mut order, now).is_empty());
+    assert_eq!(
+        batch.next_wake(),
+        Some(now + Duration::from_secs(1)),
+        "the first refusal"
+    );
 }
 
 #[test]
