@@ -2,4 +2,3 @@
 
 mod configuration;
 mod demo;
-mod first_hour;

@@ -2,8 +2,12 @@
 
 pub(crate) mod broker;
 pub(crate) mod collector;
+pub(crate) mod compose;
+pub(crate) mod grpcurl;
 pub(crate) mod http;
+pub(crate) mod local;
 pub(crate) mod process;
+pub(crate) mod reader;
 pub(crate) mod sim;
 pub(crate) mod system;
 pub(crate) mod topic;

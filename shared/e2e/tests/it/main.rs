@@ -4,6 +4,8 @@
 
 mod compose;
 mod drain;
+mod first_hour;
+mod grpc_page;
 mod harness;
 mod outage;
 mod secrets;

@@ -14,10 +14,14 @@ use tokio::task::JoinSet;
 
 use super::{DEADLINE, http, until, wait_for};
 
-/// Where cargo puts the binary: beside the directory of the test's own.
-fn binary(name: &str) -> PathBuf {
+/// Where cargo puts the binaries: beside the directory of the test's own.
+pub(crate) fn folder() -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let path = test.parent().and_then(|deps| deps.parent()).unwrap().join(name);
+    test.parent().and_then(|deps| deps.parent()).unwrap().to_owned()
+}
+
+fn binary(name: &str) -> PathBuf {
+    let path = folder().join(name);
     assert!(
         path.is_file(),
         "{} is missing: cargo build --workspace --bins",
@@ -74,11 +78,16 @@ impl Process {
         self.log.lock().unwrap().clone()
     }
 
+    /// Whether it has closed both of its streams.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.readers.is_empty()
+    }
+
     /// The address that its log names after this text.
     pub(crate) async fn address(&self, after: &str) -> SocketAddr {
         let what = format!("{} to say where it listens", self.name);
         wait_for(&what, async || {
-            assert!(!self.readers.is_empty(), "{} has ended: {}", self.name, self.log());
+            assert!(!self.has_ended(), "{} has ended: {}", self.name, self.log());
             let log = self.log();
             let (_, rest) = log.split_once(after)?;
             rest.split([' ', ',', '\n']).next()?.parse().ok()

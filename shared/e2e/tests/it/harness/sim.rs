@@ -1,5 +1,6 @@
 //! The Braze simulator, and its admin API.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 
 use serde_json::Value;
@@ -20,9 +21,9 @@ impl Sim {
     }
 
     /// Starts one with these arguments and environment.
-    pub(crate) async fn serve<'a>(
+    pub(crate) async fn serve<K: AsRef<OsStr>, V: AsRef<OsStr>>(
         arguments: &[&str],
-        environment: impl IntoIterator<Item = (&'a str, &'a str)>,
+        environment: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
         let process = Process::start("braze-sim", arguments, environment);
         let address = process.address("listens on http://").await;

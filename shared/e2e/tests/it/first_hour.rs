@@ -1,0 +1,113 @@
+//! Proves that the README's first hour works as typed, on what `make up` starts and on what `docker compose up` starts. How: the
+//! commands are read from README.md and run by a shell; only the ports are replaced by free ones, and `TOKEN=…` by the token that
+//! was printed, which is what the README asks of its reader.
+
+use std::net::SocketAddr;
+
+use crate::harness::broker::Broker;
+use crate::harness::compose::{Composed, Service};
+use crate::harness::local::Local;
+use crate::harness::reader::{Reader, commands, endpoint};
+
+/// Types the first hour.
+async fn first_hour(reader: &mut Reader, http: SocketAddr) {
+    let mut typed = Vec::new();
+    for line in commands("README.md", "The first hour") {
+        let line = line.replace("localhost:8080", &http.to_string());
+        let words: Vec<_> = line.split_whitespace().take(3).collect();
+        match words.as_slice() {
+            // Our programs are on the PATH already.
+            ["export", path] if path.starts_with("PATH=") => continue,
+            ["export", assignment] => {
+                let (name, value) = assignment.split_once('=').unwrap();
+                reader.export(name, value);
+            }
+            ["TOKEN=…"] => {}
+            ["ingest-svc", "tokens", "create"] => {
+                let printed = reader.run(&line).await;
+                for part in ["/c/1234/braze_users?key=lb_1234_", "{{${email_address}"] {
+                    assert!(printed.contains(part), "no {part}: {printed}");
+                }
+                let mut words = printed.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-');
+                let token = words.find(|word| word.starts_with("lb_1234_")).unwrap();
+                reader.export("TOKEN", token);
+            }
+            ["curl", ..] => {
+                let answer = reader.post(&line).await;
+                assert!(answer.contains(r#""message_count":1"#), "{answer}");
+            }
+            ["ingest-svc", "events", "tail"] => {
+                let event = reader.first_line(&line).await;
+                assert!(event.contains("ines.duarte@example.org"), "{event}");
+            }
+            ["braze-sim", "users", "get"] => reader.until(&line, |user| user.contains(r#""vip""#)).await,
+            _ => drop(reader.run(&line).await),
+        }
+        typed.push(words.join(" "));
+    }
+    let expected = [
+        "export LYTICS_TOKEN=local-admin-token",
+        "ingest-svc tokens create",
+        "TOKEN=…",
+        "curl -d @examples/webhook.json",
+        "ingest-svc events tail",
+        "echo sim-key >",
+        "export-svc authorizations create",
+        "export-svc jobs create",
+        "export-svc memberships publish",
+        "braze-sim users get",
+    ];
+    assert_eq!(typed, expected, "the README's first hour");
+    // What the README says of an exit.
+    let publish = "export-svc memberships publish --account 1234 --audience vip --profile 42";
+    reader.run(&format!("{publish} --exit --field user_id=cust-1")).await;
+    let get = "braze-sim users get cust-1";
+    reader.until(get, |user| !user.contains(r#""vip""#)).await;
+}
+
+#[tokio::test]
+async fn the_first_hour_works_as_typed_on_the_stack_of_make_up() {
+    let (local, mut reader) = (Local::up().await, Reader::new());
+    for (name, value) in &local.exports {
+        reader.export(name, value);
+    }
+    first_hour(&mut reader, local.http).await;
+    local.stop().await;
+}
+
+#[tokio::test]
+async fn the_first_hour_works_as_typed_on_the_services_of_the_compose_file() {
+    let name = "the_first_hour_works_as_typed_on_the_services_of_the_compose_file";
+    let Some(broker) = Broker::real_only(name) else {
+        return;
+    };
+    let (system, mut reader) = (Composed::up(&broker).await, Reader::new());
+    reader.export("INGEST_SVC_ENDPOINT", format!("http://{}", system.ingest.grpc));
+    reader.export("EXPORT_SVC_ENDPOINT", format!("http://{}", system.export.grpc));
+    reader.export("BRAZE_SIM_ENDPOINT", system.sim.url());
+    first_hour(&mut reader, system.ingest.http).await;
+    // In the containers, where the admin token is set.
+    let tokens = system
+        .exec("ingest-svc", &["tokens", "list", "--account", "1234"])
+        .await;
+    assert!(tokens.contains("data_manager"), "{tokens}");
+    let jobs = system.exec("export-svc", &["jobs", "list", "--account", "1234"]).await;
+    assert!(jobs.contains("VIP to Braze"), "{jobs}");
+    let spans = system.down().await;
+    for name in ["publish", "deliver"] {
+        assert!(spans.iter().any(|span| span.name == name), "no span {name}");
+    }
+}
+
+/// So that the commands need no endpoint on a machine where `docker compose up` runs.
+#[tokio::test]
+async fn the_programs_call_the_ports_of_the_compose_file_unless_they_are_told_others() {
+    for (service, binary, arguments, port) in [
+        ("ingest-svc", "ingest-svc", &["tokens", "create"][..], 1),
+        ("export-svc", "export-svc", &["jobs", "create"], 0),
+        ("braze-sim", "braze-sim", &["users", "get"], 0),
+    ] {
+        let published = &Service::of(service).ports()[port];
+        assert_eq!(endpoint(binary, arguments).await, format!("localhost:{published}"));
+    }
+}
