@@ -4,6 +4,7 @@ mod client;
 mod config;
 mod delivery;
 mod error;
+mod group;
 pub mod headers;
 pub mod metrics;
 mod producer;
@@ -17,6 +18,7 @@ mod transaction;
 
 pub use config::{Config, Protocol, Security};
 pub use error::{Disposition, Error};
+pub use group::{Held, Member};
 pub use producer::{Publisher, PublisherOptions};
 pub use reader::{Polled, Position, Reader, ReaderOptions, RecordView};
 pub use record::{Ack, RecordOut};

@@ -3,7 +3,7 @@
 mod ensure;
 mod spec;
 
-pub use self::ensure::{check_membership, ensure, ensure_membership};
+pub use self::ensure::{check_membership, ensure, ensure_membership, partitions};
 pub(crate) use self::spec::{Spec, declared};
 
 use crate::Config;
@@ -47,6 +47,11 @@ impl Topics {
         self.named("control")
     }
 
+    /// Holds nothing: whoever owns a partition in its consumer group serves the Braze workspaces of that slot.
+    pub fn export_placement(&self) -> String {
+        self.named("export-placement")
+    }
+
     /// Positions, doubts and counters of exports.
     pub fn export_progress(&self) -> String {
         self.named("export-progress")
@@ -75,6 +80,7 @@ mod tests {
             topics.audience_membership(7),
             topics.export_rejected(),
             topics.control(),
+            topics.export_placement(),
             topics.export_progress(),
         ];
         let declared: BTreeSet<_> = declared(&[7])

@@ -45,6 +45,34 @@ pub async fn ensure_membership(config: &Config, account: u64) -> Result<(), Erro
         .map(drop)
 }
 
+/// How many partitions a topic has, by its full name. Waits up to `config.open_timeout` for Kafka to answer.
+///
+/// # Errors
+/// [`Error::Unavailable`] if Kafka does not answer in time, [`Error::Topic`] if the topic does not exist.
+pub async fn partitions(config: &Config, topic: &str) -> Result<i32, Error> {
+    let admin = Arc::new(admin(config)?);
+    let ask = || {
+        let (admin, topic) = (admin.clone(), topic.to_owned());
+        async move {
+            let asked = tokio::task::spawn_blocking(move || {
+                let failed = |error| Error::of(error, &topic, "asking about");
+                let metadata = admin
+                    .inner()
+                    .fetch_metadata(Some(&topic), ASK_TIMEOUT)
+                    .map_err(failed)?;
+                let found = metadata.topics().iter().find(|found| found.name() == topic);
+                match found.map(|found| (found.error(), found.partitions().len())) {
+                    Some((Some(error), _)) => Err(failed(KafkaError::MetadataFetch(error.into()))),
+                    Some((None, count)) => Ok(i32::try_from(count).unwrap_or(i32::MAX)),
+                    None => Err(Error::missing_topic(&topic)),
+                }
+            });
+            asked.await.map_err(|_| Error::Closed)?
+        }
+    };
+    until(Instant::now() + config.open_timeout, ask).await
+}
+
 /// What is wrong with the membership topic of an account, in words; empty if it is as we require it (or cannot be asked
 /// because the broker is in-process). Upstream owns the topic and may have made it.
 ///

@@ -1,0 +1,260 @@
+//! Membership of a consumer group whose topic holds nothing: its partitions are *slots*, and all that counts is who owns which.
+//!
+//! Rebalancing is cooperative: when somebody joins or leaves, members keep what stays theirs and go on. A slot that is to move
+//! stays with its owner until the owner has given it back; then its next owner gets it.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use tokio::sync::{oneshot, watch};
+
+use crate::{Config, Error, client};
+
+/// A member that has not been heard from for this long has lost its slots.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Longest time that a slot may take to be given back; whoever takes longer is put out of the group.
+const RELEASE_MAX: Duration = Duration::from_secs(30);
+/// How soon a slot that was released is given back.
+const POLL: Duration = Duration::from_millis(100);
+
+/// What a member holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Ours.
+    pub owned: BTreeSet<i32>,
+    /// Ours until [`Member::release`]: another member is to have them. All of them go at once, when the last is released.
+    pub leaving: BTreeSet<i32>,
+}
+
+/// A member of a group. Leaves it when dropped; costs one librdkafka client and a thread.
+pub struct Member {
+    held: watch::Receiver<Held>,
+    shared: Arc<Shared>,
+    kind: Kind,
+}
+
+enum Kind {
+    /// Closed when the thread has ended.
+    OfGroup(oneshot::Receiver<()>),
+    /// Keeps what it holds from being taken for lost.
+    Alone(watch::Sender<Held>),
+}
+
+/// What the member's thread and its handle share.
+#[derive(Default)]
+struct Shared {
+    released: Mutex<BTreeSet<i32>>,
+    closing: AtomicBool,
+}
+
+impl Shared {
+    fn released(&self) -> MutexGuard<'_, BTreeSet<i32>> {
+        // Every write is one call on the set.
+        self.released.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+}
+
+impl Member {
+    /// Joins `group` (the topic prefix is put before it), whose slots are the partitions of `topic`, in the background. The
+    /// in-process broker has one process only, and its groups are slow: there every one of `slots` is ours at once.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if librdkafka does not take the configuration; [`Error::Closed`] if the system gives no thread.
+    pub fn join(config: &Config, group: &str, topic: &str, slots: i32) -> Result<Self, Error> {
+        let shared = Arc::new(Shared::default());
+        if config.in_process {
+            let owned = (0..slots).collect();
+            let held = watch::Sender::new(Held {
+                owned,
+                ..Held::default()
+            });
+            return Ok(Self {
+                held: held.subscribe(),
+                shared,
+                kind: Kind::Alone(held),
+            });
+        }
+        let mut settings = client::settings(config);
+        settings
+            .set("group.id", format!("{}{group}", config.topic_prefix))
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", SESSION_TIMEOUT.as_millis().to_string())
+            .set("heartbeat.interval.ms", HEARTBEAT.as_millis().to_string())
+            .set("max.poll.interval.ms", RELEASE_MAX.as_millis().to_string())
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false");
+        let (sender, held) = watch::channel(Held::default());
+        let context = Membership {
+            topic: topic.to_owned(),
+            held: sender,
+            shared: Arc::clone(&shared),
+        };
+        let consumer = BaseConsumer::from_config_and_context(&settings, context).map_err(Error::Config)?;
+        consumer
+            .subscribe(&[topic])
+            .map_err(|error| Error::of(error, topic, "joining the group of"))?;
+        let (end, ended) = oneshot::channel();
+        let run = move || {
+            run(&consumer);
+            // Leaves the group, which takes a few round trips.
+            drop(consumer);
+            drop(end);
+        };
+        let thread = thread::Builder::new().name("kafka-group".to_owned());
+        thread.spawn(run).map_err(|_| Error::Closed)?;
+        Ok(Self {
+            held,
+            shared,
+            kind: Kind::OfGroup(ended),
+        })
+    }
+
+    /// What the member holds now, and from now on. A slot that was lost (the group has not heard from us for too long) is
+    /// in neither set at once; it may be somebody else's already.
+    pub fn held(&self) -> watch::Receiver<Held> {
+        self.held.clone()
+    }
+
+    /// Nothing is done for this leaving slot any more.
+    pub fn release(&self, slot: i32) {
+        self.shared.released().insert(slot);
+    }
+
+    /// Gives every slot back and leaves the group.
+    pub async fn leave(mut self) {
+        self.shared.closing.store(true, Ordering::Release);
+        match &mut self.kind {
+            // Nothing is ever sent.
+            Kind::OfGroup(ended) => ended.await.unwrap_or_default(),
+            Kind::Alone(held) => drop(held.send_replace(Held::default())),
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.shared.closing.store(true, Ordering::Release);
+    }
+}
+
+/// Polls without a pause longer than [`POLL`]: that is what keeps the member in the group, whatever its slots are busy with.
+fn run(consumer: &BaseConsumer<Membership>) {
+    let context = consumer.context();
+    let mut said = None;
+    while !context.shared.is_closing() {
+        match consumer.poll(POLL) {
+            Some(Err(error)) if said.as_ref() != Some(&error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the group of topic {}",
+                    context.topic
+                );
+                said = Some(error);
+            }
+            Some(_) | None => {}
+        }
+        context.give_back(consumer);
+    }
+    // What is still to be given back would keep the close waiting.
+    let leaving = context.held.borrow().leaving.clone();
+    if !leaving.is_empty() {
+        context.unassign(consumer, &leaving);
+    }
+}
+
+/// Hears of rebalances.
+struct Membership {
+    topic: String,
+    held: watch::Sender<Held>,
+    shared: Arc<Shared>,
+}
+
+impl Membership {
+    /// Gives the leaving slots back once all are released, or at once if the group has put us out meanwhile.
+    fn give_back(&self, consumer: &BaseConsumer<Self>) {
+        let leaving = self.held.borrow().leaving.clone();
+        if leaving.is_empty() {
+            self.shared.released().clear();
+        } else if leaving.is_subset(&self.shared.released()) || consumer.assignment_lost() {
+            self.unassign(consumer, &leaving);
+        }
+    }
+
+    fn unassign(&self, consumer: &BaseConsumer<Self>, slots: &BTreeSet<i32>) {
+        self.held.send_modify(|held| {
+            held.owned.retain(|slot| !slots.contains(slot));
+            held.leaving.retain(|slot| !slots.contains(slot));
+        });
+        self.shared.released().retain(|slot| !slots.contains(slot));
+        self.say("gives back", slots);
+        self.check(consumer.incremental_unassign(&self.list(slots)));
+    }
+
+    fn list(&self, slots: &BTreeSet<i32>) -> TopicPartitionList {
+        let mut list = TopicPartitionList::with_capacity(slots.len());
+        for slot in slots {
+            list.add_partition(&self.topic, *slot);
+        }
+        list
+    }
+
+    fn say(&self, what: &str, slots: &BTreeSet<i32>) {
+        tracing::info!(kafka.topic = self.topic, ?slots, "{what} {} slots", slots.len());
+    }
+
+    fn check(&self, result: KafkaResult<()>) {
+        if let Err(error) = result {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the group of topic {}",
+                self.topic
+            );
+        }
+    }
+}
+
+impl ClientContext for Membership {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        client::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        client::log_error(&error, reason);
+    }
+}
+
+impl ConsumerContext for Membership {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let slots: BTreeSet<i32> = list.elements().iter().map(|slot| slot.partition()).collect();
+        if err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            // Nothing is ever read: no offset needs to be asked for, and nothing fetched.
+            self.check(list.set_all_offsets(Offset::Offset(0)));
+            self.check(consumer.incremental_assign(list));
+            self.check(consumer.pause(list));
+            self.say("gets", &slots);
+            self.held.send_modify(|held| held.owned.extend(&slots));
+        } else if slots.is_empty() || self.shared.is_closing() || consumer.assignment_lost() {
+            // A close waits for this call, and what was lost must not be waited for.
+            self.unassign(consumer, &slots);
+        } else {
+            self.say("is to give back", &slots);
+            self.held.send_modify(|held| {
+                held.owned.retain(|slot| !slots.contains(slot));
+                held.leaving.extend(&slots);
+            });
+        }
+    }
+}
