@@ -36,6 +36,8 @@ pub struct Parts {
     pub directory: Directory,
     /// Seals Braze's keys.
     pub sealer: Arc<Sealer>,
+    /// Partitions of `export-placement`, of which a new Braze workspace gets one.
+    pub slots: i32,
     /// How to reach Kafka.
     pub kafka: kafka::Config,
     /// Whether a new account gets its membership topic from us.
@@ -55,6 +57,7 @@ pub fn services(parts: Parts) -> Services {
     let Parts {
         directory,
         sealer,
+        slots,
         kafka,
         ensure_topics,
         publisher,
@@ -70,6 +73,7 @@ pub fn services(parts: Parts) -> Services {
     let authorizations = authorization::Service {
         directory: directory.clone(),
         sealer,
+        slots,
     };
     let jobs = export_job::Service {
         directory: directory.clone(),

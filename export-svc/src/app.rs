@@ -151,7 +151,10 @@ async fn assemble(config: &Config, lifecycle: &Lifecycle) -> Result<Assembled, F
         .context("secrets.keys")
         .map_err(Failure::internal)?;
     let sealer = Arc::new(sealer);
-    let engine = start_engine(config, &directory, &sealer, lifecycle).map_err(Failure::internal)?;
+    let placement = kafka::Topics::new(&config.kafka).export_placement();
+    let slots = kafka::topics::partitions(&config.kafka, &placement).await;
+    let slots = slots.map_err(Failure::precondition)?;
+    let engine = start_engine(config, slots, &directory, &sealer, lifecycle).map_err(Failure::internal)?;
 
     let options = PublisherOptions {
         ack_timeout: config.publish.ack_timeout,
@@ -161,6 +164,7 @@ async fn assemble(config: &Config, lifecycle: &Lifecycle) -> Result<Assembled, F
     let services = api::services(api::Parts {
         directory: directory.clone(),
         sealer,
+        slots,
         kafka: config.kafka.clone(),
         ensure_topics: config.topics.ensure,
         publisher,
@@ -235,6 +239,7 @@ async fn check_membership_topics(kafka: &kafka::Config, accounts: &[u64]) {
 
 fn start_engine(
     config: &Config,
+    slots: i32,
     directory: &Directory,
     sealer: &Arc<Sealer>,
     lifecycle: &Lifecycle,
@@ -250,6 +255,7 @@ fn start_engine(
     let (engine, handle) = Engine::new(EngineParts {
         config: config.engine.clone(),
         kafka: config.kafka.clone(),
+        slots,
         directory: directory.clone(),
         sealer: sealer.clone(),
         braze,

@@ -1,15 +1,17 @@
 //! The engine as the rest of the service sees it: started with its parts, asked how jobs fare, drained by a token.
 
 mod config;
+mod elsewhere;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use proto::export::v1::{ExportCounters, ExportJobState};
 use tokio_util::sync::CancellationToken;
 
 pub use self::config::EngineConfig;
+use self::elsewhere::Elsewhere;
 use crate::placement::Placement;
 
 /// Why the engine, or the service of one Braze workspace, ended.
@@ -40,7 +42,7 @@ pub enum Error {
     Attribute(#[from] braze::AttributeError),
 }
 
-/// How an export job fares on this replica.
+/// How an export job fares.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobStatus {
     /// Lytics' word for it.
@@ -61,6 +63,8 @@ pub struct EngineParts {
     pub config: EngineConfig,
     /// How to reach Kafka.
     pub kafka: kafka::Config,
+    /// Partitions of `export-placement`.
+    pub slots: i32,
     /// Accounts, authorizations and jobs.
     pub directory: control::Directory,
     /// Opens the sealed Braze keys.
@@ -69,10 +73,11 @@ pub struct EngineParts {
     pub braze: braze::Client,
 }
 
-/// Serves every Braze workspace that has a job.
+/// Serves the Braze workspaces that have a job and whose slots this replica gets.
 pub struct Engine {
     parts: EngineParts,
     statuses: Statuses,
+    elsewhere: Elsewhere,
     abandoned: CancellationToken,
 }
 
@@ -80,35 +85,39 @@ pub struct Engine {
 #[derive(Clone)]
 pub struct EngineHandle {
     statuses: Statuses,
+    elsewhere: Elsewhere,
     abandoned: CancellationToken,
 }
 
 impl Engine {
     /// Starts nothing yet: see [`Engine::run`].
     pub fn new(parts: EngineParts) -> (Self, EngineHandle) {
-        let statuses = Statuses::default();
+        let (statuses, elsewhere) = (Statuses::default(), Elsewhere::default());
         let abandoned = CancellationToken::new();
         let handle = EngineHandle {
             statuses: statuses.clone(),
+            elsewhere: elsewhere.clone(),
             abandoned: abandoned.clone(),
         };
         (
             Self {
                 parts,
                 statuses,
+                elsewhere,
                 abandoned,
             },
             handle,
         )
     }
 
-    /// Serves every Braze workspace that has a job, until `drain` is cancelled; then finishes what is in flight, within the
-    /// configured time, and releases the workspaces.
+    /// Shares the Braze workspaces that have a job with the other replicas, and serves its own, until `drain` is cancelled;
+    /// then finishes what is in flight, within the configured time, and releases the workspaces.
     ///
     /// # Errors
     /// When no client of Kafka can be made. What goes wrong with one workspace is not the engine's end: it is served anew
     /// after a while, and its jobs say why they wait.
     pub async fn run(self, drain: CancellationToken) -> Result<(), Error> {
+        let _following = self.elsewhere.follow(&self.parts.kafka)?;
         Placement::new(self.parts, self.statuses, self.abandoned)?
             .run(drain)
             .await;
@@ -117,9 +126,15 @@ impl Engine {
 }
 
 impl EngineHandle {
-    /// How the job of this resource name fares, or `None` if it is not served (yet).
+    /// How the job of this resource name fares: as it is, if this replica serves it, else as whoever does wrote it down last,
+    /// about a second ago while something changes. `None` if nobody has served it yet.
     pub fn job_status(&self, job: &str) -> Option<JobStatus> {
-        self.statuses.get(job)
+        self.statuses.get(job).or_else(|| self.elsewhere.get(job))
+    }
+
+    /// The Braze workspaces that this replica serves, is taking over, or is giving away.
+    pub fn served(&self) -> BTreeSet<String> {
+        self.statuses.known().workspaces.clone()
     }
 
     /// Ends everything as a crash would: nothing is finished and nothing is written. For tests of what a crash leaves behind.
@@ -128,23 +143,41 @@ impl EngineHandle {
     }
 }
 
-/// The statuses of all jobs, written by the workspaces' threads.
+/// What is served here, and how its jobs fare; written by the placement and the workspaces' threads.
 #[derive(Clone, Default)]
-pub(crate) struct Statuses(Arc<Mutex<HashMap<String, JobStatus>>>);
+pub(crate) struct Statuses(Arc<Mutex<Known>>);
+
+#[derive(Default)]
+struct Known {
+    jobs: HashMap<String, JobStatus>,
+    workspaces: BTreeSet<String>,
+}
 
 impl Statuses {
     pub(crate) fn get(&self, job: &str) -> Option<JobStatus> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(job).cloned()
+        self.known().jobs.get(job).cloned()
     }
 
     pub(crate) fn set(&self, job: &str, status: JobStatus) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(job.to_owned(), status);
+        self.known().jobs.insert(job.to_owned(), status);
     }
 
     pub(crate) fn remove(&self, job: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(job);
+        self.known().jobs.remove(job);
+    }
+
+    /// The workspace has a thread.
+    pub(crate) fn serving(&self, workspace: &str) {
+        self.known().workspaces.insert(workspace.to_owned());
+    }
+
+    /// The workspace has no thread any more.
+    pub(crate) fn ended(&self, workspace: &str) {
+        self.known().workspaces.remove(workspace);
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Nothing panics while it is locked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

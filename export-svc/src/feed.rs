@@ -254,8 +254,24 @@ impl Feeds {
             .and_then(|index| *self.read_to.get(index)?)
     }
 
+    /// Records that a feed has not been shown yet, at most, by the ends of the partitions; `None` as long as they are unknown.
+    pub(crate) fn lag(&self, feed: &Feed, ends: &[i64]) -> Option<u64> {
+        if ends.is_empty() {
+            return None;
+        }
+        let unread = |(partition, end): (i32, &i64)| {
+            let shown = if feed.attached {
+                self.read_to(partition).unwrap_or(0)
+            } else {
+                0
+            };
+            u64::try_from(end - shown.max(feed.positions.next(partition))).unwrap_or(0)
+        };
+        Some((0..).zip(ends).map(unread).sum())
+    }
+
     /// Progress of the feeds that have changed, or of all: (key, value). They are clean then.
-    pub(crate) fn written(&mut self, workspace: &str, all: bool) -> Vec<(String, FeedProgress)> {
+    pub(crate) fn written(&mut self, workspace: &str, all: bool, ends: &[i64]) -> Vec<(String, FeedProgress)> {
         let mut written = Vec::new();
         let asleep: BTreeMap<_, _> = self
             .authorizations
@@ -284,6 +300,7 @@ impl Feeds {
                 counters: Some(feed.counters),
                 state: state.into(),
                 state_reason: reason.unwrap_or_default(),
+                lag: self.lag(feed, ends),
             };
             written.push((settle::feed_key(workspace, &feed.job.id, &feed.slug), progress));
         }

@@ -26,6 +26,10 @@ pub const SLEEPING_JOBS: &str = "export_sleeping_jobs";
 pub const PROGRESS_TOTAL: &str = "export_progress_commits_total";
 /// How often a Braze workspace had to be served anew. Label `reason`: fenced, failed.
 pub const RESTARTS_TOTAL: &str = "export_workspace_restarts_total";
+/// Slots that this replica owns.
+pub const SLOTS: &str = "export_slots_owned";
+/// Braze workspaces that this replica serves.
+pub const WORKSPACES: &str = "export_workspaces_served";
 
 /// Tells the recorder what each metric means.
 pub fn describe() {
@@ -56,4 +60,6 @@ pub fn describe() {
         RESTARTS_TOTAL,
         "Times a Braze workspace was served anew, by reason (fenced, failed)"
     );
+    describe_gauge!(SLOTS, "Slots that this replica owns");
+    describe_gauge!(WORKSPACES, "Braze workspaces that this replica serves");
 }

@@ -18,7 +18,7 @@ use crate::deliver::Deliverer;
 use crate::engine::{Error, Statuses};
 use crate::feed::JobSet;
 use crate::measure;
-use crate::placement::Stop;
+use crate::placement::{Pulse, Stop};
 use crate::settle::{NOT_BEFORE_MAX, ProgressWriter};
 use crate::workspace::{Place, Workspace};
 
@@ -87,8 +87,9 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`Error::Kafka`] with [`kafka::Error::Fenced`] if somebody else serves it now; anything else that does not mend itself.
-    pub(crate) fn run(mut self, stop: &Stop) -> Result<(), Error> {
+    pub(crate) fn run(mut self, stop: &Stop, pulse: &Pulse) -> Result<(), Error> {
         while stop.left().is_none() {
+            pulse.beat();
             if stop.is_abandoned() {
                 return Ok(());
             }
@@ -104,16 +105,17 @@ impl Pipeline {
                 self.await_event(wait)?;
             }
         }
-        self.drain(stop)
+        self.drain(stop, pulse)
     }
 
     /// Admits nothing new, finishes what can be finished in time, and releases the workspace.
-    fn drain(mut self, stop: &Stop) -> Result<(), Error> {
+    fn drain(mut self, stop: &Stop, pulse: &Pulse) -> Result<(), Error> {
         // A deleted job's progress must go even if the workspace goes with it.
         self.apply();
         self.workspace.batch.drain();
         let deadline = self.clock.now() + stop.left().unwrap_or_default();
         loop {
+            pulse.beat();
             self.events_so_far()?;
             let now = self.tick()?;
             let idle = self.workspace.in_flight.is_empty() && self.workspace.keeping == 0;

@@ -1,17 +1,20 @@
-//! Which Braze workspaces this process serves: every one that has a job, each on a thread of its own.
+//! Which Braze workspaces this process serves: every one that has a job and whose slot is ours, each on a thread of its own.
 //!
-//! A workspace that fails or is fenced is served anew after a while; meanwhile its jobs are in fault and say why. One that has
-//! lost its last job is drained, so that what it wrote down is cleared away.
+//! The replicas share the slots through a consumer group. A slot that is to move is given back when its workspaces have been
+//! drained and released; the slots that stay are not interrupted. A slot that was lost is somebody else's already: its
+//! workspaces stop at once. A workspace that fails or is fenced while its slot is ours is served anew after a while; meanwhile
+//! its jobs are in fault and say why. One that has lost its last job is drained, so that what it wrote down is cleared away.
 
 mod plan;
 mod stop;
+mod watchdog;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use kafka::{Publisher, PublisherOptions};
+use kafka::{Held, Member, Publisher, PublisherOptions, Topics};
 use model::AccountNumber;
 use proto::export::v1::{ExportCounters, ExportJobState};
 use tokio::sync::{oneshot, watch};
@@ -22,16 +25,22 @@ use tokio_util::task::TaskTracker;
 
 use self::plan::{Plan, Planner};
 pub(crate) use self::stop::Stop;
+pub(crate) use self::watchdog::Pulse;
+use self::watchdog::Watchdog;
 use crate::engine::{EngineConfig, EngineParts, Error, JobStatus, Statuses};
 use crate::feed::JobSet;
 use crate::{measure, pipeline};
 
+/// The consumer group of `export-placement`, without the prefix.
+const GROUP: &str = "export-placement";
 /// How often it is looked at who is to be served again, and, if the control table was too old for a plan, whether it still is.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Longest wait before a failed workspace is served again.
 const RESTART_AFTER_MAX: Duration = Duration::from_secs(30);
 /// A workspace served this long without failing has recovered.
 const RECOVERED_AFTER: Duration = Duration::from_secs(60);
+/// A thread that is still there this long after its drain's deadline is not waited for: it hangs in a call to Kafka.
+const OVERDUE_MAX: Duration = Duration::from_secs(3);
 
 pub(crate) struct Placement {
     config: EngineConfig,
@@ -43,6 +52,8 @@ pub(crate) struct Placement {
     statuses: Statuses,
     abandoned: CancellationToken,
     tasks: TaskTracker,
+    member: Member,
+    watchdog: Watchdog,
     served: BTreeMap<String, Served>,
     threads: JoinSet<(String, Option<Result<(), Error>>)>,
 }
@@ -50,6 +61,7 @@ pub(crate) struct Placement {
 /// A workspace that is served, or will be.
 struct Served {
     account: AccountNumber,
+    slot: i32,
     wanted: watch::Sender<Arc<JobSet>>,
     state: State,
     failures: u32,
@@ -65,13 +77,16 @@ impl Placement {
         let EngineParts {
             config,
             kafka,
+            slots,
             directory,
             sealer,
             braze,
         } = parts;
         Ok(Self {
             publisher: Publisher::new(&kafka, PublisherOptions::default())?,
-            planner: Planner::new(directory.clone(), sealer),
+            planner: Planner::new(directory.clone(), sealer, slots),
+            member: Member::join(&kafka, GROUP, &Topics::new(&kafka).export_placement(), slots)?,
+            watchdog: Watchdog::start()?,
             client: braze,
             config,
             kafka,
@@ -85,7 +100,7 @@ impl Placement {
     }
 
     pub(crate) async fn run(mut self, drain: CancellationToken) {
-        let mut changed = self.directory.changed();
+        let (mut changed, mut held) = (self.directory.changed(), self.member.held());
         let (mut plan, mut current) = (Plan::default(), false);
         loop {
             if !current {
@@ -94,7 +109,8 @@ impl Placement {
                     Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the plan stays as it is"),
                 }
             }
-            self.follow(&plan);
+            let holding = held.borrow_and_update().clone();
+            self.follow(&plan, &holding);
             tokio::select! {
                 () = drain.cancelled() => break,
                 () = self.abandoned.cancelled() => break,
@@ -104,26 +120,48 @@ impl Placement {
                     }
                     current = false;
                 }
+                result = held.changed() => {
+                    if result.is_err() {
+                        break;
+                    }
+                }
                 Some(ended) = self.threads.join_next() => self.ended(ended),
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
+        self.leave(held).await;
+    }
+
+    /// Ends every workspace in good order, and leaves the group.
+    async fn leave(mut self, held: watch::Receiver<Held>) {
         for served in self.served.values() {
             if let State::Running { stop, .. } = &served.state {
                 stop.drain(self.config.drain);
             }
         }
-        while let Some(ended) = self.threads.join_next().await {
-            self.ended(ended);
+        while self.served.values().any(Served::is_busy) {
+            let holding = held.borrow().clone();
+            for served in self.served.values() {
+                served.stop_if_lost(&holding);
+            }
+            self.release(&holding);
+            tokio::select! {
+                Some(ended) = self.threads.join_next() => self.ended(ended),
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
         }
+        self.member.leave().await;
     }
 
-    /// Serves what is planned, and only that.
-    fn follow(&mut self, plan: &Plan) {
+    /// Serves what is planned and ours, and only that.
+    fn follow(&mut self, plan: &Plan, held: &Held) {
         for (workspace, wanted) in &plan.workspaces {
-            let account = wanted.account;
+            if !held.owned.contains(&wanted.slot) && !self.served.contains_key(workspace) {
+                continue;
+            }
             let served = self.served.entry(workspace.clone()).or_insert_with(|| Served {
-                account,
+                account: wanted.account,
+                slot: wanted.slot,
                 wanted: watch::Sender::new(Arc::default()),
                 state: State::Waiting { until: Instant::now() },
                 failures: 0,
@@ -137,30 +175,51 @@ impl Placement {
         let now = Instant::now();
         let mut starting = Vec::new();
         self.served.retain(|workspace, served| {
-            let planned = plan.workspaces.contains_key(workspace);
+            let planned = plan.workspaces.get(workspace);
+            let ours = planned.is_some_and(|wanted| wanted.slot == served.slot) && held.owned.contains(&served.slot);
             match &served.state {
-                State::Running { stop, .. } if !planned => {
-                    served.wanted.send_replace(Arc::default());
-                    stop.drain(self.config.drain);
+                State::Running { stop, .. } => {
+                    if planned.is_none() {
+                        served.wanted.send_replace(Arc::default());
+                        stop.drain(self.config.drain);
+                    } else if !ours {
+                        stop.drain(self.config.hand_over);
+                    }
+                    served.stop_if_lost(held);
                     true
                 }
-                State::Running { .. } => true,
-                State::Waiting { .. } if !planned => {
-                    for job in &served.wanted.borrow().jobs {
-                        self.statuses.remove(&job.name());
-                    }
-                    false
-                }
-                State::Waiting { until } => {
+                State::Waiting { until } if ours => {
                     if *until <= now {
                         starting.push(workspace.clone());
                     }
                     true
                 }
+                State::Waiting { .. } => {
+                    for job in &served.wanted.borrow().jobs {
+                        self.statuses.remove(&job.name());
+                    }
+                    false
+                }
             }
         });
         for workspace in starting {
             self.start(workspace);
+        }
+        self.release(held);
+        metrics::gauge!(measure::SLOTS).set(held.owned.len() as f64);
+        metrics::gauge!(measure::WORKSPACES).set(self.threads.len() as f64);
+    }
+
+    /// Gives back the leaving slots for which nothing is done any more.
+    fn release(&self, held: &Held) {
+        for slot in &held.leaving {
+            if !self
+                .served
+                .values()
+                .any(|served| served.slot == *slot && served.is_busy())
+            {
+                self.member.release(*slot);
+            }
         }
     }
 
@@ -182,10 +241,14 @@ impl Placement {
             tasks: self.tasks.clone(),
         };
         let (sender, receiver) = oneshot::channel();
-        let stopped = stop.clone();
+        let (stopped, watchdog) = (stop.clone(), self.watchdog.clone());
         let serve = move || {
-            let result = pipeline::open(parts, &stopped).and_then(|pipeline| pipeline.run(&stopped));
-            // The placement waits for every thread; only a second signal ends it sooner.
+            let name = parts.workspace.clone();
+            let result = pipeline::open(parts, &stopped).and_then(|pipeline| {
+                let pulse = watchdog.watch(&name);
+                pipeline.run(&stopped, &pulse)
+            });
+            // Not waited for after a second signal, or when it is long overdue.
             drop(sender.send(result));
         };
         let thread = thread::Builder::new().name(format!("export-{workspace}")).spawn(serve);
@@ -193,6 +256,7 @@ impl Placement {
             since: Instant::now(),
             stop,
         };
+        self.statuses.serving(&workspace);
         self.threads.spawn(async move {
             let result = match thread {
                 Ok(_) => receiver.await.ok(),
@@ -204,6 +268,7 @@ impl Placement {
 
     fn ended(&mut self, ended: Result<(String, Option<Result<(), Error>>), tokio::task::JoinError>) {
         let Ok((workspace, result)) = ended else { return };
+        self.statuses.ended(&workspace);
         let Some(served) = self.served.get_mut(&workspace) else {
             return;
         };
@@ -241,11 +306,31 @@ impl Placement {
         if let Some(why) = why {
             tracing::error!(
                 workspace,
-                "Braze workspace {workspace} is served again in {wait:?}: {why}"
+                "Braze workspace {workspace} is served again in {wait:?}, if it is still ours: {why}"
             );
             for job in &served.wanted.borrow().jobs {
                 self.statuses.fault(&job.name(), &why);
             }
+        }
+    }
+}
+
+impl Served {
+    /// Its thread is at work, and may still finish something.
+    fn is_busy(&self) -> bool {
+        match &self.state {
+            State::Running { stop, .. } => !stop.is_overdue_by(OVERDUE_MAX),
+            State::Waiting { .. } => false,
+        }
+    }
+
+    /// What is neither ours nor leaving is somebody else's: nothing may be finished.
+    fn stop_if_lost(&self, held: &Held) {
+        if let State::Running { stop, .. } = &self.state
+            && !held.owned.contains(&self.slot)
+            && !held.leaving.contains(&self.slot)
+        {
+            stop.abandon();
         }
     }
 }

@@ -249,7 +249,7 @@ impl Workspace {
             write_time: Some(settle::timestamp(now)),
         };
         let mut written = vec![records.workspace(&progress)];
-        for (key, progress) in self.feeds.written(&self.key, last) {
+        for (key, progress) in self.feeds.written(&self.key, last, &self.ends) {
             written.push(records.feed(&key, &progress));
         }
         self.tombstoned = std::mem::take(&mut self.feeds.tombstones).into_iter().collect();
@@ -280,7 +280,7 @@ impl Workspace {
                 reason: reason.unwrap_or_default().to_owned(),
                 counters: ExportCounters::default(),
                 pending: 0,
-                lag: self.lag(feed),
+                lag: self.feeds.lag(feed, &self.ends),
             });
             status.counters.added += feed.counters.added;
             status.counters.removed += feed.counters.removed;
@@ -295,23 +295,6 @@ impl Workspace {
         for gone in std::mem::replace(&mut self.shown, shown).difference(&self.shown) {
             statuses.remove(gone);
         }
-    }
-
-    /// Records that a feed has not been shown yet, at most.
-    fn lag(&self, feed: &crate::feed::Feed) -> Option<u64> {
-        if self.ends.is_empty() {
-            return None;
-        }
-        let unread = |(partition, end): (usize, &i64)| {
-            let partition = i32::try_from(partition).unwrap_or(i32::MAX);
-            let shown = if feed.attached {
-                self.feeds.read_to(partition).unwrap_or(0)
-            } else {
-                0
-            };
-            u64::try_from(end - shown.max(feed.positions.next(partition))).unwrap_or(0)
-        };
-        Some(self.ends.iter().enumerate().map(unread).sum())
     }
 
     /// The ends of the partitions as they were at `asked` or later.

@@ -26,6 +26,7 @@ const KEY_BYTES_MAX: usize = 1_000;
 pub(super) struct Service {
     pub(super) directory: Directory,
     pub(super) sealer: Arc<Sealer>,
+    pub(super) slots: i32,
 }
 
 /// The authorization that a request asks to create, or everything that is wrong with it.
@@ -117,7 +118,7 @@ impl AuthorizationService for Service {
         let created = self
             .directory
             .authorizations()
-            .create(account, new, &self.sealer, Timestamp::now())
+            .create(account, new, self.slots, &self.sealer, Timestamp::now())
             .await?;
         tracing::info!(%account, "created {}", created.name());
         Ok(Response::new(CreateAuthorizationResponse {

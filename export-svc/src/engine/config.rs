@@ -53,6 +53,9 @@ pub struct EngineConfig {
     /// Wait before a workspace that failed is served again; doubled each time, up to 30 s. Default `1s`.
     #[serde(with = "humantime_serde")]
     pub restart_after: Duration,
+    /// How long a Braze workspace that another replica is to serve may take to finish what is in flight. Default `5s`.
+    #[serde(with = "humantime_serde")]
+    pub hand_over: Duration,
     /// How long a drain may take before what is in flight is left to the next owner. Default `20s`.
     #[serde(with = "humantime_serde")]
     pub drain: Duration,
@@ -77,6 +80,7 @@ impl Default for EngineConfig {
             probe_after: Duration::from_secs(60),
             progress_every: Duration::from_secs(1),
             restart_after: Duration::from_secs(1),
+            hand_over: Duration::from_secs(5),
             drain: Duration::from_secs(20),
         }
     }
@@ -134,6 +138,11 @@ impl EngineConfig {
             "lease",
             "must not be shorter than settle_gap: a new owner waits that long instead of knowing what was just sent"
                 .into(),
+        );
+        check(
+            self.hand_over <= Duration::from_secs(20),
+            "hand_over",
+            "must be at most 20s: a replica that has not given a slot back after 30s is put out of the group".into(),
         );
         check(
             self.backoff_min <= self.backoff_max,

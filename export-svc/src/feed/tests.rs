@@ -140,7 +140,7 @@ impl World {
         for key in std::mem::take(&mut self.feeds.tombstones) {
             self.written.remove(&key);
         }
-        self.written.extend(self.feeds.written(WORKSPACE, all));
+        self.written.extend(self.feeds.written(WORKSPACE, all, &[]));
         self.since.clear();
     }
 

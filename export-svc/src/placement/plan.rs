@@ -8,6 +8,7 @@ use control::{Authorization, Directory};
 use model::AccountNumber;
 
 use crate::feed::{Credential, Grant, JobSet};
+use crate::hash::stable_hash;
 
 /// Every Braze workspace that has a job.
 #[derive(Debug, Default)]
@@ -19,6 +20,8 @@ pub(super) struct Plan {
 #[derive(Debug)]
 pub(super) struct Wanted {
     pub(super) account: AccountNumber,
+    /// Whoever owns this slot serves it.
+    pub(super) slot: i32,
     pub(super) jobs: Arc<JobSet>,
 }
 
@@ -26,14 +29,16 @@ pub(super) struct Wanted {
 pub(super) struct Planner {
     directory: Directory,
     sealer: Arc<Sealer>,
+    slots: i32,
     opened: HashMap<String, Grant>,
 }
 
 impl Planner {
-    pub(super) fn new(directory: Directory, sealer: Arc<Sealer>) -> Self {
+    pub(super) fn new(directory: Directory, sealer: Arc<Sealer>, slots: i32) -> Self {
         Self {
             directory,
             sealer,
+            slots,
             opened: HashMap::new(),
         }
     }
@@ -63,15 +68,27 @@ impl Planner {
             }
             wanted.jobs.push(Arc::new(job));
         }
-        let shared = |(account, jobs)| Wanted {
-            account,
-            jobs: Arc::new(jobs),
+        let chosen = self.directory.workspaces()?.into_iter();
+        let chosen: HashMap<String, i32> = chosen.map(|workspace| (workspace.key, workspace.slot)).collect();
+        let shared = |(key, (account, jobs)): (String, _)| {
+            let wanted = Wanted {
+                account,
+                slot: self.slot(&key, chosen.get(&key).copied()),
+                jobs: Arc::new(jobs),
+            };
+            (key, wanted)
         };
         Ok(Plan {
-            workspaces: workspaces
-                .into_iter()
-                .map(|(key, wanted)| (key, shared(wanted)))
-                .collect(),
+            workspaces: workspaces.into_iter().map(shared).collect(),
+        })
+    }
+
+    /// The slot that was chosen, or, for a workspace without one or with one that is not there, one that every replica
+    /// comes to.
+    fn slot(&self, workspace: &str, chosen: Option<i32>) -> i32 {
+        chosen.filter(|slot| (0..self.slots).contains(slot)).unwrap_or_else(|| {
+            let slots = u64::try_from(self.slots).unwrap_or(1).max(1);
+            i32::try_from(stable_hash(&[workspace.as_bytes()]) % slots).unwrap_or(0)
         })
     }
 

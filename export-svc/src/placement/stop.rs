@@ -28,7 +28,6 @@ impl Stop {
     }
 
     /// The workspace is not ours any more: nothing is finished and nothing is written.
-    #[cfg(test)]
     pub(crate) fn abandon(&self) {
         self.abandoned.cancel();
     }
@@ -45,7 +44,14 @@ impl Stop {
 
     /// The time to end in good order is over.
     pub(crate) fn is_overdue(&self) -> bool {
-        self.is_abandoned() || self.left().is_some_and(|left| left.is_zero())
+        self.is_abandoned() || self.is_overdue_by(Duration::ZERO)
+    }
+
+    /// The time to end in good order has been over for this long.
+    pub(crate) fn is_overdue_by(&self, grace: Duration) -> bool {
+        self.deadline
+            .get()
+            .is_some_and(|deadline| deadline.elapsed() >= grace && *deadline <= Instant::now())
     }
 }
 
@@ -60,6 +66,13 @@ mod tests {
         stop.drain(Duration::from_secs(3_600));
         stop.drain(Duration::ZERO);
         assert!(stop.left() > Some(Duration::from_secs(3_000)) && !stop.is_overdue());
+    }
+
+    #[test]
+    fn what_is_overdue_is_not_at_once_long_overdue() {
+        let stop = Stop::default();
+        stop.drain(Duration::ZERO);
+        assert!(stop.is_overdue() && !stop.is_overdue_by(Duration::from_secs(3_600)));
     }
 
     #[test]

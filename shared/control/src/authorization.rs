@@ -11,7 +11,7 @@ use crate::account::must_exist;
 use crate::export_job::ExportJob;
 use crate::record::{self, Resource, State};
 use crate::sealing::{self, Sealer};
-use crate::{Directory, Error, Listed, Page, id};
+use crate::{Directory, Error, Listed, Page, id, workspace};
 
 /// The only provider, and the name of its only method.
 pub const PROVIDER: &str = "braze";
@@ -133,7 +133,8 @@ impl Resource for Authorization {
     }
 }
 
-fn decide_create(state: &impl State, wanted: &Authorization) -> Result<(Vec<Change>, ()), Error> {
+/// With its workspace's slot, if it is the first to name the workspace.
+fn decide_create(state: &impl State, wanted: &Authorization, slots: i32) -> Result<(Vec<Change>, ()), Error> {
     must_exist(state, wanted.account)?;
     let siblings = name::format_child(wanted.account, name::AUTHORIZATIONS, "");
     for (name, existing) in record::all::<Authorization>(state, &siblings) {
@@ -150,7 +151,9 @@ fn decide_create(state: &impl State, wanted: &Authorization) -> Result<(Vec<Chan
             )));
         }
     }
-    Ok((vec![wanted.put()], ()))
+    let slot = workspace::decide_slot(state, &wanted.workspace_key(), slots);
+    // The last record's revision is the authorization's.
+    Ok((slot.into_iter().chain([wanted.put()]).collect(), ()))
 }
 
 pub(crate) fn decide_delete(
@@ -158,7 +161,7 @@ pub(crate) fn decide_delete(
     account: AccountNumber,
     name: &str,
 ) -> Result<(Vec<Change>, ()), Error> {
-    record::fetch::<Authorization>(state, name)?;
+    let leaving: Authorization = record::fetch(state, name)?;
     let jobs = name::format_child(account, name::EXPORT_JOBS, "");
     let users: Vec<String> = record::all::<ExportJob>(state, &jobs)
         .filter(|(_, job)| job.authorization == name)
@@ -170,14 +173,21 @@ pub(crate) fn decide_delete(
             users.join(", ")
         )));
     }
-    Ok((vec![record::delete::<Authorization>(name)], ()))
+    let forget = workspace::decide_forget(state, &leaving);
+    Ok((
+        forget
+            .into_iter()
+            .chain([record::delete::<Authorization>(name)])
+            .collect(),
+        (),
+    ))
 }
 
 /// The authorizations of a [`Directory`].
 pub struct Authorizations<'a>(pub(crate) &'a Directory);
 
 impl Authorizations<'_> {
-    /// Seals the key and creates the authorization.
+    /// Seals the key and creates the authorization. The first one of a Braze workspace gives it one of `slots` slots.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the account; [`Error::AlreadyExists`] for the label; [`Error::FailedPrecondition`] when the
@@ -186,12 +196,13 @@ impl Authorizations<'_> {
         &self,
         account: AccountNumber,
         new: NewAuthorization,
+        slots: i32,
         sealer: &Sealer,
         now: Timestamp,
     ) -> Result<Authorization, Error> {
         let mut created = build(account, new, sealer, now)?;
         let wanted = created.clone();
-        created.revision = self.0.mutate(move |view| decide_create(view, &wanted)).await?.1;
+        created.revision = self.0.mutate(move |view| decide_create(view, &wanted, slots)).await?.1;
         Ok(created)
     }
 
@@ -296,7 +307,7 @@ pub(crate) mod tests {
     pub(crate) fn state() -> Map {
         let mut map = Map::default();
         map.apply(Ok((vec![account(7).put()], ()))).unwrap();
-        map.apply(decide_create(&map, &authorization(7, "a", "w"))).unwrap();
+        map.apply(decide_create(&map, &authorization(7, "a", "w"), 8)).unwrap();
         map
     }
 
@@ -308,7 +319,7 @@ pub(crate) mod tests {
             "key-of-this-test"
         );
         assert_eq!(read.workspace_key(), "7.w");
-        assert_eq!(read.revision, 2);
+        assert_eq!(read.revision, 3, "account, workspace, authorization");
     }
 
     #[test]
@@ -338,7 +349,7 @@ pub(crate) mod tests {
             label: "label of a".to_owned(),
             ..authorization(7, "b", "w")
         };
-        let error = decide_create(&map, &same_label).unwrap_err();
+        let error = decide_create(&map, &same_label, 8).unwrap_err();
         assert!(
             matches!(&error, Error::AlreadyExists(text) if text.contains("accounts/7/authorizations/a")),
             "{error}"
@@ -348,11 +359,11 @@ pub(crate) mod tests {
             ..authorization(8, "b", "w")
         };
         assert!(
-            matches!(decide_create(&map, &elsewhere), Err(Error::NotFound(_))),
+            matches!(decide_create(&map, &elsewhere, 8), Err(Error::NotFound(_))),
             "account 8 does not exist yet"
         );
         map.apply(Ok((vec![account(8).put()], ()))).unwrap();
-        map.apply(decide_create(&map, &elsewhere)).unwrap();
+        map.apply(decide_create(&map, &elsewhere, 8)).unwrap();
     }
 
     #[test]
@@ -362,9 +373,12 @@ pub(crate) mod tests {
             instance: "EU-01".to_owned(),
             ..authorization(7, "b", "w")
         };
-        assert!(matches!(decide_create(&map, &moved), Err(Error::FailedPrecondition(_))));
+        assert!(matches!(
+            decide_create(&map, &moved, 8),
+            Err(Error::FailedPrecondition(_))
+        ));
         let second_key = authorization(7, "b", "w");
-        assert!(decide_create(&map, &second_key).is_ok());
+        assert!(decide_create(&map, &second_key, 8).is_ok());
     }
 
     #[test]
@@ -373,6 +387,6 @@ pub(crate) mod tests {
         map.apply(decide_delete(&map, account(7).number, "accounts/7/authorizations/a"))
             .unwrap();
         assert_eq!(map.keys(), ["account/accounts/7"]);
-        assert!(decide_create(&map, &authorization(7, "a", "w")).is_ok());
+        assert!(decide_create(&map, &authorization(7, "a", "w"), 8).is_ok());
     }
 }

@@ -12,6 +12,7 @@ mod page;
 mod record;
 pub mod sealing;
 mod token;
+mod workspace;
 
 pub use account::{Account, Accounts, NewAccount};
 pub use authorization::{Authorization, Authorizations, NewAuthorization, PROVIDER};
@@ -21,3 +22,4 @@ pub use error::Error;
 pub use export_job::{ATTRIBUTE, Alias, ExportJob, ExportJobs, Identifiers, NewExportJob, TYPE};
 pub use page::{Listed, Page, PageError};
 pub use token::{ApiToken, ApiTokens, NewApiToken, admin_token_problem};
+pub use workspace::Workspace;

@@ -111,7 +111,7 @@ impl Rig {
         };
         let authorization = directory
             .authorizations()
-            .create(account, new, &sealer, Timestamp::now())
+            .create(account, new, PARTITIONS, &sealer, Timestamp::now())
             .await
             .unwrap();
         Self {
@@ -129,6 +129,13 @@ impl Rig {
         }
     }
 
+    /// Stores an authorization; its name.
+    pub(super) async fn authorize_with(&self, new: NewAuthorization) -> String {
+        let created = self.directory.authorizations();
+        let created = created.create(self.account, new, PARTITIONS, &self.sealer, Timestamp::now());
+        created.await.unwrap().name()
+    }
+
     pub(super) fn start(&self) -> Running {
         self.start_with(config())
     }
@@ -141,6 +148,7 @@ impl Rig {
         let (engine, handle) = Engine::new(EngineParts {
             config,
             kafka: self.kafka.clone(),
+            slots: PARTITIONS,
             directory: self.directory.clone(),
             sealer: self.sealer.clone(),
             braze: braze::Client::new(options).unwrap(),
@@ -154,12 +162,14 @@ impl Rig {
 
     /// Creates a job that starts at the present end of the topic, as the API does.
     pub(super) async fn create(&self, job: NewExportJob) -> ExportJob {
+        let authorization = self.authorization.clone();
+        self.create_with(NewExportJob { authorization, ..job }).await
+    }
+
+    /// As [`Rig::create`], for the authorization that the job names.
+    pub(super) async fn create_with(&self, job: NewExportJob) -> ExportJob {
         let start = self.ends(self.topics.audience_membership(ACCOUNT)).await;
-        let job = NewExportJob {
-            authorization: self.authorization.clone(),
-            start,
-            ..job
-        };
+        let job = NewExportJob { start, ..job };
         self.directory
             .export_jobs()
             .create(self.account, job, Timestamp::now())

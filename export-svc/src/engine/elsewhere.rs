@@ -1,0 +1,221 @@
+//! How the jobs fare that other replicas serve: the newest progress of every feed, as its owner has written it down.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use kafka::{Config, Polled, Position, Reader, ReaderOptions, Topics};
+use model::name;
+use prost::Message;
+use proto::export::v1::{ExportCounters, ExportJobState, FeedProgress};
+
+use super::{Error, JobStatus};
+
+/// The longest that the end of the engine waits for the thread to look.
+const POLL: Duration = Duration::from_millis(200);
+/// How long Kafka holds back the answer that there is nothing new.
+const FETCH_WAIT: Duration = Duration::from_secs(1);
+/// How long to wait before asking again for a topic that could not be read.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Jobs by account number and id, with what is known of each of their audiences. As many as there is progress for.
+type Jobs = HashMap<(u64, String), BTreeMap<String, JobStatus>>;
+
+/// Asks; cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Elsewhere(Arc<Mutex<Jobs>>);
+
+/// The thread that reads; it ends when this is dropped.
+pub(crate) struct Following {
+    _alive: SyncSender<()>,
+}
+
+impl Elsewhere {
+    /// Keeps this current from now on.
+    pub(crate) fn follow(&self, config: &Config) -> Result<Following, Error> {
+        let options = ReaderOptions {
+            fetch_wait: FETCH_WAIT,
+            ..ReaderOptions::default()
+        };
+        let mut reader = Reader::open(config, options)?;
+        let (alive, ended) = sync_channel(0);
+        let (topic, known) = (Topics::new(config).export_progress(), self.clone());
+        let run = move || {
+            let mut begun = false;
+            loop {
+                let result = if begun {
+                    known.poll(&mut reader)
+                } else {
+                    begin(&mut reader, &topic)
+                };
+                let pause = match &result {
+                    Ok(()) => Duration::ZERO,
+                    Err(error) => {
+                        tracing::debug!(error = error as &dyn std::error::Error, "progress cannot be read");
+                        ASK_AGAIN
+                    }
+                };
+                begun |= result.is_ok();
+                if ended.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
+                    return;
+                }
+            }
+        };
+        thread::Builder::new().name("export-elsewhere".to_owned()).spawn(run)?;
+        Ok(Following { _alive: alive })
+    }
+
+    /// How the job of this resource name fares, as whoever serves it has written down.
+    pub(crate) fn get(&self, job: &str) -> Option<JobStatus> {
+        let (account, id) = name::child(job, name::EXPORT_JOBS).ok()?;
+        let jobs = self.jobs();
+        let feeds = jobs.get(&(account.get(), id.to_owned()))?;
+        feeds.values().cloned().reduce(JobStatus::and)
+    }
+
+    fn poll(&self, reader: &mut Reader) -> Result<(), kafka::Error> {
+        match reader.poll(POLL) {
+            None | Some(Ok(Polled::Eof { .. })) => Ok(()),
+            Some(Ok(Polled::Record(record))) => {
+                if let Some(key) = record.key().and_then(|key| std::str::from_utf8(key).ok()) {
+                    self.take(key, record.payload());
+                }
+                Ok(())
+            }
+            // The topic was made anew.
+            Some(Err(kafka::Error::OffsetGone {
+                partition: Some(partition),
+                ..
+            })) => reader.seek(partition, Position::Beginning),
+            Some(Err(error)) => Err(error),
+        }
+    }
+
+    /// A record of the topic: `<workspace>/<job>/<audience>`. Others are about workspaces.
+    fn take(&self, key: &str, progress: Option<&[u8]>) {
+        let Some((workspace, rest)) = key.split_once('/') else {
+            return;
+        };
+        let (Some((id, audience)), Some((account, _))) = (rest.split_once('/'), workspace.split_once('.')) else {
+            return;
+        };
+        let Ok(account) = account.parse() else { return };
+        let mut jobs = self.jobs();
+        let job = (account, id.to_owned());
+        match progress.map(FeedProgress::decode) {
+            Some(Ok(progress)) => {
+                let feeds = jobs.entry(job).or_default();
+                feeds.insert(audience.to_owned(), status(progress));
+            }
+            Some(Err(error)) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    key,
+                    "progress cannot be decoded"
+                );
+            }
+            None => {
+                let feeds = jobs.entry(job.clone()).or_default();
+                feeds.remove(audience);
+                if feeds.is_empty() {
+                    jobs.remove(&job);
+                }
+            }
+        }
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        // Nothing panics while it is locked.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn begin(reader: &mut Reader, topic: &str) -> Result<(), kafka::Error> {
+    let partitions = reader.partitions(topic)?.into_iter();
+    let from: Vec<_> = partitions.map(|partition| (partition, Position::Beginning)).collect();
+    reader.assign(topic, &from)
+}
+
+fn status(progress: FeedProgress) -> JobStatus {
+    JobStatus {
+        state: progress.state(),
+        counters: progress.counters.unwrap_or_default(),
+        pending: progress
+            .positions
+            .iter()
+            .map(|position| position.open.len() as u64)
+            .sum(),
+        lag: progress.lag,
+        reason: progress.state_reason,
+    }
+}
+
+impl JobStatus {
+    /// Of two audiences of a job: the worse state, and the sum of the counts.
+    fn and(self, other: Self) -> Self {
+        let (mut worse, better) = if other.state == ExportJobState::Runnable {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        worse.counters = ExportCounters {
+            added: worse.counters.added + better.counters.added,
+            removed: worse.counters.removed + better.counters.removed,
+            omitted: worse.counters.omitted + better.counters.omitted,
+            rejected: worse.counters.rejected + better.counters.rejected,
+        };
+        worse.pending += better.pending;
+        worse.lag = worse.lag.max(better.lag);
+        worse
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::export::v1::PartitionPosition;
+
+    use super::*;
+
+    fn progress(added: u64, open: &[i64], state: ExportJobState) -> Vec<u8> {
+        let counters = ExportCounters {
+            added,
+            ..ExportCounters::default()
+        };
+        let position = PartitionPosition {
+            open: open.to_vec(),
+            ..PartitionPosition::default()
+        };
+        let progress = FeedProgress {
+            counters: Some(counters),
+            positions: vec![position],
+            state: state.into(),
+            state_reason: if state == ExportJobState::Sleeping { "401" } else { "" }.to_owned(),
+            ..FeedProgress::default()
+        };
+        progress.encode_to_vec()
+    }
+
+    #[test]
+    fn a_job_is_the_newest_of_all_its_audiences_and_gone_with_the_last() {
+        let known = Elsewhere::default();
+        let sleeping = progress(1, &[], ExportJobState::Sleeping);
+        known.take("7.w/j/vip", Some(&progress(40, &[5], ExportJobState::Runnable)));
+        known.take("7.w/j/vip", Some(&progress(41, &[5, 6], ExportJobState::Runnable)));
+        known.take("7.w/j/a/b", Some(&sleeping));
+        // Another job, another account, and the workspace's own record.
+        known.take("7.w/k/vip", Some(&progress(9, &[], ExportJobState::Runnable)));
+        known.take("8.w/j/vip", Some(&progress(9, &[], ExportJobState::Runnable)));
+        known.take("7.w", Some(&sleeping));
+        let status = known.get("accounts/7/exportJobs/j").unwrap();
+        assert_eq!((status.counters.added, status.pending), (42, 2));
+        assert_eq!(
+            (status.state, status.reason.as_str()),
+            (ExportJobState::Sleeping, "401")
+        );
+        known.take("7.w/j/vip", None);
+        known.take("7.w/j/a/b", None);
+        assert_eq!(known.get("accounts/7/exportJobs/j"), None);
+    }
+}
