@@ -1,0 +1,94 @@
+//! The membership changes, by the seed: few users change often, most of them seldom.
+
+use std::collections::HashSet;
+
+use anyhow::Context as _;
+use rand::distr::Distribution;
+use rand::distr::weighted::WeightedIndex;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::world::{AudienceId, User, audiences};
+
+/// Exponent of the distribution of users (Zipf).
+const SKEW: f64 = 1.1;
+/// Share of changes that say again what the last one of the same user and audience said.
+const REPEATED: f64 = 0.1;
+
+/// A profile enters or leaves an audience.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) audience: AudienceId,
+    pub(crate) user: User,
+    pub(crate) enter: bool,
+}
+
+/// Changes without an end; the same for the same seed.
+pub(crate) struct Changes {
+    random: StdRng,
+    users: WeightedIndex<f64>,
+    audiences: usize,
+    members: HashSet<(AudienceId, User)>,
+}
+
+impl Changes {
+    /// Changes of this many users.
+    ///
+    /// # Errors
+    /// Without users.
+    pub(crate) fn new(seed: u64, users: u32) -> anyhow::Result<Self> {
+        let weights = (1..=users).map(|rank| f64::from(rank).powf(-SKEW));
+        Ok(Self {
+            random: StdRng::seed_from_u64(seed),
+            users: WeightedIndex::new(weights).context("there must be users")?,
+            audiences: audiences().len(),
+            members: HashSet::new(),
+        })
+    }
+}
+
+impl Iterator for Changes {
+    type Item = Change;
+
+    fn next(&mut self) -> Option<Change> {
+        let user = User(u32::try_from(self.users.sample(&mut self.random)).ok()?);
+        let audience = self.random.random_range(..self.audiences);
+        let member = self.members.contains(&(audience, user));
+        let enter = member == self.random.random_bool(REPEATED);
+        if enter {
+            self.members.insert((audience, user));
+        } else {
+            self.members.remove(&(audience, user));
+        }
+        Some(Change { audience, user, enter })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_changes_and_another_one_others() {
+        let some = |seed| Changes::new(seed, 1_000).unwrap().take(500).collect::<Vec<_>>();
+        assert_eq!(some(1), some(1));
+        assert_ne!(some(1), some(2));
+    }
+
+    #[test]
+    fn few_users_change_often_and_most_changes_are_flips() {
+        let changes: Vec<_> = Changes::new(1, 10_000).unwrap().take(50_000).collect();
+        let of_the_first = changes.iter().filter(|change| change.user == User(0)).count();
+        assert!(of_the_first > 5_000, "{of_the_first}");
+        let users: HashSet<_> = changes.iter().map(|change| change.user).collect();
+        assert!(users.len() > 2_000, "{}", users.len());
+        let (mut last, mut flips) = (HashMap::new(), 0);
+        for change in &changes {
+            let before = last.insert((change.audience, change.user), change.enter);
+            flips += usize::from(before.unwrap_or(false) != change.enter);
+        }
+        assert!(flips > 40_000 && flips < 50_000, "{flips}");
+    }
+}

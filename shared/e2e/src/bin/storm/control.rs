@@ -1,0 +1,178 @@
+//! Authorizations and jobs over gRPC, at whichever replica answers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use proto::authorization::v1::authorization_service_client::AuthorizationServiceClient;
+use proto::authorization::v1::{Authorization, CreateAuthorizationRequest};
+use proto::export::v1::export_job_service_client::ExportJobServiceClient;
+use proto::export::v1::{CreateExportJobRequest, DeleteExportJobRequest, ExportJob, ListExportJobsRequest};
+use runtime::grpc::Channel;
+use secrecy::SecretString;
+use tokio::time::Instant;
+use tonic::{Code, Status};
+
+use crate::fleet::Fleet;
+use crate::world::ACCOUNT;
+
+/// The installation's admin token.
+pub(crate) const ADMIN_TOKEN: &str = "admin-token-of-the-storm";
+/// How long one replica may take to answer, and how long it may take until one does.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(120);
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
+/// How long a change may wait in its batch, in seconds.
+const FLUSH_AFTER_SECONDS: i64 = 1;
+
+/// Operates the installation.
+pub(crate) struct Control {
+    fleet: Arc<Fleet>,
+}
+
+impl Control {
+    pub(crate) fn new(fleet: Arc<Fleet>) -> Self {
+        Self { fleet }
+    }
+
+    /// Stores a key; gives the authorization's name. The installation must be undisturbed.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub(crate) async fn authorize(&self, workspace: &str, key: &str) -> anyhow::Result<String> {
+        let request = CreateAuthorizationRequest {
+            parent: format!("accounts/{ACCOUNT}"),
+            authorization: Some(Authorization {
+                provider: "braze".to_owned(),
+                method: "braze".to_owned(),
+                label: workspace.to_owned(),
+                instance: "US-01".to_owned(),
+                workspace: workspace.to_owned(),
+                ..Authorization::default()
+            }),
+            rest_api_key: key.to_owned(),
+        };
+        let create = async move |channel| {
+            let mut client = AuthorizationServiceClient::new(channel);
+            client.create_authorization(request).await
+        };
+        let channel = connect(self.fleet.addresses().first().context("no replica serves")?).await?;
+        let answer = create(channel).await?.into_inner();
+        Ok(answer.authorization.context("an authorization in the answer")?.name)
+    }
+
+    /// Creates a job that exports these audiences from the beginning of the log; gives its name.
+    ///
+    /// # Errors
+    /// When it is refused, or nobody answers.
+    pub(crate) async fn create_job(
+        &self,
+        label: &str,
+        authorization: &str,
+        audiences: Vec<String>,
+    ) -> anyhow::Result<String> {
+        let request = CreateExportJobRequest {
+            parent: format!("accounts/{ACCOUNT}"),
+            export_job: Some(ExportJob {
+                r#type: "export_audiences".to_owned(),
+                label: label.to_owned(),
+                audiences,
+                authorization: authorization.to_owned(),
+                external_id_field: "user_id".to_owned(),
+                existing_users: true,
+                flush_after: Some(prost_types::Duration {
+                    seconds: FLUSH_AFTER_SECONDS,
+                    nanos: 0,
+                }),
+                ..ExportJob::default()
+            }),
+        };
+        let create = |channel| {
+            let request = request.clone();
+            async move { ExportJobServiceClient::new(channel).create_export_job(request).await }
+        };
+        match self.ask(create).await? {
+            Ok(answer) => Ok(answer.into_inner().export_job.context("a job in the answer")?.name),
+            // An earlier attempt succeeded and its answer was lost.
+            Err(status) if status.code() == Code::AlreadyExists => {
+                let jobs = self.ask(list).await??.into_inner().export_jobs;
+                let found = jobs.into_iter().find(|job| job.label == label);
+                Ok(found
+                    .with_context(|| format!("job {label}: {}", status.message()))?
+                    .name)
+            }
+            Err(status) => Err(status.into()),
+        }
+    }
+
+    /// Deletes a job.
+    ///
+    /// # Errors
+    /// When it is refused, or nobody answers.
+    pub(crate) async fn delete_job(&self, name: &str) -> anyhow::Result<()> {
+        let delete = |channel| {
+            let request = DeleteExportJobRequest { name: name.to_owned() };
+            async move { ExportJobServiceClient::new(channel).delete_export_job(request).await }
+        };
+        match self.ask(delete).await? {
+            Err(status) if status.code() != Code::NotFound => Err(status.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The jobs as each replica shows them.
+    ///
+    /// # Errors
+    /// When a replica does not answer.
+    pub(crate) async fn jobs(&self) -> anyhow::Result<Vec<Vec<ExportJob>>> {
+        let mut shown = Vec::new();
+        for address in self.fleet.addresses() {
+            shown.push(list(connect(&address).await?).await?.into_inner().export_jobs);
+        }
+        Ok(shown)
+    }
+
+    /// Asks one replica after the other until one knows the answer.
+    async fn ask<T, F>(&self, call: impl Fn(Channel) -> F) -> anyhow::Result<Result<T, Status>>
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
+        let deadline = Instant::now() + PATIENCE;
+        let mut last = anyhow::anyhow!("no replica serves");
+        while Instant::now() < deadline {
+            for address in self.fleet.addresses() {
+                let asked = tokio::time::timeout(CALL_TIMEOUT, async { Ok(call(connect(&address).await?).await) });
+                match asked.await.unwrap_or_else(|_| Ok(Err(Status::deadline_exceeded("")))) {
+                    Ok(Err(status)) if may_pass(&status) => last = status.into(),
+                    Ok(answer) => return Ok(answer),
+                    Err(error) => last = error,
+                }
+            }
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+        Err(last.context("no replica answers"))
+    }
+}
+
+async fn connect(address: &SocketAddr) -> anyhow::Result<Channel> {
+    let token = SecretString::from(ADMIN_TOKEN);
+    Ok(runtime::grpc::connect(&format!("http://{address}"), Some(&token)).await?)
+}
+
+async fn list(channel: Channel) -> Result<tonic::Response<proto::export::v1::ListExportJobsResponse>, Status> {
+    let request = ListExportJobsRequest {
+        parent: format!("accounts/{ACCOUNT}"),
+        ..ListExportJobsRequest::default()
+    };
+    ExportJobServiceClient::new(channel).list_export_jobs(request).await
+}
+
+/// Whether the replica died over the call, or could not reach Kafka, rather than refused it.
+fn may_pass(status: &Status) -> bool {
+    use Code::{Aborted, Cancelled, DeadlineExceeded, Internal, Unavailable, Unknown};
+    matches!(
+        status.code(),
+        Aborted | Cancelled | DeadlineExceeded | Internal | Unavailable | Unknown
+    )
+}

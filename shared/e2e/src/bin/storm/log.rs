@@ -1,0 +1,178 @@
+//! Kafka: publishing the changes, and reading back what stands in the topics.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use kafka::{Polled, Position, Publisher, PublisherOptions, Reader, ReaderOptions, RecordOut, Topics};
+use prost::Message;
+use proto::export::v1::RejectedChange;
+use proto::membership::v1::{MembershipAction, MembershipChange};
+
+use crate::changes::Change;
+use crate::world::{ACCOUNT, Audience, AudienceId, Kind, User};
+
+/// How long Kafka may be away before the storm gives up.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Publishes changes until Kafka has them.
+pub(crate) struct Log {
+    kafka: kafka::Config,
+    topics: Topics,
+    publisher: Publisher,
+    audiences: Vec<Audience>,
+}
+
+/// A membership record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) audience: AudienceId,
+    pub(crate) user: User,
+    pub(crate) enter: bool,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    /// Milliseconds since 1970.
+    pub(crate) time: i64,
+}
+
+/// The rejected topic: job, partition, offset of each change; and whatever no job can have been refused.
+#[derive(Debug, Default)]
+pub(crate) struct Rejected {
+    pub(crate) places: HashSet<(String, i32, i64)>,
+    pub(crate) strange: Vec<String>,
+}
+
+impl Log {
+    /// # Errors
+    /// When librdkafka does not take the configuration.
+    pub(crate) fn new(kafka: kafka::Config, audiences: Vec<Audience>) -> anyhow::Result<Self> {
+        let options = PublisherOptions {
+            ack_timeout: Duration::from_secs(10),
+            ..PublisherOptions::default()
+        };
+        Ok(Self {
+            topics: Topics::new(&kafka),
+            publisher: Publisher::new(&kafka, options)?,
+            kafka,
+            audiences,
+        })
+    }
+
+    /// Publishes these, again and again until Kafka has acknowledged each. What Kafka took without saying so is in the log
+    /// twice, which is why the log and not its author is believed in the end.
+    ///
+    /// # Errors
+    /// When Kafka stays away.
+    pub(crate) async fn publish(&self, changes: &[Change]) -> anyhow::Result<()> {
+        let mut records: Vec<_> = changes.iter().map(|change| self.record(*change)).collect();
+        let publish = async {
+            while !records.is_empty() {
+                let mut results = self.publisher.publish_all(records.clone()).await.into_iter();
+                records.retain(|_| !matches!(results.next(), Some(Ok(_))));
+            }
+        };
+        tokio::time::timeout(PATIENCE, publish)
+            .await
+            .context("Kafka takes no records")
+    }
+
+    fn record(&self, change: Change) -> RecordOut {
+        let audience = &self.audiences[change.audience];
+        let action = if change.enter {
+            MembershipAction::Enter
+        } else {
+            MembershipAction::Exit
+        };
+        let named = change.user.kind() != Kind::Nameless;
+        let value = MembershipChange {
+            account: ACCOUNT,
+            audience_id: audience.slug.clone(),
+            audience_slug: audience.slug.clone(),
+            profile_id: change.user.profile(),
+            action: action.into(),
+            fields: named
+                .then(|| ("user_id".to_owned(), change.user.external_id()))
+                .into_iter()
+                .collect(),
+            ..MembershipChange::default()
+        };
+        RecordOut::new(self.topics.audience_membership(ACCOUNT))
+            .key(format!("{}/{}", audience.slug, change.user.profile()))
+            .payload(value.encode_to_vec())
+    }
+
+    /// Every membership record, those of a partition in their order.
+    ///
+    /// # Errors
+    /// When the topic cannot be read to its end, or holds a record that is none of ours.
+    pub(crate) async fn read(&self) -> anyhow::Result<Vec<Entry>> {
+        let by_slug: HashMap<_, _> = (0..)
+            .zip(&self.audiences)
+            .map(|(id, audience)| (audience.slug.clone(), id))
+            .collect();
+        let entry = move |record: &kafka::RecordView<'_>| {
+            let change = MembershipChange::decode(record.payload()?).ok()?;
+            Some(Entry {
+                audience: *by_slug.get(&change.audience_slug)?,
+                user: User::of_profile(&change.profile_id)?,
+                enter: change.action() == MembershipAction::Enter,
+                partition: record.partition(),
+                offset: record.offset(),
+                time: record.timestamp_ms().unwrap_or_default(),
+            })
+        };
+        let found = self.read_topic(self.topics.audience_membership(ACCOUNT), entry).await?;
+        found
+            .into_iter()
+            .collect::<Option<_>>()
+            .context("a membership record is none of ours")
+    }
+
+    /// What stands on the rejected topic.
+    ///
+    /// # Errors
+    /// When the topic cannot be read to its end.
+    pub(crate) async fn read_rejected(&self) -> anyhow::Result<Rejected> {
+        let decoded = |record: &kafka::RecordView<'_>| RejectedChange::decode(record.payload()?).ok();
+        let found = self.read_topic(self.topics.export_rejected(), decoded).await?;
+        let mut rejected = Rejected::default();
+        for change in found {
+            let change = change.context("a record of the rejected topic cannot be decoded")?;
+            let user = change
+                .change
+                .as_ref()
+                .and_then(|change| User::of_profile(&change.profile_id));
+            if user.is_none_or(|user| user.kind() != Kind::Refused) {
+                rejected.strange.push(format!("{change:?}"));
+            }
+            rejected.places.insert((change.job, change.partition, change.offset));
+        }
+        Ok(rejected)
+    }
+
+    async fn read_topic<T: Send + 'static>(
+        &self,
+        topic: String,
+        read: impl Fn(&kafka::RecordView<'_>) -> T + Send + 'static,
+    ) -> anyhow::Result<Vec<T>> {
+        let kafka = self.kafka.clone();
+        let all = move || -> anyhow::Result<Vec<T>> {
+            let mut reader = Reader::open(&kafka, ReaderOptions::default())?;
+            let partitions = reader.partitions(&topic)?;
+            let from: Vec<_> = partitions
+                .iter()
+                .map(|partition| (*partition, Position::Beginning))
+                .collect();
+            reader.assign(&topic, &from)?;
+            let (mut found, mut ended) = (Vec::new(), HashSet::new());
+            while ended.len() < partitions.len() {
+                match reader.poll(PATIENCE).context("the topic ends nowhere")?? {
+                    Polled::Eof { partition } => drop(ended.insert(partition)),
+                    Polled::Record(record) => found.push(read(&record)),
+                }
+            }
+            Ok(found)
+        };
+        tokio::task::spawn_blocking(all).await?
+    }
+}

@@ -1,0 +1,136 @@
+//! A replica of export-svc: a process of its own, which the storm may kill, freeze and start again.
+
+use std::fs::{File, OpenOptions};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+
+/// How long a replica may take to become ready, and to end after SIGTERM: its drain, and a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// What it says before the address of its gRPC port.
+const READY: &str = "ready: gRPC on ";
+
+/// One replica; its process is killed when dropped.
+pub(crate) struct Replica {
+    program: PathBuf,
+    environment: Vec<(String, String)>,
+    log: PathBuf,
+    child: Option<Child>,
+    /// Where its gRPC port is, while it serves.
+    pub(crate) grpc: Option<SocketAddr>,
+}
+
+impl Replica {
+    /// A replica that is not started; what it says is appended to the file `log`.
+    ///
+    /// # Errors
+    /// When the program is missing.
+    pub(crate) fn new(environment: Vec<(String, String)>, log: PathBuf) -> anyhow::Result<Self> {
+        let program = std::env::current_exe()?.with_file_name("export-svc");
+        anyhow::ensure!(program.is_file(), "{} is missing: make build", program.display());
+        Ok(Self {
+            program,
+            environment,
+            log,
+            child: None,
+            grpc: None,
+        })
+    }
+
+    /// Starts it and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it ends, or is not ready in time.
+    pub(crate) async fn start(&mut self) -> anyhow::Result<()> {
+        let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
+        let said_before = log.metadata()?.len();
+        let mut command = Command::new(&self.program);
+        command
+            .arg("serve")
+            .env_clear()
+            .envs(self.environment.iter().map(|(key, value)| (key, value)))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .kill_on_drop(true);
+        self.child = Some(command.spawn()?);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(address) = ready(&self.log, said_before)? {
+                self.grpc = Some(address);
+                return Ok(());
+            }
+            if let Some(status) = self.ended()? {
+                anyhow::bail!("a replica ended at its start ({status}), see {}", self.log.display());
+            }
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "a replica was not ready in time, see {}",
+                self.log.display()
+            );
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let id = self
+            .child
+            .as_ref()
+            .and_then(Child::id)
+            .context("the replica has ended")?;
+        Ok(kill(Pid::from_raw(i32::try_from(id)?), signal)?)
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub(crate) async fn wait(&mut self) -> anyhow::Result<ExitStatus> {
+        self.grpc = None;
+        let mut child = self.child.take().context("the replica has ended")?;
+        let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
+        Ok(ended.with_context(|| format!("a replica does not end, see {}", self.log.display()))??)
+    }
+
+    /// Its exit status, if it has ended of its own accord; it can be started again then.
+    ///
+    /// # Errors
+    /// When the system cannot say.
+    pub(crate) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        let Some(child) = &mut self.child else { return Ok(None) };
+        let ended = child.try_wait()?;
+        if ended.is_some() {
+            self.child = None;
+            self.grpc = None;
+        }
+        Ok(ended)
+    }
+}
+
+/// The address that the process has told since its log was this long.
+fn ready(log: &Path, said_before: u64) -> anyhow::Result<Option<SocketAddr>> {
+    use std::io::{Read, Seek, SeekFrom};
+
+    let mut file = File::open(log)?;
+    file.seek(SeekFrom::Start(said_before))?;
+    let mut said = String::new();
+    file.read_to_string(&mut said)?;
+    let address = said.split_once(READY).and_then(|(_, rest)| {
+        let (address, _) = rest.split_once(',')?;
+        address.parse().ok()
+    });
+    Ok(address)
+}

@@ -1,0 +1,207 @@
+//! The storm itself: changes are published and things go wrong, until every change is published and everything works again.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::braze::Braze;
+use crate::broker::Broker;
+use crate::changes::Changes;
+use crate::control::Control;
+use crate::fleet::Fleet;
+use crate::log::Log;
+use crate::schedule::Act;
+use crate::world::{Audience, WORKSPACES, workspace_name};
+
+/// Changes published at once.
+const CHUNK: u64 = 250;
+/// How long a key or a job is gone after which it is asked for again.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Everything that the storm rages over.
+pub(crate) struct Storm {
+    pub(crate) braze: Braze,
+    pub(crate) broker: Broker,
+    pub(crate) control: Control,
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) log: Log,
+    pub(crate) audiences: Vec<Audience>,
+    /// One authorization per workspace, once they are set up.
+    authorizations: OnceLock<Vec<String>>,
+    jobs: Mutex<Vec<Job>>,
+    /// One of these at a time per workspace.
+    recreating: Vec<tokio::sync::Mutex<u32>>,
+    revoking: Vec<tokio::sync::Mutex<()>>,
+}
+
+/// An export job, as long as it exists.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) name: String,
+    pub(crate) workspace: usize,
+    pub(crate) lasting: bool,
+}
+
+impl Storm {
+    pub(crate) fn new(braze: Braze, broker: Broker, fleet: Arc<Fleet>, log: Log, audiences: Vec<Audience>) -> Self {
+        Self {
+            braze,
+            broker,
+            control: Control::new(Arc::clone(&fleet)),
+            fleet,
+            log,
+            audiences,
+            authorizations: OnceLock::new(),
+            jobs: Mutex::default(),
+            recreating: (0..WORKSPACES).map(|_| tokio::sync::Mutex::default()).collect(),
+            revoking: (0..WORKSPACES).map(|_| tokio::sync::Mutex::default()).collect(),
+        }
+    }
+
+    /// Stores every workspace's key and creates every job.
+    ///
+    /// # Errors
+    /// When something is refused.
+    pub(crate) async fn set_up(&self) -> anyhow::Result<()> {
+        let mut authorizations = Vec::new();
+        for workspace in 0..WORKSPACES {
+            let name = workspace_name(workspace);
+            authorizations.push(self.control.authorize(&name, &Braze::key(workspace)).await?);
+        }
+        self.authorizations.get_or_init(|| authorizations);
+        for workspace in 0..WORKSPACES {
+            for lasting in [true, false] {
+                self.create_job(workspace, lasting, 0).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The jobs that exist.
+    pub(crate) fn jobs(&self) -> Vec<Job> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Creates the workspace's lasting or passing job, if it has such audiences.
+    async fn create_job(&self, workspace: usize, lasting: bool, generation: u32) -> anyhow::Result<()> {
+        let slugs = self
+            .audiences
+            .iter()
+            .filter(|audience| audience.workspace == workspace && audience.lasting == lasting);
+        let slugs: Vec<_> = slugs.map(|audience| audience.slug.clone()).collect();
+        if slugs.is_empty() {
+            return Ok(());
+        }
+        let kind = if lasting { "lasting" } else { "passing" };
+        let label = format!("{} {kind} {generation}", workspace_name(workspace));
+        let authorization = self.authorizations.get().and_then(|names| names.get(workspace));
+        let authorization = authorization.context("no authorization was stored")?;
+        let name = self.control.create_job(&label, authorization, slugs).await?;
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).push(Job {
+            name,
+            workspace,
+            lasting,
+        });
+        Ok(())
+    }
+
+    /// Publishes so many changes, at most `rate` in a second, with everything of the schedule in between. When it returns,
+    /// nothing goes wrong any more.
+    ///
+    /// # Errors
+    /// When something cannot be put right again.
+    pub(crate) async fn rage(
+        self: &Arc<Self>,
+        changes: u64,
+        source: Changes,
+        rate: u64,
+        schedule: Vec<(u64, Act)>,
+    ) -> anyhow::Result<()> {
+        let bar = bar("publishing", changes)?;
+        let (mut source, mut schedule) = (source, schedule.into_iter().peekable());
+        let (mut processes, mut others) = (JoinSet::new(), JoinSet::new());
+        let mut pace = tokio::time::interval(Duration::from_secs_f64(CHUNK as f64 / rate as f64));
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut published = 0;
+        while published < changes {
+            while let Some((_, act)) = schedule.next_if(|(at, _)| *at <= published) {
+                let storm = Arc::clone(self);
+                if act.concerns_a_process() {
+                    finish(&mut processes).await?;
+                    bar.set_message(format!("{act:?}"));
+                    processes.spawn(async move { storm.act(act).await });
+                } else {
+                    others.spawn(async move { storm.act(act).await });
+                }
+            }
+            pace.tick().await;
+            let chunk: Vec<_> = source
+                .by_ref()
+                .take(usize::try_from(CHUNK.min(changes - published))?)
+                .collect();
+            self.log.publish(&chunk).await?;
+            published += chunk.len() as u64;
+            bar.set_position(published);
+        }
+        finish(&mut processes).await?;
+        finish(&mut others).await?;
+        bar.finish();
+        Ok(())
+    }
+
+    async fn act(&self, act: Act) -> anyhow::Result<()> {
+        match act {
+            Act::Kill { replica, away } => self.fleet.kill(replica, away).await?,
+            Act::Terminate { replica, away } => self.fleet.terminate(replica, away).await?,
+            Act::Freeze { replica, away } => self.fleet.freeze(replica, away).await?,
+            Act::RestartBroker => {
+                self.fleet.interrupted();
+                self.broker.restart().await?;
+                self.fleet.interrupted();
+            }
+            Act::Revoke { workspace, away } => {
+                let _alone = self.revoking[workspace].lock().await;
+                self.braze.revoke(workspace);
+                tokio::time::sleep(away).await;
+                self.braze.restore(workspace);
+            }
+            Act::Recreate { workspace, away } => self.recreate(workspace, away).await?,
+            _ => self.braze.act(&act),
+        }
+        Ok(())
+    }
+
+    async fn recreate(&self, workspace: usize, away: Duration) -> anyhow::Result<()> {
+        let mut generation = self.recreating[workspace].lock().await;
+        *generation += 1;
+        let passing = |job: &Job| job.workspace == workspace && !job.lasting;
+        for job in self.jobs().into_iter().filter(passing) {
+            self.control.delete_job(&job.name).await?;
+        }
+        self.jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|job| !passing(job));
+        tokio::time::sleep(away).await;
+        self.create_job(workspace, false, *generation).await
+    }
+}
+
+/// Waits for all, and for their errors.
+async fn finish(tasks: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while let Some(ended) = tokio::time::timeout_at(deadline, tasks.join_next()).await? {
+        ended??;
+    }
+    Ok(())
+}
+
+/// A progress bar; nothing where nobody looks.
+pub(crate) fn bar(what: &str, length: u64) -> anyhow::Result<ProgressBar> {
+    let style = ProgressStyle::with_template("{elapsed_precise} {wide_bar} {pos}/{len} {per_sec} {msg}")?;
+    Ok(ProgressBar::new(length).with_style(style).with_message(what.to_owned()))
+}
