@@ -36,6 +36,10 @@ up: build ## run the demo's stack and keep it up
 test: preflight ## run all tests, on a real Kafka where one can be had; ARGS="-p shared-kafka" narrows
 	@deploy/bin/test $(ARGS)
 
+.PHONY: storm
+storm: build ## kill, freeze and starve real replicas under load, then check; ARGS="--changes 100000 --seed 1"; BREAK=reorder must fail
+	@$(TARGET)/debug/storm $(if $(BREAK),--break $(BREAK)) $(ARGS)
+
 .PHONY: fmt
 fmt: ## format the code
 	cargo fmt --all
