@@ -4,7 +4,7 @@ use std::ops::{Add, Sub};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::Instant;
+use rustix::time::{ClockId, clock_gettime};
 
 /// Milliseconds since 1970, as in Kafka's timestamps and in progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,12 +53,18 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros().div_ceil(1_000)).unwrap_or(i64::MAX)
 }
 
+/// Goes on while the machine is suspended: a lease runs out in its sleep.
+#[cfg(target_os = "linux")]
+const MONOTONIC: ClockId = ClockId::Boottime;
+#[cfg(not(target_os = "linux"))]
+const MONOTONIC: ClockId = ClockId::Monotonic;
+
 /// The wall clock as it was at the start, carried on by the monotonic one: a step of the wall clock cannot make a wait
 /// shorter or endless, and times can be compared with Kafka's and with those a predecessor wrote.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     wall: Time,
-    start: Instant,
+    start: Duration,
 }
 
 impl Clock {
@@ -66,19 +72,33 @@ impl Clock {
     pub fn start() -> Self {
         Self {
             wall: Time(Timestamp::now().as_millisecond()),
-            start: Instant::now(),
+            start: monotonic(),
         }
     }
 
     /// The time now.
     pub fn now(&self) -> Time {
-        self.wall + self.start.elapsed()
+        self.wall + monotonic().saturating_sub(self.start)
     }
+}
+
+fn monotonic() -> Duration {
+    // No clock of this kind is ever before its origin.
+    Duration::try_from(clock_gettime(MONOTONIC)).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_clock_goes_on_from_the_wall_clock() {
+        let (wall, clock) = (Timestamp::now().as_millisecond(), Clock::start());
+        let first = clock.now();
+        assert!(first.since(Time(wall)) < Duration::from_secs(60) && first >= Time(wall));
+        while clock.now() == first {}
+        assert!(clock.now() > first);
+    }
 
     #[test]
     fn a_wait_is_rounded_up_and_never_overflows() {

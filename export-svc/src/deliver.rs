@@ -23,6 +23,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use crate::batch::{End, Ending, Outcome, RequestId, Settled};
 use crate::clock::Time;
 use crate::feed::{Credential, Health};
+use crate::lease::Lease;
 use crate::measure;
 use crate::pipeline::Event;
 use crate::workspace::{Fate, Origin, Place, Workspace};
@@ -42,6 +43,7 @@ pub(crate) struct Deliverer {
     pub(crate) runtime: Handle,
     pub(crate) tasks: TaskTracker,
     pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) lease: Lease,
 }
 
 impl Deliverer {
@@ -57,10 +59,11 @@ impl Deliverer {
             span.add_link(link);
         }
         metrics::histogram!(measure::REQUEST_UPDATES).record(track.objects() as f64);
-        let (client, events) = (self.client.clone(), self.events.clone());
+        let (client, events, lease) = (self.client.clone(), self.events.clone(), self.lease.clone());
         let call = async move {
             let begun = tokio::time::Instant::now();
-            let attempt = client.track(&credential.endpoint, &credential.key, &track).await;
+            let call = client.track_while(&credential.endpoint, &credential.key, &track, move || lease.holds());
+            let attempt = call.await;
             let end = match &attempt.end {
                 braze::End::Accepted { .. } => "accepted",
                 braze::End::Refused { .. } => "refused",

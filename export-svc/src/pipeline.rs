@@ -17,6 +17,7 @@ use crate::clock::{Clock, Time};
 use crate::deliver::Deliverer;
 use crate::engine::{Error, Statuses};
 use crate::feed::JobSet;
+use crate::lease::Lease;
 use crate::measure;
 use crate::placement::{Pulse, Stop};
 use crate::settle::{NOT_BEFORE_MAX, ProgressWriter};
@@ -70,8 +71,7 @@ pub(crate) struct Pipeline {
     statuses: Statuses,
     attribute: AttributeName,
     clock: Clock,
-    /// Begin of the last progress transaction that has committed.
-    leased_from: Time,
+    lease: Lease,
     /// The writer's thread is at work.
     writing: bool,
     /// A request waits for the lease.
@@ -142,7 +142,7 @@ impl Pipeline {
             self.progress.commit(self.workspace.progress(true, now))?;
             self.writing = true;
             self.until_written(deadline)?;
-            if self.leased_from >= now {
+            if self.lease.begun() >= now {
                 return Ok(());
             }
         }
@@ -212,7 +212,7 @@ impl Pipeline {
         if workspace.feeds.next_probe().is_some_and(|time| time <= now) {
             workspace.feeds.probe(now);
         }
-        let leased = now.since(self.leased_from) < workspace.config.lease;
+        let leased = self.lease.holds_at(now);
         self.lease_wanted = workspace.start_requests(&self.deliverer, &self.attribute, leased, now);
         self.write_progress(now)?;
         if now.since(self.last_shown) >= SHOW_EVERY {
@@ -373,7 +373,7 @@ impl Pipeline {
         match result {
             Ok(()) => {
                 counted("committed");
-                self.leased_from = begun;
+                self.lease.renew(begun);
                 Ok(())
             }
             Err(error @ kafka::Error::Aborted { .. }) => {

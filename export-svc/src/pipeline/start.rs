@@ -13,6 +13,7 @@ use crate::clock::{Clock, Time};
 use crate::deliver::Deliverer;
 use crate::engine::{EngineConfig, Error, Statuses};
 use crate::feed::JobSet;
+use crate::lease::Lease;
 use crate::placement::Stop;
 use crate::settle::{self, ProgressWriter};
 use crate::workspace::{Beginning, Workspace};
@@ -80,6 +81,7 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
     // At most in_flight_max calls, as many tasks that keep rejected changes and a few more from reading, and the writer.
     let (sender, events) = mpsc::channel(4 * workspace.config.in_flight_max + 2);
     let progress = ProgressWriter::start(writer, clock, sender.clone())?;
+    let lease = Lease::new(clock, workspace.config.lease);
     let mut pipeline = Pipeline {
         deliverer: Deliverer {
             client,
@@ -87,6 +89,7 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
             runtime,
             tasks,
             events: sender,
+            lease: lease.clone(),
         },
         attribute: AttributeName::new(control::ATTRIBUTE)?,
         workspace,
@@ -97,7 +100,7 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
         wanted,
         statuses,
         clock,
-        leased_from: Time::MIN,
+        lease,
         writing: false,
         lease_wanted: false,
         last_written: Time::MIN,

@@ -89,6 +89,18 @@ impl Client {
     /// Calls `POST /users/track` of the instance at `base` (see [`endpoint`](crate::endpoint)) once. Whoever drops the
     /// future before it is done must treat the call as [`End::Unknown`].
     pub async fn track(&self, base: &Url, key: &SecretString, track: &Track) -> Attempt {
+        self.track_while(base, key, track, || true).await
+    }
+
+    /// As [`Client::track`], but refused as [`Refusal::NotSent`] if `may_send` says no when the connection takes the body: the
+    /// last moment at which the caller's right to call can be looked at.
+    pub async fn track_while(
+        &self,
+        base: &Url,
+        key: &SecretString,
+        track: &Track,
+        may_send: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Attempt {
         let objects = track.objects();
         let Some(authorization) = bearer(key) else {
             let refusal = Refusal::Unauthorized { status: None };
@@ -103,7 +115,7 @@ impl Client {
             .post(url)
             .header(AUTHORIZATION, authorization)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .body(Body::wrap(gate.body(track.body().clone())));
+            .body(Body::wrap(gate.body(track.body().clone(), may_send)));
         match request.send().await {
             Ok(response) => {
                 let (status, headers, body) = receive(response).await;

@@ -1,5 +1,6 @@
-//! A request body that knows whether it ever left this process.
+//! A request body that knows whether it ever left this process, and asks before it does.
 
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,17 +21,19 @@ const CLOSED: u8 = 2;
 pub(crate) struct Gate(Arc<AtomicU8>);
 
 impl Gate {
-    /// The body to send; it can be taken once.
-    pub(crate) fn body(&self, bytes: Bytes) -> GatedBody {
+    /// The body to send; it can be taken once, and only while `may_send`. Asked when the connection takes the body: however
+    /// long the process stood still before, nothing but the write itself comes after.
+    pub(crate) fn body(&self, bytes: Bytes, may_send: impl Fn() -> bool + Send + Sync + 'static) -> GatedBody {
         GatedBody {
             gate: self.clone(),
             bytes: Some(bytes),
+            may_send: Box::new(may_send),
         }
     }
 
     /// Keeps the body from being taken later; true if it had not been taken.
     pub(crate) fn close(&self) -> bool {
-        self.leave_waiting_for(CLOSED)
+        self.leave_waiting_for(CLOSED) || self.0.load(Ordering::Acquire) == CLOSED
     }
 
     fn leave_waiting_for(&self, state: u8) -> bool {
@@ -41,10 +44,18 @@ impl Gate {
 }
 
 /// One buffer behind a [`Gate`].
-#[derive(Debug)]
 pub(crate) struct GatedBody {
     gate: Gate,
     bytes: Option<Bytes>,
+    may_send: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl fmt::Debug for GatedBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatedBody")
+            .field("gate", &self.gate)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Body for GatedBody {
@@ -53,6 +64,9 @@ impl Body for GatedBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let frame = self.bytes.take().map(|bytes| {
+            if !(self.may_send)() {
+                self.gate.close();
+            }
             if self.gate.leave_waiting_for(TAKEN) {
                 Ok(Frame::data(bytes))
             } else {
@@ -87,7 +101,7 @@ mod tests {
     #[test]
     fn a_taken_body_cannot_be_called_unsent() {
         let gate = Gate::default();
-        let mut body = gate.body(Bytes::from_static(b"{}"));
+        let mut body = gate.body(Bytes::from_static(b"{}"), || true);
         assert_eq!(body.size_hint().exact(), Some(2));
         assert_eq!(
             poll(&mut body).expect("a frame").expect("data"),
@@ -99,9 +113,17 @@ mod tests {
     }
 
     #[test]
+    fn what_may_not_be_sent_any_more_stays_and_counts_as_unsent() {
+        let gate = Gate::default();
+        let mut body = gate.body(Bytes::from_static(b"{}"), || false);
+        assert!(poll(&mut body).expect("a frame").is_err());
+        assert!(gate.close());
+    }
+
+    #[test]
     fn a_closed_gate_keeps_the_body_back() {
         let gate = Gate::default();
-        let mut body = gate.body(Bytes::from_static(b"{}"));
+        let mut body = gate.body(Bytes::from_static(b"{}"), || true);
         assert!(gate.close());
         assert!(poll(&mut body).expect("a frame").is_err());
     }
