@@ -8,7 +8,7 @@ mod health;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use control::ExportJob;
@@ -18,6 +18,9 @@ pub(crate) use self::health::{Authorization, Credential, Grant, Health};
 use crate::positions::Positions;
 use crate::settle;
 
+/// Why a job is not served whose record in the control table cannot be read.
+const UNREADABLE: &str = "the job's record cannot be read: it is damaged, or was written by a newer version";
+
 /// Names a feed for as long as the workspace is served; never used twice.
 pub(crate) type FeedId = u64;
 
@@ -26,6 +29,19 @@ pub(crate) type FeedId = u64;
 pub(crate) struct JobSet {
     pub(crate) jobs: Vec<Arc<ExportJob>>,
     pub(crate) authorizations: BTreeMap<String, Grant>,
+    /// Names of jobs, of any workspace, whose records cannot be read: nobody knows what they want, so they are not served, and
+    /// nothing of theirs is forgotten.
+    pub(crate) unreadable: Arc<BTreeSet<String>>,
+}
+
+impl JobSet {
+    /// No job, besides those that cannot be read.
+    pub(crate) fn none(unreadable: &Arc<BTreeSet<String>>) -> Self {
+        Self {
+            unreadable: Arc::clone(unreadable),
+            ..Self::default()
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -36,6 +52,8 @@ pub(crate) struct Feed {
     pub(crate) positions: Positions,
     pub(crate) counters: ExportCounters,
     pub(crate) attached: bool,
+    /// Why it is not served until somebody acts.
+    pub(crate) fault: Option<String>,
 }
 
 /// All feeds of a workspace.
@@ -72,7 +90,7 @@ impl Feeds {
         }
     }
 
-    /// Takes over what is wanted now. Gives back the feeds that have ended: their changes are nobody's any more.
+    /// Takes over what is wanted now. Gives back the feeds that have ended or are detached: their changes are not to be sent.
     pub(crate) fn apply(&mut self, workspace: &str, wanted: &JobSet) -> Vec<FeedId> {
         self.apply_authorizations(wanted);
         let mut missing = BTreeMap::new();
@@ -81,13 +99,21 @@ impl Feeds {
                 missing.insert((job.name(), slug.clone()), job);
             }
         }
-        let mut ended = Vec::new();
+        let (mut ended, mut unreadable) = (Vec::new(), Vec::new());
         for (id, feed) in &mut self.feeds {
             match missing.remove(&(feed.job_name.clone(), feed.slug.to_string())) {
-                Some(job) => feed.job = Arc::clone(job),
+                Some(job) => {
+                    feed.job = Arc::clone(job);
+                    feed.fault = None;
+                }
+                None if wanted.unreadable.contains(&feed.job_name) => {
+                    feed.fault = Some(UNREADABLE.to_owned());
+                    unreadable.push(*id);
+                }
                 None => ended.push(*id),
             }
         }
+        self.detach(&unreadable);
         for id in &ended {
             self.dirty.remove(id);
             if let Some(feed) = self.feeds.remove(id) {
@@ -121,6 +147,7 @@ impl Feeds {
                 positions,
                 counters,
                 attached: false,
+                fault: None,
             };
             self.next_id += 1;
             if known.is_none() {
@@ -131,9 +158,45 @@ impl Feeds {
             added.push(self.next_id);
         }
         // What a predecessor served and nobody wants any more.
-        self.tombstones.extend(self.restored.drain().map(|(key, _)| key));
+        let kept: HashSet<_> = wanted
+            .unreadable
+            .iter()
+            .filter_map(|name| name.rsplit('/').next())
+            .collect();
+        let gone = |key: &String| settle::job_of(workspace, key).is_none_or(|id| !kept.contains(id));
+        let gone = self.restored.extract_if(|key, _| gone(key));
+        self.tombstones.extend(gone.map(|(key, _)| key));
         self.attach_healthy();
+        ended.extend(unreadable);
         ended
+    }
+
+    /// Feeds are served no more for now: they keep their positions, and what was handed to them and is not settled must be read
+    /// again.
+    fn detach(&mut self, ids: &[FeedId]) {
+        for id in ids {
+            let Some(feed) = self.feeds.get_mut(id).filter(|feed| feed.attached) else {
+                continue;
+            };
+            feed.positions.detach();
+            for (partition, read_to) in self.read_to.iter().enumerate() {
+                if let (Ok(partition), Some(read_to)) = (i32::try_from(partition), read_to) {
+                    feed.positions.advance(partition, *read_to);
+                }
+            }
+            feed.attached = false;
+            self.attached_len -= 1;
+            self.dirty.insert(*id);
+        }
+    }
+
+    /// How a feed fares, and why, if not well.
+    pub(crate) fn condition<'a>(&'a self, feed: &'a Feed) -> (ExportJobState, Option<&'a str>) {
+        match (&feed.fault, self.asleep(&feed.job.authorization)) {
+            (Some(reason), _) => (ExportJobState::Fault, Some(reason)),
+            (None, Some(reason)) => (ExportJobState::Sleeping, Some(reason)),
+            (None, None) => (ExportJobState::Runnable, None),
+        }
     }
 
     /// Attaches whoever may be served and is not; the reader goes back as far as they need.
@@ -147,7 +210,7 @@ impl Feeds {
         let coming: Vec<_> = self
             .feeds
             .iter()
-            .filter(|(_, f)| !f.attached && may(&f.job.authorization))
+            .filter(|(_, f)| !f.attached && f.fault.is_none() && may(&f.job.authorization))
             .map(|(id, _)| *id)
             .collect();
         if coming.is_empty() {
@@ -273,11 +336,6 @@ impl Feeds {
     /// Progress of the feeds that have changed, or of all: (key, value). They are clean then.
     pub(crate) fn written(&mut self, workspace: &str, all: bool, ends: &[i64]) -> Vec<(String, FeedProgress)> {
         let mut written = Vec::new();
-        let asleep: BTreeMap<_, _> = self
-            .authorizations
-            .keys()
-            .map(|name| (name.clone(), self.asleep(name).map(str::to_owned)))
-            .collect();
         let dirty = std::mem::take(&mut self.dirty);
         for (_, feed) in self.feeds.iter().filter(|(id, _)| all || dirty.contains(id)) {
             let read_to = |partition: i32| {
@@ -289,17 +347,12 @@ impl Feeds {
                     .filter(|_| feed.attached)
                     .unwrap_or(0)
             };
-            let reason = asleep.get(&feed.job.authorization).cloned().flatten();
-            let state = if reason.is_some() {
-                ExportJobState::Sleeping
-            } else {
-                ExportJobState::Runnable
-            };
+            let (state, reason) = self.condition(feed);
             let progress = FeedProgress {
                 positions: feed.positions.written(read_to),
                 counters: Some(feed.counters),
                 state: state.into(),
-                state_reason: reason.unwrap_or_default(),
+                state_reason: reason.unwrap_or_default().to_owned(),
                 lag: self.lag(feed, ends),
             };
             written.push((settle::feed_key(workspace, &feed.job.id, &feed.slug), progress));

@@ -180,7 +180,7 @@ impl Placement {
             match &served.state {
                 State::Running { stop, .. } => {
                     if planned.is_none() {
-                        served.wanted.send_replace(Arc::default());
+                        served.wanted.send_replace(Arc::new(JobSet::none(&plan.unreadable)));
                         stop.drain(self.config.drain);
                     } else if !ours {
                         stop.drain(self.config.hand_over);

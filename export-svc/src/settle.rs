@@ -30,6 +30,11 @@ pub(crate) fn feed_key(workspace: &str, job_id: &str, slug: &str) -> String {
     format!("{workspace}/{job_id}/{slug}")
 }
 
+/// The id of the job that a [`feed_key`] names.
+pub(crate) fn job_of<'a>(workspace: &str, feed_key: &'a str) -> Option<&'a str> {
+    feed_key.strip_prefix(workspace)?.strip_prefix('/')?.split('/').next()
+}
+
 /// The partition of `export-progress` that a workspace writes to. Never changes for a given partition count.
 pub(crate) fn progress_partition(workspace: &str, partitions: usize) -> i32 {
     let partitions = u64::try_from(partitions).unwrap_or(1).max(1);

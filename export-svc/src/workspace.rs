@@ -270,18 +270,17 @@ impl Workspace {
         }
         let mut jobs: BTreeMap<&str, JobStatus> = BTreeMap::new();
         for feed in self.feeds.iter() {
-            let reason = self.feeds.asleep(&feed.job.authorization);
+            let (state, reason) = self.feeds.condition(feed);
             let status = jobs.entry(&feed.job_name).or_insert_with(|| JobStatus {
-                state: if reason.is_some() {
-                    ExportJobState::Sleeping
-                } else {
-                    ExportJobState::Runnable
-                },
+                state,
                 reason: reason.unwrap_or_default().to_owned(),
                 counters: ExportCounters::default(),
                 pending: 0,
                 lag: self.feeds.lag(feed, &self.ends),
             });
+            if state == ExportJobState::Fault && status.state != state {
+                (status.state, status.reason) = (state, reason.unwrap_or_default().to_owned());
+            }
             status.counters.added += feed.counters.added;
             status.counters.removed += feed.counters.removed;
             status.counters.omitted += feed.counters.omitted;

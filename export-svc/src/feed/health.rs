@@ -5,7 +5,7 @@ use std::sync::Arc;
 use braze::Url;
 use secrecy::SecretString;
 
-use super::{FeedId, Feeds, JobSet};
+use super::{Feed, FeedId, Feeds, JobSet};
 use crate::clock::Time;
 
 /// An authorization as it is now.
@@ -103,21 +103,10 @@ impl Feeds {
             refusals: refusals + 1,
             reason: reason.to_owned(),
         };
-        let mut detached = Vec::new();
-        for (id, feed) in &mut self.feeds {
-            if feed.attached && feed.job.authorization == authorization {
-                feed.positions.detach();
-                for (partition, read_to) in self.read_to.iter().enumerate() {
-                    if let (Ok(partition), Some(read_to)) = (i32::try_from(partition), read_to) {
-                        feed.positions.advance(partition, *read_to);
-                    }
-                }
-                feed.attached = false;
-                detached.push(*id);
-            }
-        }
-        self.attached_len -= detached.len();
-        self.dirty.extend(&detached);
+        let sleeps = |feed: &Feed| feed.attached && feed.job.authorization == authorization;
+        let slept = self.feeds.iter().filter(|(_, feed)| sleeps(feed));
+        let detached: Vec<_> = slept.map(|(id, _)| *id).collect();
+        self.detach(&detached);
         detached
     }
 

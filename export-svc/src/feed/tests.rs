@@ -51,10 +51,15 @@ fn grant() -> Grant {
 enum Step {
     Read(usize),
     Settle(prop::sample::Index),
-    Create { slug: usize, existing_users: bool },
+    Create {
+        slug: usize,
+        existing_users: bool,
+    },
     Delete(usize),
     Refuse(usize),
     Probe,
+    /// The job's record cannot be read, or can be again.
+    Damage(usize),
     WriteDown,
     Restart,
 }
@@ -67,6 +72,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..SLUGS.len()).prop_map(Step::Delete),
         1 => (0..2usize).prop_map(Step::Refuse),
         2 => Just(Step::Probe),
+        2 => (0..SLUGS.len()).prop_map(Step::Damage),
         2 => Just(Step::WriteDown),
         1 => Just(Step::Restart),
     ]
@@ -77,6 +83,9 @@ struct World {
     log: Vec<(i64, usize)>,
     feeds: Feeds,
     jobs: BTreeMap<usize, Arc<ExportJob>>,
+    /// Jobs whose records cannot be read for now.
+    damaged: BTreeMap<usize, Arc<ExportJob>>,
+    unreadable: Arc<BTreeSet<String>>,
     position: i64,
     written: HashMap<String, FeedProgress>,
     /// What was handed and not settled, by feed.
@@ -93,6 +102,7 @@ impl World {
         JobSet {
             jobs: self.jobs.values().cloned().collect(),
             authorizations,
+            unreadable: Arc::clone(&self.unreadable),
         }
     }
 
@@ -100,6 +110,15 @@ impl World {
         let ended = self.feeds.apply(WORKSPACE, &self.wanted());
         self.open.retain(|(feed, _)| !ended.contains(feed));
         self.go();
+    }
+
+    fn damage(&mut self, slug: usize) {
+        match self.damaged.remove(&slug) {
+            Some(job) => drop(self.jobs.insert(slug, job)),
+            None => self.damaged.extend(self.jobs.remove(&slug).map(|job| (slug, job))),
+        }
+        self.unreadable = Arc::new(self.damaged.values().map(|job| job.name()).collect());
+        self.apply();
     }
 
     fn go(&mut self) {
@@ -160,6 +179,8 @@ fn check(log: Vec<(i64, usize)>, steps: Vec<Step>) {
         log,
         feeds: Feeds::new(1, HashMap::new()),
         jobs: BTreeMap::new(),
+        damaged: BTreeMap::new(),
+        unreadable: Arc::default(),
         position: i64::MAX,
         written: HashMap::new(),
         open: BTreeSet::new(),
@@ -179,7 +200,9 @@ fn check(log: Vec<(i64, usize)>, steps: Vec<Step>) {
                 let (id, offset) = *index.get(&world.open.iter().copied().collect::<Vec<_>>());
                 world.settle(id, offset);
             }
-            Step::Create { slug, existing_users } if !world.jobs.contains_key(&slug) => {
+            Step::Create { slug, existing_users }
+                if !world.jobs.contains_key(&slug) && !world.damaged.contains_key(&slug) =>
+            {
                 let start = if world.position == i64::MAX { 0 } else { world.position };
                 let job = job(slug, existing_users, start);
                 // A job never comes back under its old name.
@@ -193,6 +216,7 @@ fn check(log: Vec<(i64, usize)>, steps: Vec<Step>) {
                 world.jobs.remove(&slug);
                 world.apply();
             }
+            Step::Damage(slug) => world.damage(slug),
             Step::Refuse(number) => {
                 let until = |_| Time::from_millis(0);
                 let detached = world.feeds.refuse(&format!("auth-{number}"), until, "401");
@@ -206,6 +230,9 @@ fn check(log: Vec<(i64, usize)>, steps: Vec<Step>) {
             Step::Restart => world.restart(),
             Step::Settle(_) | Step::Create { .. } => {}
         }
+    }
+    for slug in world.damaged.keys().copied().collect::<Vec<_>>() {
+        world.damage(slug);
     }
     world.feeds.probe(Time::from_millis(0));
     world.go();

@@ -1,10 +1,10 @@
 //! What is to be served, as the control table says it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use control::sealing::Sealer;
-use control::{Authorization, Directory};
+use control::{AllExportJobs, Authorization, Directory};
 use model::AccountNumber;
 
 use crate::feed::{Credential, Grant, JobSet};
@@ -14,6 +14,8 @@ use crate::hash::stable_hash;
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) workspaces: BTreeMap<String, Wanted>,
+    /// See [`JobSet::unreadable`].
+    pub(super) unreadable: Arc<BTreeSet<String>>,
 }
 
 /// What one Braze workspace has to do.
@@ -59,10 +61,12 @@ impl Planner {
         }
         self.opened = opened;
         let mut workspaces: BTreeMap<String, (AccountNumber, JobSet)> = BTreeMap::new();
-        for job in self.directory.export_jobs().all()? {
+        let AllExportJobs { jobs, unreadable } = self.directory.export_jobs().all()?;
+        let unreadable: Arc<BTreeSet<String>> = Arc::new(unreadable.into_iter().collect());
+        for job in jobs {
             let (_, wanted) = workspaces
                 .entry(job.workspace.clone())
-                .or_insert_with(|| (job.account, JobSet::default()));
+                .or_insert_with(|| (job.account, JobSet::none(&unreadable)));
             if let Some(grant) = self.opened.get(&job.authorization) {
                 wanted.authorizations.insert(job.authorization.clone(), grant.clone());
             }
@@ -79,6 +83,7 @@ impl Planner {
             (key, wanted)
         };
         Ok(Plan {
+            unreadable,
             workspaces: workspaces.into_iter().map(shared).collect(),
         })
     }
@@ -125,6 +130,8 @@ impl JobSet {
                 .map(|(name, grant)| (name.clone(), grant.revision))
                 .collect::<Vec<_>>()
         };
-        jobs(self) == jobs(other) && authorizations(self) == authorizations(other)
+        jobs(self) == jobs(other)
+            && authorizations(self) == authorizations(other)
+            && self.unreadable == other.unreadable
     }
 }

@@ -113,7 +113,7 @@ pub(crate) fn decide_delete(state: &impl State, number: AccountNumber) -> Result
     must_exist(state, number)?;
     let name = name::format_account(number);
     let under = format!("{name}/");
-    let jobs = record::all::<ExportJob>(state, &under).map(|(job, _)| job);
+    let jobs = record::scan::<ExportJob>(state, &under).map(|(job, _)| job);
     let authorizations = record::all::<Authorization>(state, &under).map(|(authorization, _)| authorization);
     let held: Vec<String> = jobs.chain(authorizations).collect();
     if !held.is_empty() {

@@ -168,6 +168,11 @@ impl Directory {
             .collect())
     }
 
+    pub(crate) fn scan<R: Resource>(&self, prefix: &str) -> Result<Vec<(String, Option<R>)>, Error> {
+        self.fresh()?;
+        Ok(record::scan(&self.inner.table, prefix).collect())
+    }
+
     pub(crate) fn list<R: Resource>(&self, prefix: &str, page: &Page) -> Result<Listed<R>, Error> {
         self.fresh()?;
         Ok(page.cut(record::all(&self.inner.table, prefix)))

@@ -207,7 +207,13 @@ fn decide_create(state: &impl State, wanted: &ExportJob) -> Result<(Vec<Change>,
         workspace: authorization.workspace_key(),
         ..wanted.clone()
     };
-    for (name, other) in record::all::<ExportJob>(state, &name::format_child(job.account, name::EXPORT_JOBS, "")) {
+    for (name, other) in record::scan::<ExportJob>(state, &name::format_child(job.account, name::EXPORT_JOBS, "")) {
+        let Some(other) = other else {
+            return Err(Error::FailedPrecondition(format!(
+                "the record of {name} cannot be read, so it is not known whether it exports the same audiences; delete it, or \
+                 serve with the version that wrote it"
+            )));
+        };
         if other.label == job.label {
             return Err(Error::AlreadyExists(format!(
                 "{name} has the label \"{}\" already",
@@ -228,8 +234,32 @@ fn decide_create(state: &impl State, wanted: &ExportJob) -> Result<(Vec<Change>,
 }
 
 fn decide_delete(state: &impl State, name: &str) -> Result<(Vec<Change>, ()), Error> {
-    record::fetch::<ExportJob>(state, name)?;
-    Ok((vec![record::delete::<ExportJob>(name)], ()))
+    match state.get(&record::key::<ExportJob>(name)) {
+        Some(_) => Ok((vec![record::delete::<ExportJob>(name)], ())),
+        None => Err(Error::NotFound(name.to_owned())),
+    }
+}
+
+/// The export jobs of every account.
+#[derive(Debug, Default)]
+pub struct AllExportJobs {
+    /// Ascending by name.
+    pub jobs: Vec<ExportJob>,
+    /// Names of jobs whose records cannot be read: damaged, or of a newer version. They are not deleted.
+    pub unreadable: Vec<String>,
+}
+
+impl FromIterator<(String, Option<ExportJob>)> for AllExportJobs {
+    fn from_iter<I: IntoIterator<Item = (String, Option<ExportJob>)>>(scanned: I) -> Self {
+        let mut all = Self::default();
+        for (name, job) in scanned {
+            match job {
+                Some(job) => all.jobs.push(job),
+                None => all.unreadable.push(name),
+            }
+        }
+        all
+    }
 }
 
 /// The export jobs of a [`Directory`].
@@ -240,7 +270,8 @@ impl ExportJobs<'_> {
     ///
     /// # Errors
     /// [`Error::NotFound`] for the account or the authorization; [`Error::AlreadyExists`] for the label, or when another job,
-    /// which is named, exports one of the audiences to the same Braze workspace.
+    /// which is named, exports one of the audiences to the same Braze workspace; [`Error::FailedPrecondition`] when that is not
+    /// known, because the record of a job of the account cannot be read.
     pub async fn create(&self, account: AccountNumber, new: NewExportJob, now: Timestamp) -> Result<ExportJob, Error> {
         let wanted = build(account, new, now);
         let (job, revision) = self.0.mutate(move |view| decide_create(view, &wanted)).await?;
@@ -263,15 +294,15 @@ impl ExportJobs<'_> {
         self.0.list_children(account, name::EXPORT_JOBS, page)
     }
 
-    /// The jobs of every account.
+    /// The jobs of every account, as of one moment.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the table is too old.
-    pub fn all(&self) -> Result<Vec<ExportJob>, Error> {
-        self.0.all("accounts/")
+    pub fn all(&self) -> Result<AllExportJobs, Error> {
+        Ok(self.0.scan("accounts/")?.into_iter().collect())
     }
 
-    /// Deletes a job: it ends, and its position is forgotten.
+    /// Deletes a job, also one whose record cannot be read: it ends, and its position is forgotten.
     ///
     /// # Errors
     /// [`Error::NotFound`].

@@ -78,16 +78,15 @@ pub(crate) fn fetch<R: Resource>(state: &impl State, name: &str) -> Result<R, Er
 /// All resources whose name begins with `prefix`, ascending by name. One that cannot be read is logged and left out, so that
 /// it does not hide the others.
 pub(crate) fn all<R: Resource>(state: &impl State, prefix: &str) -> impl Iterator<Item = (String, R)> {
-    state
-        .scan(&key::<R>(prefix))
-        .into_iter()
-        .filter_map(|(key, entry)| match decode(&key, entry) {
-            Ok(resource) => Some((key[R::KIND.len()..].to_owned(), resource)),
-            Err(error) => {
-                tracing::error!(key, "{error}");
-                None
-            }
-        })
+    scan(state, prefix).filter_map(|(name, resource)| Some((name, resource?)))
+}
+
+/// As [`all`], with `None` where one cannot be read (it is logged): it exists all the same.
+pub(crate) fn scan<R: Resource>(state: &impl State, prefix: &str) -> impl Iterator<Item = (String, Option<R>)> {
+    state.scan(&key::<R>(prefix)).into_iter().map(|(key, entry)| {
+        let resource = decode(&key, entry).inspect_err(|error| tracing::error!(key, "{error}"));
+        (key[R::KIND.len()..].to_owned(), resource.ok())
+    })
 }
 
 #[cfg(test)]

@@ -201,7 +201,7 @@ async fn a_job_starts_where_the_membership_topic_ends() {
     let sim = authorization(&service, "Sim", "").await;
     let mut client = ExportJobServiceClient::new(service.admin().await);
     client.create_export_job(create("VIP", "vip", &sim)).await.unwrap();
-    let start = service.directory.export_jobs().all().unwrap().remove(0).start;
+    let start = service.directory.export_jobs().all().unwrap().jobs.remove(0).start;
     assert!(start.len() > 1, "every partition: {start:?}");
     assert!(
         start

@@ -248,9 +248,12 @@ impl Rig {
     }
 
     pub(super) async fn publish_bytes(&self, key: &str, payload: Vec<u8>) {
-        let record = RecordOut::new(self.topics.audience_membership(ACCOUNT))
-            .key(key.to_owned())
-            .payload(payload);
+        self.publish_to(&self.topics.audience_membership(ACCOUNT), key, payload)
+            .await;
+    }
+
+    pub(super) async fn publish_to(&self, topic: &str, key: &str, payload: Vec<u8>) {
+        let record = RecordOut::new(topic).key(key.to_owned()).payload(payload);
         self.publisher.publish(record).await.unwrap();
     }
 

@@ -160,3 +160,27 @@ fn an_account_that_owns_something_cannot_be_deleted() {
     map.apply(crate::account::decide_delete(&map, number)).unwrap();
     assert!(map.keys().is_empty());
 }
+
+#[test]
+fn a_job_whose_record_cannot_be_read_still_exists_until_it_is_deleted() {
+    let mut map = state_with_job();
+    map.insert("exportJob/accounts/7/exportJobs/k", b"\xff\xff");
+    let all = |map: &Map| -> AllExportJobs { record::scan(map, "accounts/").collect() };
+    let read = all(&map);
+    assert_eq!(read.jobs.len(), 1);
+    assert_eq!(read.unreadable, ["accounts/7/exportJobs/k"]);
+    let error = decide_create(&map, &job("l", &["new"], "a")).unwrap_err();
+    let Error::FailedPrecondition(text) = &error else {
+        panic!("{error}")
+    };
+    assert!(text.contains("accounts/7/exportJobs/k"), "{text}");
+    let error = crate::account::decide_delete(&map, account(7).number).unwrap_err();
+    assert!(error.to_string().contains("accounts/7/exportJobs/k"), "{error}");
+    map.apply(decide_delete(&map, "accounts/7/exportJobs/k")).unwrap();
+    assert_eq!(all(&map).unreadable, [""; 0]);
+    assert!(decide_create(&map, &job("l", &["new"], "a")).is_ok());
+    assert!(matches!(
+        decide_delete(&map, "accounts/7/exportJobs/k"),
+        Err(Error::NotFound(_))
+    ));
+}
