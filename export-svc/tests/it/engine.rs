@@ -1,6 +1,7 @@
 //! The engine end to end: membership records in Kafka, users at the simulated Braze.
 
 mod faults;
+mod order;
 mod readers;
 mod replicas;
 mod rig;
