@@ -129,7 +129,7 @@ async fn assemble(config: &Config, lifecycle: &Lifecycle) -> Result<Assembled, F
     metrics::describe();
     tracing::info!(?config, "effective configuration");
 
-    let admin = admin::Admin::bind(&config.admin.listen)
+    let admin = admin::Admin::bind(&config.admin)
         .await
         .map_err(|error| bind("admin", &config.admin.listen, error))?;
     let admin_addr = admin.local_addr().map_err(Failure::internal)?;
@@ -137,7 +137,7 @@ async fn assemble(config: &Config, lifecycle: &Lifecycle) -> Result<Assembled, F
         "admin",
         admin.serve(lifecycle.drained(), lifecycle.readiness(), recorder),
     );
-    let server = grpc::Server::bind(&config.grpc.listen, grpc::Options::default())
+    let server = grpc::Server::bind(&config.grpc, grpc::Options::default())
         .await
         .map_err(|error| bind("grpc", &config.grpc.listen, error))?;
     let grpc_addr = server.local_addr().map_err(Failure::internal)?;

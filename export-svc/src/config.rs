@@ -5,7 +5,7 @@ use std::time::Duration;
 use braze::Url;
 use control::sealing::Sealer;
 use model::AccountNumber;
-use runtime::config::{Fault, Validate};
+use runtime::config::{Fault, Listen, Validate};
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -26,7 +26,7 @@ pub struct Config {
     /// Which topics are made at start.
     pub topics: Topics,
     /// Who may do what before the first token exists.
-    pub auth: Auth,
+    pub auth: control::Auth,
     /// Keys that seal Braze's keys.
     pub secrets: Secrets,
     /// What exists from the first start on.
@@ -38,9 +38,9 @@ pub struct Config {
     /// How membership changes are published for those who do not speak Kafka.
     pub publish: Publish,
     /// The gRPC port.
-    pub grpc: Grpc,
+    pub grpc: Listen<8091>,
     /// The port of probes and metrics.
-    pub admin: Admin,
+    pub admin: Listen<8092>,
     /// Logs and traces.
     pub telemetry: runtime::telemetry::Config,
     /// How long SIGTERM waits for everything in flight; then the process ends anyway. At least `engine.drain` and 2 s, and
@@ -56,15 +56,6 @@ pub struct Topics {
     /// Create missing topics at start, and the membership topic of every account. `false` where somebody else creates them: with
     /// `export-svc topics ensure`, or by their own means. Default `true`.
     pub ensure: bool,
-}
-
-/// Section `auth`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Auth {
-    /// The first admin token of the installation: may do everything in every account, and is the only one that may create
-    /// accounts. At least 16 characters. Unset: only tokens of the control table.
-    pub admin_token: Option<SecretString>,
 }
 
 /// Section `secrets`.
@@ -106,38 +97,6 @@ pub struct Publish {
     pub window_max: usize,
 }
 
-/// Section `grpc`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Grpc {
-    /// `host:port` of the gRPC port; port 0 lets the system choose. Default `0.0.0.0:8091`.
-    pub listen: String,
-}
-
-/// Section `admin`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Admin {
-    /// `host:port` of probes and metrics; port 0 lets the system choose. Default `0.0.0.0:8092`.
-    pub listen: String,
-}
-
-impl Default for Grpc {
-    fn default() -> Self {
-        Self {
-            listen: "0.0.0.0:8091".to_owned(),
-        }
-    }
-}
-
-impl Default for Admin {
-    fn default() -> Self {
-        Self {
-            listen: "0.0.0.0:8092".to_owned(),
-        }
-    }
-}
-
 impl Default for Topics {
     fn default() -> Self {
         Self { ensure: true }
@@ -159,14 +118,14 @@ impl Default for Config {
         Self {
             kafka: kafka::Config::default(),
             topics: Topics::default(),
-            auth: Auth::default(),
+            auth: control::Auth::default(),
             secrets: Secrets::default(),
             bootstrap: Bootstrap::default(),
             braze: Braze::default(),
             engine: EngineConfig::default(),
             publish: Publish::default(),
-            grpc: Grpc::default(),
-            admin: Admin::default(),
+            grpc: Listen::default(),
+            admin: Listen::default(),
             telemetry: runtime::telemetry::Config::default(),
             drain_timeout: Duration::from_secs(25),
         }
@@ -222,14 +181,10 @@ impl Validate for Config {
                 .map(|(key, problem)| Fault::new(format!("engine.{key}"), problem)),
         );
         self.telemetry.faults(out);
+        self.grpc.faults("grpc", out);
+        self.admin.faults("admin", out);
         let mut check =
             |key: &str, problem: Option<String>| out.extend(problem.map(|problem| Fault::new(key, problem)));
-        for (key, address) in [("grpc.listen", &self.grpc.listen), ("admin.listen", &self.admin.listen)] {
-            check(
-                key,
-                (!is_address(address)).then(|| "must be host:port, such as 0.0.0.0:8091".to_owned()),
-            );
-        }
         check(
             "secrets.keys",
             Sealer::from_config(&self.secrets.keys)
@@ -238,11 +193,7 @@ impl Validate for Config {
         );
         check("bootstrap.accounts", self.bootstrap.parse().err());
         check("braze.endpoint", self.braze.parse().err());
-        let admin_token = self.auth.admin_token.as_ref();
-        check(
-            "auth.admin_token",
-            admin_token.and_then(control::admin_token_problem).map(str::to_owned),
-        );
+        check("auth.admin_token", self.auth.problem().map(str::to_owned));
         let ack = self.publish.ack_timeout < Duration::from_millis(100);
         check("publish.ack_timeout", ack.then(|| "must be at least 100ms".to_owned()));
         let queue = self.publish.queue_bytes_max < 1 << 20;
@@ -272,11 +223,6 @@ impl Config {
         let problems = self.kafka.problems().into_iter();
         out.extend(problems.map(|(key, problem)| Fault::new(format!("kafka.{key}"), problem)));
     }
-}
-
-fn is_address(text: &str) -> bool {
-    text.rsplit_once(':')
-        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }
 
 #[cfg(test)]

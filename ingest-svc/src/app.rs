@@ -1,16 +1,19 @@
 //! The composition root: the one file that knows every module.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
 use control::Directory;
-use kafka::{Disposition, Publisher, PublisherOptions, Topics};
+use futures::FutureExt;
+use kafka::{Disposition, Publisher, Topics};
 use proto::apitoken::v1::api_token_service_server::ApiTokenServiceServer;
 use proto::ingest::v1::ingest_service_server::IngestServiceServer;
 use runtime::admin::Admin;
 use runtime::exit::Failure;
-use runtime::grpc::{MESSAGE_BYTES_MAX, Options, Server, Services};
+use runtime::grpc::{self, MESSAGE_BYTES_MAX, Services};
+use runtime::http1;
 use runtime::lifecycle::Lifecycle;
 use tokio_util::sync::CancellationToken;
 
@@ -18,10 +21,12 @@ use crate::api::{Ingest, Tokens};
 use crate::config::Config;
 use crate::metrics;
 use crate::publish::Publish;
-use crate::source::webhook::{Listener, Webhook};
+use crate::source::webhook::Webhook;
 
 /// How often the fill of the bounds is reported.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// How long gRPC calls may last in a drain, on top of the acknowledgement timeout.
+const GRPC_GRACE: Duration = Duration::from_secs(1);
 /// How long to wait before the control table is opened again after a failure.
 const OPEN_PAUSE: Duration = Duration::from_secs(1);
 
@@ -29,8 +34,8 @@ const OPEN_PAUSE: Duration = Duration::from_secs(1);
 pub struct App {
     config: Config,
     lifecycle: Lifecycle,
-    listener: Listener,
-    grpc: Server,
+    http: http1::Server,
+    grpc: grpc::Server,
     admin: Admin,
     addresses: Addresses,
 }
@@ -52,21 +57,31 @@ impl App {
     /// # Errors
     /// When one of them cannot be bound; the error names it.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
-        let listener = Listener::bind(&config.http).await;
-        let listener = listener.with_context(|| format!("http.listen: cannot bind {}", config.http.listen))?;
-        let grpc = Server::bind(&config.grpc.listen, Options::default()).await;
+        let options = http1::Options {
+            port: "http",
+            connections_max: config.http.connections_max,
+            header_timeout: config.http.header_timeout,
+        };
+        let http = http1::Server::bind(&config.http.listen, options).await;
+        let http = http.with_context(|| format!("http.listen: cannot bind {}", config.http.listen))?;
+        let options = grpc::Options {
+            // What a drain must not cut off are records that wait for Kafka.
+            drain_grace: config.publish.ack_timeout + GRPC_GRACE,
+            ..grpc::Options::default()
+        };
+        let grpc = grpc::Server::bind(&config.grpc, options).await;
         let grpc = grpc.with_context(|| format!("grpc.listen: cannot bind {}", config.grpc.listen))?;
-        let admin = Admin::bind(&config.admin.listen).await;
+        let admin = Admin::bind(&config.admin).await;
         let admin = admin.with_context(|| format!("admin.listen: cannot bind {}", config.admin.listen))?;
         let addresses = Addresses {
-            http: listener.local_addr()?,
+            http: http.local_addr()?,
             grpc: grpc.local_addr()?,
             admin: admin.local_addr()?,
         };
         Ok(Self {
             config,
             lifecycle: Lifecycle::new(),
-            listener,
+            http,
             grpc,
             admin,
             addresses,
@@ -91,7 +106,7 @@ impl App {
         let Self {
             config,
             lifecycle,
-            listener,
+            http,
             grpc,
             admin,
             addresses,
@@ -102,24 +117,22 @@ impl App {
             "admin",
             admin.serve(lifecycle.drained(), lifecycle.readiness(), prometheus),
         );
-        let webhook = Webhook::new(&config.http);
-        lifecycle.spawn("http", listener.serve(webhook.clone().router(), lifecycle.token()));
+        let webhook = Webhook::new(&config.http, config.publish.ack_timeout);
+        let serve = http.serve(webhook.clone().router(), lifecycle.token());
+        lifecycle.spawn("http", serve.map(Ok::<_, Infallible>));
         lifecycle.spawn("report", report(webhook.clone(), lifecycle.token()));
         let (http, grpc_address, admin) = (addresses.http, addresses.grpc, addresses.admin);
         tracing::info!("listening: http {http}, grpc {grpc_address}, admin {admin}");
 
-        let options = PublisherOptions {
-            ack_timeout: config.publish.ack_timeout,
-            queue_bytes_max: config.publish.queue_bytes_max,
-        };
-        let publisher = Publisher::new(&config.kafka, options).map_err(Failure::precondition)?;
+        let publisher = Publisher::new(&config.kafka, config.publish.clone()).map_err(Failure::precondition)?;
         let publish = Publish::new(publisher, &Topics::new(&config.kafka), config.publish.ack_timeout);
+        lifecycle.spawn("publisher", watch(publish.clone(), lifecycle.token()));
         let opened = lifecycle.token().run_until_cancelled(open(&config)).await.transpose();
         let mut failed = None;
         match opened {
             Ok(None) => {}
             Ok(Some(directory)) => {
-                let services = services(&config, &directory, &publish, &lifecycle);
+                let services = services(&config, &directory, &publish, &webhook, &lifecycle);
                 lifecycle.spawn("grpc", grpc.serve(services, lifecycle.readiness(), lifecycle.token()));
                 let table = directory.clone();
                 lifecycle.readiness().check("control table", move || {
@@ -147,10 +160,17 @@ impl App {
     }
 }
 
-fn services(config: &Config, directory: &Directory, publish: &Publish, lifecycle: &Lifecycle) -> Services {
+fn services(
+    config: &Config,
+    directory: &Directory,
+    publish: &Publish,
+    webhook: &Webhook,
+    lifecycle: &Lifecycle,
+) -> Services {
     let tokens = Tokens::new(directory.clone(), &config.http.public_url);
     let kafka = config.kafka.clone();
-    let ingest = Ingest::new(directory.clone(), publish.clone(), kafka, lifecycle.token());
+    let (publish, admission) = (publish.clone(), webhook.admission());
+    let ingest = Ingest::new(directory.clone(), publish, admission, kafka, lifecycle.token());
     let ingest = IngestServiceServer::new(ingest).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let tokens = ApiTokenServiceServer::new(tokens).max_decoding_message_size(MESSAGE_BYTES_MAX);
     Services::new(proto::DESCRIPTORS).add(tokens).add(ingest)
@@ -170,6 +190,11 @@ async fn open(config: &Config) -> Result<Directory, kafka::Error> {
             opened => return opened,
         }
     }
+}
+
+/// Ends the process when the producer has failed for good: only a new one helps.
+async fn watch(publish: Publish, drain: CancellationToken) -> Result<(), kafka::Error> {
+    drain.run_until_cancelled(publish.failed()).await.map_or(Ok(()), Err)
 }
 
 async fn report(webhook: Webhook, drain: CancellationToken) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@ mod events;
 mod tokens;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::error::ErrorKind;
@@ -14,6 +15,10 @@ use tonic::Status;
 
 use crate::app::App;
 use crate::config::{Config, ENV_PREFIX};
+
+/// How long the last spans may take to be sent. All else has ended by then, and most of the pod's grace period may be used up: a
+/// collector that is away must not hold up the exit.
+const TELEMETRY_BUDGET: Duration = Duration::from_secs(2);
 
 /// Takes what Braze sends and publishes it as profile events on Kafka.
 #[derive(Debug, Parser)]
@@ -108,11 +113,10 @@ async fn serve(arguments: Serve) -> Result<(), Failure> {
     }
     let telemetry = runtime::telemetry::init("ingest-svc", &config.telemetry).map_err(Failure::precondition)?;
     tracing::info!(?config, "effective configuration");
-    let drain_timeout = config.drain_timeout;
     let app = App::build(config).await.map_err(Failure::precondition)?;
     app.lifecycle().listen_for_signals().map_err(Failure::internal)?;
     let result = app.run().await;
-    telemetry.shutdown(drain_timeout).await;
+    telemetry.shutdown(TELEMETRY_BUDGET).await;
     result
 }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use runtime::config::{Fault, Validate};
-use secrecy::SecretString;
+use kafka::PublisherOptions;
+use runtime::config::{Fault, Listen, Validate};
+use runtime::grpc::MESSAGE_BYTES_MAX;
 use serde::Deserialize;
 
 /// What environment variables begin with: `INGEST_SVC__HTTP__LISTEN` is `http.listen`.
@@ -12,6 +13,9 @@ pub const ENV_PREFIX: &str = "INGEST_SVC";
 /// Event tails that a process serves at once; one more is RESOURCE_EXHAUSTED. Each is a Kafka client of four threads.
 pub const TAILS_MAX: usize = 4;
 
+/// What a drain takes on top of the longest request: answers on their way, peers taking leave.
+const DRAIN_MARGIN: Duration = Duration::from_secs(2);
+
 /// The whole configuration of `ingest-svc serve`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -19,59 +23,20 @@ pub struct Config {
     /// Where Kafka is.
     pub kafka: kafka::Config,
     /// Who may do what before the first token exists.
-    pub auth: Auth,
+    pub auth: control::Auth,
     /// The port that Braze posts to.
     pub http: Http,
     /// The gRPC port.
-    pub grpc: Grpc,
+    pub grpc: Listen<8081>,
     /// The port of probes and metrics.
-    pub admin: Admin,
+    pub admin: Listen<8082>,
     /// How records are published.
-    pub publish: Publish,
+    pub publish: PublisherOptions,
     /// Logs and traces.
     pub telemetry: runtime::telemetry::Config,
     /// How long SIGTERM waits for what is in flight. Shorter than the pod's grace period. Default `22s`.
     #[serde(with = "humantime_serde")]
     pub drain_timeout: Duration,
-}
-
-/// Section `auth`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Auth {
-    /// The first admin token of the installation: may do everything in every account. At least 16
-    /// characters. Unset: only tokens of the control table.
-    pub admin_token: Option<SecretString>,
-}
-
-/// Section `grpc`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Grpc {
-    /// `host:port`; port 0 lets the system choose. Default `0.0.0.0:8081`.
-    pub listen: String,
-}
-
-/// Section `admin`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Admin {
-    /// `host:port`; port 0 lets the system choose. Default `0.0.0.0:8082`.
-    pub listen: String,
-}
-
-impl Default for Grpc {
-    fn default() -> Self {
-        let listen = "0.0.0.0:8081".to_owned();
-        Self { listen }
-    }
-}
-
-impl Default for Admin {
-    fn default() -> Self {
-        let listen = "0.0.0.0:8082".to_owned();
-        Self { listen }
-    }
 }
 
 /// Section `http`.
@@ -89,7 +54,8 @@ pub struct Http {
     pub records_max: usize,
     /// Requests in progress at once; one more is answered 503, whatever its body. Default 1,024.
     pub requests_max: usize,
-    /// Bytes of bodies held at once; a request that does not fit is answered 503. Default 256 MiB.
+    /// Bytes of bodies, and of records of gRPC streams, held at once; what does not fit is answered 503, or UNAVAILABLE. Default
+    /// 256 MiB.
     pub held_bytes_max: usize,
     /// Open connections; a further one waits in the kernel's backlog until another closes. Default 4,096.
     pub connections_max: usize,
@@ -97,31 +63,21 @@ pub struct Http {
     /// the idle timeout of a load balancer in front. Default `75s`.
     #[serde(with = "humantime_serde")]
     pub header_timeout: Duration,
-    /// How long a body may take from the head of its request to its last byte; then 408, which Braze retries. Default `15s`.
+    /// How long a body may take from the head of its request to its last byte; then 408, which Braze retries. With
+    /// `publish.ack_timeout` on top it is also the longest that a request as a whole may take; then 503. Default `15s`.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
-}
-
-/// Section `publish`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Publish {
-    /// How long Kafka may take to acknowledge a record; then 503, and the record is given up. Default `5s`.
-    #[serde(with = "humantime_serde")]
-    pub ack_timeout: Duration,
-    /// Bytes of records that wait for Kafka; beyond it 503. Default 32 MiB.
-    pub queue_bytes_max: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             kafka: kafka::Config::default(),
-            auth: Auth::default(),
+            auth: control::Auth::default(),
             http: Http::default(),
-            grpc: Grpc::default(),
-            admin: Admin::default(),
-            publish: Publish::default(),
+            grpc: Listen::default(),
+            admin: Listen::default(),
+            publish: PublisherOptions::default(),
             telemetry: runtime::telemetry::Config::default(),
             drain_timeout: Duration::from_secs(22),
         }
@@ -144,15 +100,6 @@ impl Default for Http {
     }
 }
 
-impl Default for Publish {
-    fn default() -> Self {
-        Self {
-            ack_timeout: Duration::from_secs(5),
-            queue_bytes_max: 32 << 20,
-        }
-    }
-}
-
 impl Validate for Config {
     fn faults(&self, out: &mut Vec<Fault>) {
         for (key, problem) in self.kafka.problems() {
@@ -160,27 +107,23 @@ impl Validate for Config {
         }
         self.telemetry.faults(out);
         self.http.faults(out);
-        if let Some(problem) = self.auth.admin_token.as_ref().and_then(control::admin_token_problem) {
+        self.grpc.faults("grpc", out);
+        self.admin.faults("admin", out);
+        for (key, problem) in self.publish.problems() {
+            out.push(Fault::new(format!("publish.{key}"), problem));
+        }
+        if let Some(problem) = self.auth.problem() {
             out.push(Fault::new("auth.admin_token", problem));
-        }
-        for (key, address) in [
-            ("http.listen", &self.http.listen),
-            ("grpc.listen", &self.grpc.listen),
-            ("admin.listen", &self.admin.listen),
-        ] {
-            if !is_address(address) {
-                out.push(Fault::new(key, "must be host:port, such as 0.0.0.0:8080"));
-            }
-        }
-        if self.publish.ack_timeout < Duration::from_millis(100) {
-            out.push(Fault::new("publish.ack_timeout", "must be at least 100ms"));
         }
         if self.publish.queue_bytes_max < self.http.body_bytes_max.saturating_mul(2) {
             let problem = "must be at least twice http.body_bytes_max, or the largest body never fits beside another";
             out.push(Fault::new("publish.queue_bytes_max", problem));
         }
-        if self.drain_timeout < self.http.body_timeout + self.publish.ack_timeout {
-            let problem = "must be at least http.body_timeout + publish.ack_timeout, or a drain cuts requests off";
+        let least = self.http.body_timeout + self.publish.ack_timeout + DRAIN_MARGIN;
+        if self.drain_timeout < least {
+            let problem = format!(
+                "must be at least {least:?}: http.body_timeout, publish.ack_timeout and 2s, or a drain cuts requests off"
+            );
             out.push(Fault::new("drain_timeout", problem));
         }
     }
@@ -188,6 +131,7 @@ impl Validate for Config {
 
 impl Validate for Http {
     fn faults(&self, out: &mut Vec<Fault>) {
+        out.extend(Fault::unless_address("http.listen", &self.listen));
         for (key, value) in [
             ("http.body_bytes_max", self.body_bytes_max),
             ("http.records_max", self.records_max),
@@ -211,8 +155,9 @@ impl Validate for Http {
                 out.push(Fault::new(key, "must be at most 4294967295"));
             }
         }
-        if self.held_bytes_max < self.body_bytes_max {
-            let problem = "must be at least http.body_bytes_max, or the largest body is never admitted";
+        if self.held_bytes_max < self.body_bytes_max.max(MESSAGE_BYTES_MAX) {
+            let problem =
+                "must be at least http.body_bytes_max and 4194304, or the largest body or record is never admitted";
             out.push(Fault::new("http.held_bytes_max", problem));
         }
         for (key, value) in [
@@ -239,13 +184,6 @@ impl Validate for Http {
 
 /// The largest body that fits on the rejected topic beside its headers.
 const BODY_BYTES_LIMIT: usize = 10_485_760;
-
-fn is_address(text: &str) -> bool {
-    let Some((host, port)) = text.rsplit_once(':') else {
-        return false;
-    };
-    !host.is_empty() && port.parse::<u16>().is_ok()
-}
 
 #[cfg(test)]
 mod tests {

@@ -2,18 +2,18 @@
 
 use ::metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
-/// Answers to `/c/{account}/{stream}`, by `status`.
+/// Answers of the HTTP port, by `status`.
 pub const REQUESTS: &str = "ingest_requests_total";
+/// Answers other than 200, by `reason`: why, in a word.
+pub const REFUSED: &str = "ingest_refused_total";
 /// Seconds from the head of a request to its answer.
 pub const REQUEST_SECONDS: &str = "ingest_request_seconds";
 /// Requests refused because a bound was reached, by `bound`: `requests`, `held_bytes`, `body_bytes`, `records`, `body_time`.
 pub const BOUNDS_REACHED: &str = "ingest_bounds_reached_total";
 /// Requests in progress; bound `http.requests_max`.
 pub const REQUESTS_IN_PROGRESS: &str = "ingest_requests_in_progress";
-/// Bytes of bodies held; bound `http.held_bytes_max`.
+/// Bytes of bodies, and of records of gRPC streams, held; bound `http.held_bytes_max`.
 pub const HELD_BYTES: &str = "ingest_held_bytes";
-/// Open HTTP connections; bound `http.connections_max`.
-pub const CONNECTIONS: &str = "ingest_connections";
 /// Raw records taken in, by `source` and `outcome`: `published`, `rejected`, `unacknowledged`.
 pub const RECORDS: &str = "ingest_records_total";
 /// Records on the rejected topic, by `reason`.
@@ -29,6 +29,7 @@ pub const TAILS: &str = "ingest_tails";
 pub fn describe() {
     kafka::metrics::describe();
     describe_counter!(REQUESTS, "Answers to webhooks, by status");
+    describe_counter!(REFUSED, "Answers to webhooks other than 200, by reason");
     describe_histogram!(
         REQUEST_SECONDS,
         Unit::Seconds,
@@ -39,9 +40,8 @@ pub fn describe() {
     describe_gauge!(
         HELD_BYTES,
         Unit::Bytes,
-        "Bytes of bodies held; bound http.held_bytes_max"
+        "Bytes of bodies and records held; bound http.held_bytes_max"
     );
-    describe_gauge!(CONNECTIONS, "Open HTTP connections; bound http.connections_max");
     describe_counter!(RECORDS, "Raw records taken in, by source and outcome");
     describe_counter!(REJECTED, "Records kept on the rejected topic, by reason");
     describe_counter!(IDENTITIES_DROPPED, "Identity values left out because they are too long");

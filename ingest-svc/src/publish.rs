@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use kafka::rejected::Rejected;
 use kafka::{Publisher, RecordOut, Topics};
 use prost::Message;
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::metrics;
@@ -86,36 +87,44 @@ impl Publish {
         }
     }
 
-    /// Publishes `records` in order and waits for all acknowledgements: one outcome per record.
+    /// Publishes `records` in order and waits for all acknowledgements: one outcome per record. At most
+    /// for the acknowledgement timeout, and not beyond `deadline`.
     ///
     /// # Errors
-    /// When Kafka did not acknowledge one of them. Some may be written then; event ids make a repeat recognisable.
+    /// When Kafka did not acknowledge one of them in time. Some may be written then; event ids make a repeat recognisable.
     pub(crate) async fn records(
         &self,
         origin: &Origin,
         records: Vec<Bytes>,
         received: Timestamp,
+        deadline: Option<Instant>,
     ) -> Result<Vec<Outcome>, kafka::Error> {
         let events: Vec<_> = records
             .iter()
             .map(|record| self::event(origin, record, received))
             .collect();
-        self.write(origin, records, events, received).await
+        self.write(origin, records, events, received, deadline).await
     }
 
-    /// Keeps a body that holds no records, as it was received.
+    /// Keeps a body that holds no records, as it was received; waits as [`Publish::records`] does.
     ///
     /// # Errors
-    /// When Kafka did not acknowledge it.
+    /// When Kafka did not acknowledge it in time.
     pub(crate) async fn refused_body(
         &self,
         origin: &Origin,
         body: Bytes,
         refusal: Refusal,
         received: Timestamp,
+        deadline: Option<Instant>,
     ) -> Result<(), kafka::Error> {
-        let outcomes = self.write(origin, vec![body], vec![Err(refusal)], received);
+        let outcomes = self.write(origin, vec![body], vec![Err(refusal)], received, deadline);
         outcomes.await.map(drop)
+    }
+
+    /// Ends when the producer has failed for good, see [`Publisher::failed`].
+    pub(crate) async fn failed(&self) -> kafka::Error {
+        self.publisher.failed().await
     }
 
     /// Waits until everything handed to the producer is acknowledged or given up.
@@ -132,11 +141,14 @@ impl Publish {
         raw: Vec<Bytes>,
         events: Vec<Result<Normalized, Refusal>>,
         received: Timestamp,
+        deadline: Option<Instant>,
     ) -> Result<Vec<Outcome>, kafka::Error> {
-        let (started, records) = (tokio::time::Instant::now(), raw.len());
+        let (started, records) = (Instant::now(), raw.len());
+        let by = started + self.ack_timeout;
+        let by = deadline.map_or(by, |deadline| deadline.min(by));
         let span = tracing::info_span!("publish", otel.kind = "producer", messaging.system = "kafka", records);
         // librdkafka looks for records past their time once a second; the sender is not kept waiting for that.
-        let publish = tokio::time::timeout(self.ack_timeout, self.publish(origin, raw, events, received));
+        let publish = tokio::time::timeout_at(by, self.publish(origin, raw, events, received));
         let outcomes = publish.instrument(span).await.unwrap_or_else(|_| {
             let topic = self.events.to_string();
             Err(kafka::Error::Timeout { topic })
@@ -217,16 +229,15 @@ impl Publish {
     }
 
     fn rejected_record(&self, origin: &Origin, payload: Bytes, refusal: &Refusal, received: Timestamp) -> RecordOut {
-        let headers = vec![
-            (
-                kafka::headers::CONTENT_TYPE.into(),
-                Bytes::from_static(b"application/json"),
-            ),
+        let content_type = origin.content_type.clone();
+        let content_type = content_type.map(|value| (kafka::headers::CONTENT_TYPE.into(), value));
+        let ours = [
             (ACCOUNT.into(), origin.account.to_string().into()),
             (STREAM.into(), origin.stream.clone().into()),
             (RECEIVED.into(), received.to_string().into()),
             (REASON_CODE.into(), Bytes::from_static(refusal.code().as_bytes())),
         ];
+        let headers = content_type.into_iter().chain(ours).collect();
         let rejected = Rejected {
             key: None,
             payload,

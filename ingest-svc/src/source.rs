@@ -2,7 +2,9 @@
 
 pub(crate) mod body;
 pub(crate) mod webhook;
+pub(crate) mod window;
 
+use bytes::Bytes;
 use model::AccountNumber;
 
 /// Where raw records came from.
@@ -14,6 +16,8 @@ pub(crate) struct Origin {
     pub(crate) stream: String,
     /// How they arrived.
     pub(crate) source: Source,
+    /// What the sender says they are; `None` if it does not say.
+    pub(crate) content_type: Option<Bytes>,
 }
 
 /// How a raw record arrived.

@@ -15,6 +15,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{records, tail};
 use crate::config::TAILS_MAX;
 use crate::publish::Publish;
+use crate::source::webhook::Admission;
 
 /// Who may look at profile data.
 const READERS: [Role; 2] = [Role::Admin, Role::DataManager];
@@ -23,16 +24,25 @@ const READERS: [Role; 2] = [Role::Admin, Role::DataManager];
 pub(crate) struct Ingest {
     directory: Directory,
     publish: Publish,
+    admission: Admission,
     kafka: kafka::Config,
     tails: Arc<Semaphore>,
     drain: CancellationToken,
 }
 
 impl Ingest {
-    pub(crate) fn new(directory: Directory, publish: Publish, kafka: kafka::Config, drain: CancellationToken) -> Self {
+    /// `admission` bounds the bytes of records that wait for Kafka; the streams end with `drain`.
+    pub(crate) fn new(
+        directory: Directory,
+        publish: Publish,
+        admission: Admission,
+        kafka: kafka::Config,
+        drain: CancellationToken,
+    ) -> Self {
         Self {
             directory,
             publish,
+            admission,
             kafka,
             tails: Arc::new(Semaphore::new(TAILS_MAX)),
             drain,
@@ -54,8 +64,8 @@ impl IngestService for Ingest {
         request: Request<Streaming<wire::IngestRecordsRequest>>,
     ) -> Result<Response<Self::IngestRecordsStream>, Status> {
         self.directory.caller(&request)?;
-        let (directory, publish) = (self.directory.clone(), self.publish.clone());
-        let answers = records::answers(directory, publish, request, self.drain.clone()).await?;
+        let (directory, publish, admission) = (self.directory.clone(), self.publish.clone(), self.admission.clone());
+        let answers = records::answers(directory, publish, admission, request, self.drain.clone()).await?;
         Ok(Response::new(answers))
     }
 

@@ -1,12 +1,15 @@
 //! `IngestRecords`: one answer per record, in order, each after Kafka's acknowledgement.
 //!
-//! Records that have arrived are published together, a few such chunks at once. Nothing more is read before the client has taken
-//! its answers, so the stream is bounded by HTTP/2's own windows.
+//! Records that have arrived are published together, a few such chunks at once, each bounded in records and bytes. Nothing more is
+//! read before the client has taken its answers, so what else waits is bounded by HTTP/2's own windows.
 
+use std::pin::Pin;
+
+use bytes::Bytes;
 use control::Directory;
 use futures::future::ready;
-use futures::stream::{self, BoxStream};
-use futures::{FutureExt, StreamExt};
+use futures::stream::{self, BoxStream, Peekable};
+use futures::{FutureExt, Stream, StreamExt};
 use jiff::Timestamp;
 use proto::ingest::v1 as wire;
 use proto::ingest::v1::ingest_records_response::Outcome as Answer;
@@ -16,8 +19,10 @@ use tonic::{Request, Status, Streaming};
 use tracing::{Instrument, Span};
 
 use super::ingest::account;
+use crate::metrics;
 use crate::publish::{Outcome, Publish};
-use crate::source::webhook::{RETRY_AFTER, SENDERS};
+use crate::source::webhook::{Admission, RETRY_AFTER, SENDERS};
+use crate::source::window::Window;
 use crate::source::{Origin, Source};
 
 /// Records published together at most.
@@ -31,6 +36,7 @@ type Answers = BoxStream<'static, Result<wire::IngestRecordsResponse, Status>>;
 pub(super) async fn answers(
     directory: Directory,
     publish: Publish,
+    admission: Admission,
     request: Request<Streaming<wire::IngestRecordsRequest>>,
     drain: CancellationToken,
 ) -> Result<Answers, Status> {
@@ -46,6 +52,7 @@ pub(super) async fn answers(
         account: account(&first.account)?,
         stream: first.stream.clone(),
         source: Source::Grpc,
+        content_type: None,
     };
     directory.authorize(&credentials, origin.account, &SENDERS)?;
     directory.account(model::AccountRef::Number(origin.account))?;
@@ -55,16 +62,17 @@ pub(super) async fn answers(
     let work = std::sync::Arc::new(Work {
         directory,
         publish,
+        admission,
         credentials,
         origin,
         span: Span::current(),
     });
     let ended = drain.clone();
-    let answers = stream::once(ready(Ok(first)))
+    let received = stream::once(ready(Ok(first)))
         .chain(inbound)
         .enumerate()
-        .take_until(drain.cancelled_owned())
-        .ready_chunks(CHUNK_RECORDS)
+        .take_until(drain.cancelled_owned());
+    let answers = stream::unfold(Box::pin(received.peekable()), next_chunk)
         .map(move |chunk| std::sync::Arc::clone(&work).chunk(chunk))
         .buffered(CHUNKS_MAX)
         .flat_map(stream::iter)
@@ -83,15 +91,32 @@ fn draining() -> Status {
     )
 }
 
+type Received = (usize, Result<wire::IngestRecordsRequest, Status>);
+
+/// The next record, and those behind it that have arrived and fit a window.
+async fn next_chunk<S: Stream<Item = Received>>(
+    mut from: Pin<Box<Peekable<S>>>,
+) -> Option<(Vec<Received>, Pin<Box<Peekable<S>>>)> {
+    let bytes = |(_, message): &Received| message.as_ref().map_or(0, |message| message.record.len());
+    let first = from.next().await?;
+    let mut window = Window::new(CHUNK_RECORDS);
+    // A window always takes its first.
+    let _fits = window.takes(bytes(&first));
+    let mut chunk = vec![first];
+    while let Some(Some(next)) = from.as_mut().next_if(|next| window.takes(bytes(next))).now_or_never() {
+        chunk.push(next);
+    }
+    Some((chunk, from))
+}
+
 struct Work {
     directory: Directory,
     publish: Publish,
+    admission: Admission,
     credentials: Request<()>,
     origin: Origin,
     span: Span,
 }
-
-type Received = (usize, Result<wire::IngestRecordsRequest, Status>);
 
 impl Work {
     /// The answers to a chunk; an error ends the stream behind those before it.
@@ -116,12 +141,17 @@ impl Work {
                 Err(status) => broken = broken.or(Some(Err(status))),
             }
         }
+        let Some(_held) = self.admission.hold(records.iter().map(Bytes::len).sum()) else {
+            ::metrics::counter!(metrics::BOUNDS_REACHED, "bound" => "held_bytes").increment(1);
+            let message = "too much at once; send the records without an answer again later";
+            return vec![Err(status::unavailable(message, RETRY_AFTER))];
+        };
         let mut answers = Vec::with_capacity(records.len() + 1);
         if let Some(first) = first {
             let span = self.span.clone();
             let outcomes = self
                 .publish
-                .records(&self.origin, records, Timestamp::now())
+                .records(&self.origin, records, Timestamp::now(), None)
                 .instrument(span);
             match outcomes.await {
                 Ok(outcomes) => answers.extend(
@@ -148,5 +178,40 @@ fn answer(index: usize, outcome: Outcome) -> wire::IngestRecordsResponse {
     wire::IngestRecordsResponse {
         index: index as u64,
         outcome: Some(outcome),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::window::WINDOW_BYTES;
+
+    /// The sizes of the chunks that are made of records of these sizes, which have all arrived.
+    async fn chunks(sizes: &[usize]) -> Vec<usize> {
+        let record = |bytes: &usize| wire::IngestRecordsRequest {
+            record: vec![0; *bytes].into(),
+            ..Default::default()
+        };
+        let arrived: Vec<_> = sizes.iter().map(record).map(Ok).enumerate().collect();
+        let arrived = Box::pin(stream::iter(arrived).peekable());
+        let chunks: Vec<_> = stream::unfold(arrived, next_chunk).collect().await;
+        let indexes = chunks.iter().flatten().map(|(index, _)| *index);
+        assert!(indexes.eq(0..sizes.len()), "every record once and in order");
+        chunks.iter().map(Vec::len).collect()
+    }
+
+    #[tokio::test]
+    async fn a_chunk_is_bounded_in_bytes_as_well_as_in_records() {
+        assert_eq!(chunks(&[1; CHUNK_RECORDS + 2]).await, [CHUNK_RECORDS, 2]);
+        let half = WINDOW_BYTES / 2;
+        assert_eq!(chunks(&[half, half, half, 2 * WINDOW_BYTES, 1, 1]).await, [2, 1, 1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_record_does_not_wait_for_one_that_has_not_arrived() {
+        let first = (0, Ok(wire::IngestRecordsRequest::default()));
+        let stalled = stream::iter([first]).chain(stream::pending());
+        let (chunk, _) = next_chunk(Box::pin(stalled.peekable())).await.unwrap();
+        assert_eq!(chunk.len(), 1);
     }
 }

@@ -6,15 +6,16 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::stream::BoxStream;
+use futures::{StreamExt, stream};
 use kafka::{Polled, Position, Reader, ReaderOptions, RecordView, Topics};
 use model::AccountNumber;
 use prost::Message;
 use proto::ingest::v1::TailEventsResponse;
 use proto::profile::v1::ProfileEvent;
 use runtime::grpc::status;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -53,8 +54,6 @@ impl Wanted {
     }
 }
 
-type Sender = mpsc::Sender<Result<TailEventsResponse, Status>>;
-
 /// Starts the thread. `slot` is given back when it ends.
 pub(super) fn open(
     config: kafka::Config,
@@ -63,17 +62,20 @@ pub(super) fn open(
     drain: CancellationToken,
 ) -> Result<BoxStream<'static, Result<TailEventsResponse, Status>>, Status> {
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
+    // Apart from the events, so that there is always room for it.
+    let (end, ended) = oneshot::channel();
+    let runtime = Handle::current();
     let run = move || {
         ::metrics::gauge!(metrics::TAILS).increment(1);
-        if let Err(Ended::Because(status)) = (Tail {
+        let tail = Tail {
             wanted,
-            sender: &sender,
+            sender,
+            runtime,
             drain,
-        })
-        .run(&config)
-        {
+        };
+        if let Err(Ended::Because(status)) = tail.run(&config) {
             // Whoever has left does not read it.
-            let _left = sender.blocking_send(Err(status)).is_err();
+            let _left = end.send(status).is_err();
         }
         ::metrics::gauge!(metrics::TAILS).decrement(1);
         drop(slot);
@@ -82,7 +84,8 @@ pub(super) fn open(
         .name("tail".to_owned())
         .spawn(run)
         .map_err(|error| Status::resource_exhausted(format!("no thread for another tail: {error}")))?;
-    Ok(ReceiverStream::new(receiver).boxed())
+    let end = stream::once(ended).filter_map(async |ended| ended.ok().map(Err));
+    Ok(ReceiverStream::new(receiver).map(Ok).chain(end).boxed())
 }
 
 /// Why a tail ended before its end.
@@ -93,6 +96,12 @@ enum Ended {
     Because(Status),
 }
 
+impl Ended {
+    fn drained() -> Self {
+        Self::Because(Status::unavailable("the service is ending; tail again"))
+    }
+}
+
 impl From<kafka::Error> for Ended {
     fn from(error: kafka::Error) -> Self {
         tracing::warn!(error = &error as &dyn std::error::Error, "a tail ended");
@@ -100,14 +109,16 @@ impl From<kafka::Error> for Ended {
     }
 }
 
-struct Tail<'a> {
+struct Tail {
     wanted: Wanted,
-    sender: &'a Sender,
+    sender: mpsc::Sender<TailEventsResponse>,
+    runtime: Handle,
     drain: CancellationToken,
 }
 
-impl Tail<'_> {
-    fn run(&self, config: &kafka::Config) -> Result<(), Ended> {
+impl Tail {
+    /// Runs to the end; the events end with it.
+    fn run(self, config: &kafka::Config) -> Result<(), Ended> {
         let topic = Topics::new(config).profile_events();
         let mut reader = Reader::open(config, ReaderOptions::default())?;
         let (mut from, mut behind) = (Vec::new(), Vec::new());
@@ -155,7 +166,7 @@ impl Tail<'_> {
             return Err(Ended::Left);
         }
         if self.drain.is_cancelled() {
-            return Err(Ended::Because(Status::unavailable("the service is ending; tail again")));
+            return Err(Ended::drained());
         }
         match reader.poll(POLL) {
             None => Ok(None),
@@ -184,8 +195,13 @@ impl Tail<'_> {
         })
     }
 
+    /// Waits for room, but not beyond the drain: the client may have stopped reading.
     fn hand_on(&self, event: Event) -> Result<(), Ended> {
-        self.sender.blocking_send(Ok(*event.answer)).map_err(|_| Ended::Left)
+        let send = self.drain.run_until_cancelled(self.sender.send(*event.answer));
+        match self.runtime.block_on(send) {
+            Some(sent) => sent.map_err(|_| Ended::Left),
+            None => Err(Ended::drained()),
+        }
     }
 }
 
@@ -279,5 +295,21 @@ mod tests {
         assert_eq!(Wanted::new(account, 0, false).unwrap().newest, 10);
         assert_eq!(Wanted::new(account, 1_000, false).unwrap().newest, 1_000);
         assert!(Wanted::new(account, 1_001, false).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_tail_that_waits_for_its_client_ends_with_the_drain() {
+        let (sender, _unread) = mpsc::channel(1);
+        sender.try_send(*event(0, 0, 1).answer).unwrap();
+        let drain = CancellationToken::new();
+        let tail = Tail {
+            wanted: Wanted::new(AccountNumber::new(1).unwrap(), 1, true).unwrap(),
+            sender,
+            runtime: Handle::current(),
+            drain: drain.clone(),
+        };
+        let waits = tokio::task::spawn_blocking(move || tail.hand_on(event(1, 1, 1)));
+        drain.cancel();
+        assert!(matches!(waits.await.unwrap(), Err(Ended::Because(_))));
     }
 }

@@ -5,6 +5,9 @@ use std::fmt;
 use serde::de::{DeserializeSeed, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+/// JSON has none, but some editors and clients put one in front.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Why a body holds no records.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
@@ -25,6 +28,7 @@ pub(crate) enum BodyError {
 /// # Errors
 /// When the body is not JSON, neither an object nor an array, or holds more than `records_max` records.
 pub(crate) fn records(body: &[u8], records_max: usize) -> Result<Vec<&RawValue>, BodyError> {
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'[') => {
             let mut deserializer = serde_json::Deserializer::from_slice(body);
@@ -111,6 +115,13 @@ mod tests {
             [r#"{"a":1}"#, "2", "\"x\"", r#"{"a":[{}]}"#]
         );
         assert!(texts("[]").is_empty());
+    }
+
+    #[test]
+    fn a_byte_order_mark_in_front_is_skipped() {
+        assert_eq!(texts("\u{feff}{\"a\":1}"), [r#"{"a":1}"#]);
+        assert_eq!(texts("\u{feff} [1]"), ["1"]);
+        assert!(records("{\"a\":1}\u{feff}".as_bytes(), 10).is_err(), "in front only");
     }
 
     #[test]

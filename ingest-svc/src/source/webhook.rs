@@ -4,44 +4,48 @@
 //! itself in order is answered 200 or 503 and nothing else, and 200 only after Kafka has acknowledged all of it.
 
 mod admission;
+mod authorize;
 mod envelope;
-mod listener;
 mod parameters;
 mod receive;
+mod refused;
+mod work;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
-use control::{AuthError, Directory};
+use control::Directory;
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
-use model::{AccountNumber, AccountRef, Role};
-use secrecy::ExposeSecret;
+use model::{AccountNumber, Role};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
 
-use self::admission::{Admission, Admitted};
+pub(crate) use self::admission::Admission;
+use self::admission::Admitted;
 pub(crate) use self::envelope::RETRY_AFTER;
 use self::envelope::{REJECTED_LISTED_MAX, Rejected, Summary, failure, success};
-pub(crate) use self::listener::Listener;
 use self::parameters::Parameters;
+use self::refused::{Refusals, Refused, busy};
+use self::work::Work;
 use crate::config;
 use crate::metrics;
-use crate::publish::{self, Outcome, Publish, Refusal};
-use crate::source::{Origin, Source, body};
+use crate::publish::Publish;
+use crate::source::{Origin, Source};
 
 /// Who may send data.
 pub(crate) const SENDERS: [Role; 3] = [Role::Admin, Role::DataManager, Role::DataWrite];
 
-/// Records published before the next of the same body are looked at: with the bytes, what one request takes of the producer's queue.
-const WINDOW_RECORDS: usize = 1_000;
-const WINDOW_BYTES: usize = 4 << 20;
+/// Where records go.
+const ROUTE: &str = "/c/{account}/{stream}";
 
 /// The endpoint. Answers 503 until [`Webhook::open`]. Cheap to clone.
 #[derive(Clone)]
@@ -49,6 +53,9 @@ pub(crate) struct Webhook {
     parts: Arc<OnceLock<Parts>>,
     admission: Admission,
     limits: Arc<Limits>,
+    refusals: Arc<Refusals>,
+    /// Bodies that are read away behind an answer; each holds a connection, so those are their bound.
+    discarded: TaskTracker,
 }
 
 struct Parts {
@@ -60,13 +67,13 @@ struct Limits {
     body_bytes_max: usize,
     records_max: usize,
     body_timeout: Duration,
+    /// For the request as a whole: its body, and what becomes of it.
+    timeout: Duration,
 }
 
-/// An answer other than 200, with what the sender reads.
-type Refused = (StatusCode, String);
-
 impl Webhook {
-    pub(crate) fn new(config: &config::Http) -> Self {
+    /// `ack_timeout` is what publishing may take on top of the body.
+    pub(crate) fn new(config: &config::Http, ack_timeout: Duration) -> Self {
         Self {
             parts: Arc::default(),
             admission: Admission::new(config.requests_max, config.held_bytes_max),
@@ -74,8 +81,16 @@ impl Webhook {
                 body_bytes_max: config.body_bytes_max,
                 records_max: config.records_max,
                 body_timeout: config.body_timeout,
+                timeout: config.body_timeout + ack_timeout,
             }),
+            refusals: Arc::new(Refusals::new()),
+            discarded: TaskTracker::new(),
         }
+    }
+
+    /// The bound of bytes held, to be shared with other ways in.
+    pub(crate) fn admission(&self) -> Admission {
+        self.admission.clone()
     }
 
     /// The control table and the producer are there: requests are taken from now on.
@@ -85,17 +100,11 @@ impl Webhook {
     }
 
     pub(crate) fn router(self) -> Router {
+        let records = || post(answer).fallback(not_a_post);
         Router::new()
-            .route(
-                "/c/{account}/{stream}",
-                post(answer).fallback(async || failure(StatusCode::METHOD_NOT_ALLOWED, "POST is expected here")),
-            )
-            .fallback(async || {
-                failure(
-                    StatusCode::NOT_FOUND,
-                    "nothing here; records go to /c/{account}/{stream}",
-                )
-            })
+            .route(ROUTE, records())
+            .route("/c/{account}/{stream}/", records())
+            .fallback(nothing_here)
             .with_state(self)
     }
 
@@ -111,82 +120,126 @@ impl Webhook {
     }
 }
 
+async fn not_a_post(State(webhook): State<Webhook>, request: axum::extract::Request) -> Response {
+    let refused = Refused {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        reason: "method",
+        message: "POST is expected here".to_owned(),
+    };
+    let (http::request::Parts { headers, .. }, body) = request.into_parts();
+    webhook.refuse(("", ""), &refused, &headers, body)
+}
+
+async fn nothing_here(State(webhook): State<Webhook>, request: axum::extract::Request) -> Response {
+    let refused = Refused {
+        status: StatusCode::NOT_FOUND,
+        reason: "path",
+        message: format!("nothing here; records go to {ROUTE}"),
+    };
+    let (http::request::Parts { headers, .. }, body) = request.into_parts();
+    webhook.refuse(("", ""), &refused, &headers, body)
+}
+
 async fn answer(
     State(webhook): State<Webhook>,
     path: Result<Path<(String, String)>, PathRejection>,
     request: axum::extract::Request,
 ) -> Response {
-    let started = tokio::time::Instant::now();
-    let (http::request::Parts { uri, headers, .. }, body) = request.into_parts();
+    let started = Instant::now();
+    let (http::request::Parts { uri, headers, .. }, mut body) = request.into_parts();
     let span = tracing::info_span!(
         "POST /c/{account}/{stream}",
         otel.kind = "server",
         http.request.method = "POST",
-        http.route = "/c/{account}/{stream}",
+        http.route = ROUTE,
         http.response.status_code = tracing::field::Empty,
         otel.status_code = tracing::field::Empty,
         account = tracing::field::Empty,
     );
     runtime::trace::set_parent(&span, runtime::trace::from_headers(&headers));
-    let parameters = Parameters::read(&uri, &headers);
-    let request = Request { parameters, headers };
-    let outcome = match path {
-        Ok(Path((account, stream))) => {
-            webhook
-                .take(&account, stream, request, body)
-                .instrument(span.clone())
-                .await
-        }
-        Err(_) => Err((StatusCode::BAD_REQUEST, "the path is not UTF-8".to_owned())),
+    let request = Request {
+        parameters: Parameters::read(&uri, &headers),
+        headers: &headers,
+        deadline: started + webhook.limits.timeout,
     };
-    let response = match outcome {
-        Ok(summary) => success(summary),
-        Err((status, message)) => failure(status, &message),
+    let response = match path {
+        Ok(Path((account, stream))) => {
+            let take = webhook.take(&account, &stream, request, &mut body);
+            match take.instrument(span.clone()).await {
+                Ok(summary) => webhook.counted(success(summary)),
+                Err(refused) => webhook.refuse((&account, &stream), &refused, &headers, body),
+            }
+        }
+        Err(_) => {
+            let refused = Refused {
+                status: StatusCode::BAD_REQUEST,
+                reason: "path",
+                message: "the path is not UTF-8".to_owned(),
+            };
+            webhook.refuse(("", ""), &refused, &headers, body)
+        }
     };
     let status = response.status();
     span.record("http.response.status_code", status.as_u16());
     if status.is_server_error() {
         span.record("otel.status_code", "ERROR");
     }
-    ::metrics::counter!(metrics::REQUESTS, "status" => status.as_str().to_owned()).increment(1);
     ::metrics::histogram!(metrics::REQUEST_SECONDS).record(started.elapsed());
     response
 }
 
-struct Request {
+struct Request<'a> {
     parameters: Parameters,
-    headers: HeaderMap,
+    headers: &'a HeaderMap,
+    deadline: Instant,
 }
 
 impl Webhook {
-    async fn take(&self, account: &str, stream: String, request: Request, body: Body) -> Result<Summary, Refused> {
+    /// The answer, counted.
+    fn counted(&self, response: Response) -> Response {
+        let status = response.status().as_str().to_owned();
+        ::metrics::counter!(metrics::REQUESTS, "status" => status).increment(1);
+        response
+    }
+
+    /// The answer to a refused request, whose body is read away behind it. Unless the sender asked first whether to go on
+    /// (`Expect: 100-continue`): then it is not writing, and reading would tell it to begin. Or was too late already.
+    fn refuse(&self, path: (&str, &str), refused: &Refused, headers: &HeaderMap, body: Body) -> Response {
+        self.refusals.note(path, refused);
+        let expects = headers.contains_key(header::EXPECT);
+        if !expects && !body.is_end_stream() && refused.status != StatusCode::REQUEST_TIMEOUT {
+            let limits = &*self.limits;
+            let discard = receive::discard(body, limits.body_bytes_max, limits.body_timeout);
+            self.discarded.spawn(discard);
+        }
+        self.counted(failure(refused.status, &refused.message))
+    }
+
+    async fn take(
+        &self,
+        account: &str,
+        stream: &str,
+        request: Request<'_>,
+        body: &mut Body,
+    ) -> Result<Summary, Refused> {
         let (received, limits) = (Timestamp::now(), &*self.limits);
-        let mut body = body;
-        let read = async {
-            let (parts, account, mut admitted) = self.admit(account, &request)?;
-            let bytes = receive::body(&mut body, &mut admitted, limits.body_bytes_max, limits.body_timeout).await?;
-            Ok((parts, account, admitted, bytes))
-        };
-        let (parts, account, _admitted, body) = match read.await {
-            Ok(read) => read,
-            Err(refused @ (StatusCode::REQUEST_TIMEOUT, _)) => return Err(refused),
-            Err(refused) => {
-                // A sender that is still writing would otherwise see a reset connection instead of the answer.
-                receive::discard(&mut body, &request.headers, limits.body_bytes_max, limits.body_timeout).await;
-                return Err(refused);
-            }
-        };
+        let (parts, account, mut admitted) = self.admit(account, &request)?;
+        let body = receive::body(body, &mut admitted, limits.body_bytes_max, limits.body_timeout).await?;
         Span::current().record("account", account.get());
         let origin = Origin {
             account,
-            stream,
+            stream: stream.to_owned(),
             source: Source::Webhook,
+            content_type: content_type(request.headers),
         };
-        let Request { parameters, .. } = request;
+        let Request {
+            parameters, deadline, ..
+        } = request;
         let work = Work {
-            parts,
+            publish: &parts.publish,
             origin: &origin,
             received,
+            deadline,
             dryrun: parameters.dryrun,
         };
         let (message_count, refusals) = work.body(&body, limits.records_max).await?;
@@ -210,11 +263,12 @@ impl Webhook {
     }
 
     /// Everything that can be said before the body is read.
-    fn admit(&self, account: &str, request: &Request) -> Result<(&Parts, AccountNumber, Admitted), Refused> {
+    fn admit(&self, account: &str, request: &Request<'_>) -> Result<(&Parts, AccountNumber, Admitted), Refused> {
         let Some(mut admitted) = self.admission.enter() else {
             return Err(busy("requests"));
         };
-        let parts = self.parts.get().ok_or_else(|| unavailable("starting"))?;
+        let parts = self.parts.get();
+        let parts = parts.ok_or_else(|| Refused::unavailable("starting", "starting"))?;
         let account = parts.authorize(account, &request.parameters)?;
         let declared = request.headers.get(header::CONTENT_LENGTH);
         let declared = declared
@@ -229,120 +283,8 @@ impl Webhook {
     }
 }
 
-impl Parts {
-    /// The account, if the token may send data to it. Nothing that was not read from a fresh table is a reason to refuse for good.
-    fn authorize(&self, account: &str, parameters: &Parameters) -> Result<AccountNumber, Refused> {
-        if !self.directory.is_fresh() {
-            return Err(unavailable("tokens cannot be checked now; send it again later"));
-        }
-        let token = parameters.token.as_ref().map_or("", |token| token.expose_secret());
-        let caller = self
-            .directory
-            .authenticate(token, Timestamp::now())
-            .map_err(|error| match error {
-                AuthError::Unavailable => unavailable(&error.to_string()),
-                AuthError::Missing | AuthError::Unknown | AuthError::Expired => {
-                    (StatusCode::UNAUTHORIZED, format!("Not authorized: {error}"))
-                }
-            })?;
-        let unknown = || (StatusCode::NOT_FOUND, format!("account {account:?} does not exist"));
-        let named: AccountRef = account.parse().map_err(|_| unknown())?;
-        let number = match self.directory.account(named) {
-            Ok(account) => account.number,
-            Err(control::Error::NotFound(_)) => return Err(unknown()),
-            Err(error) => return Err(unavailable(&error.to_string())),
-        };
-        let allowed = caller.require(number, &SENDERS);
-        allowed.map_err(|error| (StatusCode::FORBIDDEN, format!("Not permitted: {error}")))?;
-        Ok(number)
-    }
-}
-
-/// One body on its way to Kafka.
-struct Work<'a> {
-    parts: &'a Parts,
-    origin: &'a Origin,
-    received: Timestamp,
-    dryrun: bool,
-}
-
-impl Work<'_> {
-    /// How many events were published, and which records were refused, by position.
-    async fn body(&self, body: &Bytes, records_max: usize) -> Result<(usize, Vec<(usize, Refusal)>), Refused> {
-        let records = match body::records(body, records_max) {
-            Ok(records) => records,
-            Err(error @ body::BodyError::TooMany { .. }) => {
-                ::metrics::counter!(metrics::BOUNDS_REACHED, "bound" => "records").increment(1);
-                return Err((StatusCode::PAYLOAD_TOO_LARGE, error.to_string()));
-            }
-            Err(error) => {
-                let refusal = Refusal::Body(error.to_string());
-                if !self.dryrun {
-                    let keep = self
-                        .parts
-                        .publish
-                        .refused_body(self.origin, body.clone(), refusal, self.received);
-                    keep.await.map_err(unacknowledged)?;
-                }
-                return Err((StatusCode::BAD_REQUEST, error.to_string()));
-            }
-        };
-        let records: Vec<Bytes> = records
-            .into_iter()
-            .map(|record| body.slice_ref(record.get().as_bytes()))
-            .collect();
-        let (mut published, mut refusals) = (0, Vec::new());
-        let mut rest = records.as_slice();
-        while !rest.is_empty() {
-            let (window, later) = rest.split_at(window(rest));
-            let first = records.len() - rest.len();
-            for (index, outcome) in (first..).zip(self.window(window).await?) {
-                match outcome {
-                    Outcome::Published { .. } => published += 1,
-                    Outcome::Rejected(refusal) => refusals.push((index, refusal)),
-                }
-            }
-            rest = later;
-        }
-        Ok((published, refusals))
-    }
-
-    async fn window(&self, records: &[Bytes]) -> Result<Vec<Outcome>, Refused> {
-        if self.dryrun {
-            let outcomes = records
-                .iter()
-                .map(|record| match publish::event(self.origin, record, self.received) {
-                    Ok(normalized) => Outcome::Published {
-                        event_id: normalized.event.event_id,
-                    },
-                    Err(refusal) => Outcome::Rejected(refusal),
-                });
-            return Ok(outcomes.collect());
-        }
-        let write = self.parts.publish.records(self.origin, records.to_vec(), self.received);
-        write.await.map_err(unacknowledged)
-    }
-}
-
-/// How many of the next records are published together: at least one.
-fn window(records: &[Bytes]) -> usize {
-    let mut bytes = 0;
-    let fits = records.iter().take(WINDOW_RECORDS).take_while(|record| {
-        bytes += record.len();
-        bytes <= WINDOW_BYTES
-    });
-    fits.count().max(1)
-}
-
-fn unacknowledged(_: kafka::Error) -> Refused {
-    unavailable("not stored; send it again later")
-}
-
-fn busy(bound: &'static str) -> Refused {
-    ::metrics::counter!(metrics::BOUNDS_REACHED, "bound" => bound).increment(1);
-    unavailable("too much at once; send it again later")
-}
-
-fn unavailable(message: &str) -> Refused {
-    (StatusCode::SERVICE_UNAVAILABLE, message.to_owned())
+/// What the sender says the body is.
+fn content_type(headers: &HeaderMap) -> Option<Bytes> {
+    let value = headers.get(header::CONTENT_TYPE)?;
+    Some(Bytes::copy_from_slice(value.as_bytes()))
 }

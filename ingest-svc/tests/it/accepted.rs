@@ -2,6 +2,7 @@
 
 use model::AccountRef;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use crate::harness::{self, http};
 
@@ -203,7 +204,14 @@ async fn an_event_too_large_for_its_topic_is_kept_as_it_came_and_its_neighbours_
     }
     let service = harness::shared().await;
     let (account, token) = service.sender().await;
-    let large = format!(r#"{{"braze_id":"b-1","city":"{}"}}"#, "x".repeat(3 << 20));
+    // What counts is the size as it is sent, so this must not compress.
+    let digest = |n: u32| {
+        Sha256::digest(n.to_le_bytes())[..16]
+            .try_into()
+            .map(u128::from_be_bytes)
+    };
+    let noise: String = (0..100_000).map(|n| format!("{:032x}", digest(n).unwrap())).collect();
+    let large = format!(r#"{{"braze_id":"b-1","city":"{noise}"}}"#);
     let body = format!(r#"[{{"braze_id":"b-0"}},{large},{{"braze_id":"b-2"}}]"#);
     let data = service
         .post(&format!("/c/{account}/braze_users?key={token}"), body)
@@ -215,5 +223,19 @@ async fn an_event_too_large_for_its_topic_is_kept_as_it_came_and_its_neighbours_
     assert_eq!(
         (kept.payload.as_slice(), kept.code.as_str()),
         (large.as_bytes(), "too_large")
+    );
+}
+
+#[tokio::test]
+async fn a_slash_at_the_end_of_the_path_and_a_byte_order_mark_before_the_json_change_nothing() {
+    let service = harness::shared().await;
+    let (account, token) = service.sender().await;
+    let path = format!("/c/{account}/braze_users/?key={token}");
+    let body = "\u{feff}{\"braze_id\":\"b-1\"}";
+    service.post(&path, body).await.counts(1, 0);
+    let event = &service.events(account, 1).await[0];
+    assert_eq!(
+        (event.key.as_str(), event.event.stream.as_str()),
+        ("br_user_id:b-1", "braze_users")
     );
 }

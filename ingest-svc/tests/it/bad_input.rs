@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use model::Role;
 use serde_json::json;
 
-use crate::harness::{self, ADMIN_TOKEN, http};
+use crate::harness::{self, ADMIN_TOKEN, Service, http};
 
 const GOOD: &str = r#"{"braze_id":"b-1","city":"Porto"}"#;
 
@@ -140,13 +140,10 @@ async fn a_revoked_key_is_401_soon() {
     service.post(&path, "[]").await.counts(0, 0);
     let id = token.split('_').nth(2).unwrap();
     service.directory.api_tokens().delete(account, id).await.unwrap();
-    let deadline = tokio::time::Instant::now() + harness::DEADLINE;
-    while service.post(&path, "[]").await.status != 401 {
-        assert!(
-            tokio::time::Instant::now() < deadline,
-            "the revoked token is still good"
-        );
-    }
+    harness::eventually("the revoked token is refused", async || {
+        (service.post(&path, "[]").await.status == 401).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -198,8 +195,7 @@ async fn a_body_over_10_mb_is_413_whether_its_length_is_declared_or_not() {
     assert!(declared.refusal(413).contains("10000000"));
 
     let mut connection = http::Connection::open(service.addresses.http).await;
-    let head = format!("POST {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n");
-    connection.write(head).await;
+    connection.begin(&path, "transfer-encoding: chunked").await;
     for chunk in large.chunks(1 << 20) {
         connection.write(format!("{:x}\r\n", chunk.len())).await;
         connection.write(chunk).await;
@@ -255,4 +251,64 @@ async fn an_answer_before_the_body_reaches_a_sender_that_is_still_writing() {
         .post(&format!("/c/{account}/braze_users?key=wrong"), &body)
         .await
         .refusal(401);
+}
+
+#[tokio::test]
+async fn a_refused_request_is_answered_although_its_body_never_comes() {
+    let (_broker, service) = Service::alone(|config| config.http.body_timeout = 10 * harness::DEADLINE).await;
+    let (account, token) = service.sender().await;
+    let (other, _) = service.sender().await;
+    for (account, key, bytes, status) in [
+        (account.to_string(), "wrong", 5_000_000, 401),
+        (other.to_string(), token.as_str(), 5_000_000, 403),
+        ("999999".to_owned(), ADMIN_TOKEN, 5_000_000, 404),
+        (account.to_string(), token.as_str(), 10_000_001, 413),
+    ] {
+        let path = format!("/c/{account}/braze_users?key={key}");
+        let mut connection = service.begin(&path, bytes).await;
+        connection.write("{").await;
+        connection.early_answer().await.refusal(status);
+        // What the sender goes on to write is read away.
+        connection.write(vec![b' '; 1 << 20]).await;
+    }
+    service.lifecycle.drain("the test is over");
+}
+
+#[tokio::test]
+async fn a_body_that_is_cut_short_is_408_and_nothing_of_it_is_kept() {
+    let service = harness::shared().await;
+    let (account, token) = service.sender().await;
+    let path = format!("/c/{account}/braze_users?key={token}");
+    let mut connection = service.begin(&path, GOOD.len() + 1).await;
+    connection.write(GOOD).await;
+    connection.end().await;
+    connection.answer().await.refusal(408);
+
+    let mut chunked = http::Connection::open(service.addresses.http).await;
+    chunked.begin(&path, "transfer-encoding: chunked").await;
+    chunked.write(format!("{:x}\r\n{GOOD}\r\n", GOOD.len())).await;
+    chunked.end().await;
+    chunked.answer().await.refusal(408);
+    service.events(account, 0).await;
+    service.rejected(account, 0).await;
+}
+
+#[tokio::test]
+async fn a_kept_body_says_its_content_type_as_received_or_that_it_is_bytes() {
+    let service = harness::shared().await;
+    let (account, token) = service.sender().await;
+    let path = format!("/c/{account}/braze_users?key={token}");
+    let curl = "content-type: application/x-www-form-urlencoded";
+    for (headers, body) in [(&[curl][..], "from curl"), (&[], "untyped")] {
+        let answer = http::post(service.addresses.http, &path, headers, body.as_bytes()).await;
+        answer.refusal(400);
+    }
+    let kept = service.rejected(account, 2).await;
+    for (payload, content_type) in [
+        (&b"from curl"[..], "application/x-www-form-urlencoded"),
+        (b"untyped", "application/octet-stream"),
+    ] {
+        let kept = kept.iter().find(|kept| kept.payload == payload).unwrap();
+        assert_eq!(kept.content_type, content_type);
+    }
 }

@@ -1,7 +1,5 @@
 //! The gRPC services: tokens, streams of records, tails.
 
-use std::time::Duration;
-
 use futures::StreamExt;
 use ingest_svc::config::TAILS_MAX;
 use model::{AccountNumber, Role};
@@ -15,7 +13,7 @@ use secrecy::SecretString;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 
-use crate::harness::{self, ADMIN_TOKEN, DEADLINE, Service};
+use crate::harness::{self, ADMIN_TOKEN, Service};
 
 async fn channel(service: &Service, token: Option<&str>) -> Channel {
     let endpoint = format!("http://{}", service.addresses.grpc);
@@ -48,7 +46,7 @@ async fn a_token_is_created_used_read_listed_and_deleted() {
     let service = harness::shared().await;
     let account = service.account().await;
     let mut client = token_client(service, Some(ADMIN_TOKEN)).await;
-    let created = until_known(|| client.clone(), create(account, Role::DataManager)).await;
+    let created = until_known(&mut client, create(account, Role::DataManager)).await;
     let token = created.api_token.unwrap();
     assert!(
         token.name.starts_with(&format!("accounts/{account}/apiTokens/")),
@@ -98,17 +96,19 @@ async fn a_token_is_created_used_read_listed_and_deleted() {
 
 /// Creates a token as soon as the service knows the account.
 async fn until_known(
-    client: impl Fn() -> ApiTokenServiceClient<Channel>,
+    client: &mut ApiTokenServiceClient<Channel>,
     request: tokens::CreateApiTokenRequest,
 ) -> tokens::CreateApiTokenResponse {
-    let deadline = tokio::time::Instant::now() + DEADLINE;
-    loop {
-        match client().create_api_token(request.clone()).await {
-            Ok(created) => return created.into_inner(),
-            Err(status) => assert_eq!(status.code(), Code::NotFound, "{status}"),
+    harness::eventually("the service knows the account", async || {
+        match client.create_api_token(request.clone()).await {
+            Ok(created) => Some(created.into_inner()),
+            Err(status) => {
+                assert_eq!(status.code(), Code::NotFound, "{status}");
+                None
+            }
         }
-        assert!(tokio::time::Instant::now() < deadline, "the account never came");
-    }
+    })
+    .await
 }
 
 #[tokio::test]
@@ -285,18 +285,12 @@ async fn a_stream_ends_when_its_token_is_revoked() {
         .delete(account, token.split('_').nth(2).unwrap())
         .await
         .unwrap();
-    let deadline = tokio::time::Instant::now() + DEADLINE;
-    let status = loop {
+    let status = harness::eventually("the stream ends", async || {
         // The stream is gone once it has ended, which its answers tell.
         let _ended = sender.send(record(account, r#"{"braze_id":"b-0"}"#)).await.is_err();
-        match answers.message().await {
-            Ok(_) => assert!(
-                tokio::time::Instant::now() < deadline,
-                "the stream goes on without a token"
-            ),
-            Err(status) => break status,
-        }
-    };
+        answers.message().await.err()
+    })
+    .await;
     assert_eq!(status.code(), Code::Unauthenticated);
 }
 
@@ -372,8 +366,7 @@ async fn a_tail_shows_profile_data_so_it_needs_a_data_manager() {
 
 #[tokio::test]
 async fn a_tails_thread_ends_when_its_client_leaves() {
-    let broker = kafka::testing::InProcessBroker::start(1, &[]).unwrap();
-    let service = Service::start(harness::config(&broker.config())).await;
+    let (_broker, service) = Service::alone(|_| {}).await;
     let (account, token) = service.sender().await;
     let mut client = ingest_client(&service, &token).await;
     let mut open = Vec::new();
@@ -383,13 +376,9 @@ async fn a_tails_thread_ends_when_its_client_leaves() {
     let refused = client.tail_events(tail(account, 1, true)).await.unwrap_err();
     assert_eq!(refused.code(), Code::ResourceExhausted);
     open.clear();
-    let deadline = tokio::time::Instant::now() + DEADLINE;
-    while client.tail_events(tail(account, 1, true)).await.is_err() {
-        assert!(
-            tokio::time::Instant::now() < deadline,
-            "the threads of clients that left still run"
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    harness::eventually("a thread of a client that left has ended", async || {
+        client.tail_events(tail(account, 1, true)).await.ok()
+    })
+    .await;
     service.lifecycle.drain("the test is over");
 }

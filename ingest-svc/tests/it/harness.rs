@@ -12,7 +12,7 @@ use control::{Directory, NewAccount, NewApiToken};
 use ingest_svc::app::{Addresses, App};
 use ingest_svc::config::Config;
 use jiff::Timestamp;
-use kafka::testing::Brokers;
+use kafka::testing::{Brokers, InProcessBroker};
 use model::{AccountNumber, Role};
 use runtime::lifecycle::Lifecycle;
 use secrecy::{ExposeSecret, SecretString};
@@ -61,6 +61,14 @@ pub(crate) fn config(kafka: &kafka::Config) -> Config {
 }
 
 impl Service {
+    /// A service of the test's own on the in-process broker, which can be taken away.
+    pub(crate) async fn alone(change: impl FnOnce(&mut Config)) -> (InProcessBroker, Self) {
+        let broker = InProcessBroker::start(1, &[]).unwrap();
+        let mut config = config(&broker.config());
+        change(&mut config);
+        (broker, Self::start(config).await)
+    }
+
     /// Starts the service on the current runtime and waits until it is ready.
     pub(crate) async fn start(config: Config) -> Self {
         traced();
@@ -111,13 +119,11 @@ impl Service {
         let token = created.1.expose_secret().to_owned();
         // The service has a table of its own: wait until it knows the token, whatever it may do.
         let path = format!("/c/{account}/braze_users?dryrun=true&key={token}");
-        let deadline = tokio::time::Instant::now() + DEADLINE;
-        while expire_time.is_none() && self.post(&path, "[]").await.status == 401 {
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "the service never heard of the token"
-            );
-        }
+        eventually("the service has heard of the token", async || {
+            let known = expire_time.is_some() || self.post(&path, "[]").await.status != 401;
+            known.then_some(())
+        })
+        .await;
         token
     }
 
@@ -137,6 +143,15 @@ impl Service {
             body.as_ref(),
         )
         .await
+    }
+
+    /// A request whose body is still to come.
+    pub(crate) async fn begin(&self, path: &str, content_length: usize) -> http::Connection {
+        let mut connection = http::Connection::open(self.addresses.http).await;
+        connection
+            .begin(path, &format!("content-length: {content_length}"))
+            .await;
+        connection
     }
 
     /// The records of `profile-events` of an account, once there are `count`.
@@ -174,8 +189,16 @@ pub(crate) async fn shared() -> &'static Service {
 
 /// Waits until something holds.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    eventually(what, async || holds().then_some(())).await;
+}
+
+/// Asks until there is an answer.
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = tokio::time::Instant::now() + DEADLINE;
-    while !holds() {
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
         assert!(tokio::time::Instant::now() < deadline, "waited in vain until {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

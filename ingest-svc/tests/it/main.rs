@@ -3,6 +3,7 @@
 
 mod accepted;
 mod bad_input;
+mod drain;
 mod grpc;
 mod harness;
 mod normalize;

@@ -3,25 +3,16 @@
 use std::time::Duration;
 
 use ingest_svc::app::App;
-use kafka::testing::InProcessBroker;
 use tokio::time::Instant;
 
 use crate::harness::{self, ADMIN_TOKEN, Service, http};
 
 const GOOD: &str = r#"{"braze_id":"b-1"}"#;
 
-/// A service of the test's own, on the in-process broker, which can be taken away.
-async fn alone(change: impl FnOnce(&mut ingest_svc::config::Config)) -> (InProcessBroker, Service) {
-    let broker = InProcessBroker::start(1, &[]).unwrap();
-    let mut config = harness::config(&broker.config());
-    change(&mut config);
-    (broker, Service::start(config).await)
-}
-
 #[tokio::test]
 async fn without_kafka_everything_is_503_with_retry_after_within_the_ack_timeout() {
     let ack_timeout = Duration::from_secs(1);
-    let (broker, service) = alone(|config| config.publish.ack_timeout = ack_timeout).await;
+    let (broker, service) = Service::alone(|config| config.publish.ack_timeout = ack_timeout).await;
     let (account, token) = service.sender().await;
     let path = format!("/c/{account}/braze_users?key={token}");
     service.post(&path, GOOD).await.counts(1, 0);
@@ -47,7 +38,7 @@ async fn without_kafka_everything_is_503_with_retry_after_within_the_ack_timeout
 
 #[tokio::test]
 async fn an_old_control_table_is_503_and_never_401_403_or_404() {
-    let (_broker, service) = alone(|_| {}).await;
+    let (_broker, service) = Service::alone(|_| {}).await;
     let (account, token) = service.sender().await;
     let (other, _) = service.sender().await;
     service
@@ -102,33 +93,21 @@ async fn a_service_that_starts_without_kafka_answers_503_and_is_not_ready() {
     run.join_next().await.unwrap().unwrap().unwrap();
 }
 
-/// The head of a request whose body is still to come.
-async fn begun(service: &Service, path: &str, content_length: usize) -> http::Connection {
-    let mut connection = http::Connection::open(service.addresses.http).await;
-    let head =
-        format!("POST {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {content_length}\r\n\r\n");
-    connection.write(head).await;
-    connection
-}
-
 /// Repeats a small request until it is refused, because the one that takes the room may not have been read yet.
 async fn refused_in_the_end(service: &Service, path: &str) -> http::Answer {
-    let deadline = Instant::now() + harness::DEADLINE;
-    loop {
+    harness::eventually("it is refused", async || {
         let answer = service.post(path, "[]").await;
-        if answer.status != 200 {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "never refused");
-    }
+        (answer.status != 200).then_some(answer)
+    })
+    .await
 }
 
 #[tokio::test]
 async fn a_request_beyond_the_bound_is_503_until_another_is_answered() {
-    let (_broker, service) = alone(|config| config.http.requests_max = 1).await;
+    let (_broker, service) = Service::alone(|config| config.http.requests_max = 1).await;
     let (account, token) = service.sender().await;
     let path = format!("/c/{account}/braze_users?key={token}");
-    let mut first = begun(&service, &path, GOOD.len()).await;
+    let mut first = service.begin(&path, GOOD.len()).await;
     let refused = refused_in_the_end(&service, &path).await;
     refused.refusal(503);
     assert_eq!(refused.header("retry-after"), Some("10"));
@@ -140,29 +119,29 @@ async fn a_request_beyond_the_bound_is_503_until_another_is_answered() {
 
 #[tokio::test]
 async fn a_body_beyond_the_bytes_that_may_be_held_is_503_before_it_is_read() {
-    let (_broker, service) = alone(|config| config.http.held_bytes_max = 1_000).await;
+    let (_broker, service) = Service::alone(|config| config.http.held_bytes_max = 1_000).await;
     let (account, token) = service.sender().await;
     let path = format!("/c/{account}/braze_users?key={token}");
-    let first = begun(&service, &path, 999).await;
+    let first = service.begin(&path, 999).await;
     refused_in_the_end(&service, &path).await.refusal(503);
     drop(first);
-    let deadline = Instant::now() + harness::DEADLINE;
-    while service.post(&path, "[]").await.status != 200 {
-        assert!(Instant::now() < deadline, "the bytes were never given back");
-    }
+    harness::eventually("the bytes are given back", async || {
+        (service.post(&path, "[]").await.status == 200).then_some(())
+    })
+    .await;
     service.lifecycle.drain("the test is over");
 }
 
 #[tokio::test]
 async fn a_body_that_does_not_arrive_is_408_and_a_head_that_does_not_is_cut_off() {
-    let (_broker, service) = alone(|config| {
+    let (_broker, service) = Service::alone(|config| {
         config.http.body_timeout = Duration::from_millis(300);
         config.http.header_timeout = Duration::from_millis(300);
     })
     .await;
     let (account, token) = service.sender().await;
     let path = format!("/c/{account}/braze_users?key={token}");
-    let mut stalled = begun(&service, &path, 100).await;
+    let mut stalled = service.begin(&path, 100).await;
     stalled.write("{").await;
     stalled.answer().await.refusal(408);
 
@@ -174,7 +153,7 @@ async fn a_body_that_does_not_arrive_is_408_and_a_head_that_does_not_is_cut_off(
 
 #[tokio::test]
 async fn a_full_queue_is_503_at_once() {
-    let (broker, service) = alone(|config| {
+    let (broker, service) = Service::alone(|config| {
         config.publish.ack_timeout = Duration::from_secs(20);
         config.publish.queue_bytes_max = 200_000;
     })
@@ -199,7 +178,7 @@ async fn a_full_queue_is_503_at_once() {
 #[tokio::test]
 async fn an_array_that_is_acknowledged_in_part_is_503_as_a_whole_and_its_repeat_has_the_same_event_ids() {
     // The second record alone is more than the queue takes.
-    let (_broker, service) = alone(|config| config.publish.queue_bytes_max = 200_000).await;
+    let (_broker, service) = Service::alone(|config| config.publish.queue_bytes_max = 200_000).await;
     let (account, token) = service.sender().await;
     let path = format!("/c/{account}/braze_users?key={token}");
     let large = "x".repeat(300_000);
@@ -209,5 +188,48 @@ async fn an_array_that_is_acknowledged_in_part_is_503_as_a_whole_and_its_repeat_
     }
     let events = service.events(account, 2).await;
     assert_eq!(events[0].event.event_id, events[1].event.event_id);
+    service.lifecycle.drain("the test is over");
+}
+
+#[tokio::test]
+async fn a_request_as_a_whole_has_a_deadline_however_many_steps_it_takes() {
+    let (broker, service) = Service::alone(|config| {
+        config.http.body_timeout = Duration::from_millis(500);
+        config.publish.ack_timeout = Duration::from_secs(3);
+    })
+    .await;
+    let (account, token) = service.sender().await;
+    let path = format!("/c/{account}/braze_users?key={token}");
+    // Ten steps, each well within the acknowledgement timeout, all together well beyond it.
+    broker.slow(Duration::from_millis(800)).unwrap();
+    let records: Vec<_> = (0..10_000).map(|n| format!(r#"{{"braze_id":"b-{n}"}}"#)).collect();
+    let answer = service.post(&path, format!("[{}]", records.join(","))).await;
+    answer.refusal(503);
+    assert_eq!(answer.header("retry-after"), Some("10"));
+    service.lifecycle.drain("the test is over");
+}
+
+#[tokio::test]
+async fn records_of_a_stream_beyond_the_bytes_that_may_be_held_are_unavailable() {
+    let (_broker, service) = Service::alone(|config| config.http.held_bytes_max = 1_000).await;
+    let (account, token) = service.sender().await;
+    let endpoint = format!("http://{}", service.addresses.grpc);
+    let channel = runtime::grpc::connect(&endpoint, Some(&token.as_str().into()))
+        .await
+        .unwrap();
+    let record = |bytes: usize| proto::ingest::v1::IngestRecordsRequest {
+        account: format!("accounts/{account}"),
+        stream: "braze_users".to_owned(),
+        record: format!(r#"{{"braze_id":"{}"}}"#, "b".repeat(bytes)).into(),
+    };
+    let mut client = proto::ingest::v1::ingest_service_client::IngestServiceClient::new(channel);
+    let mut outcomes = Vec::new();
+    for bytes in [100, 1_000] {
+        let one = futures::stream::iter([record(bytes)]);
+        let mut answers = client.ingest_records(one).await.unwrap().into_inner();
+        outcomes.push(answers.message().await.map_err(|status| status.code()));
+    }
+    assert!(matches!(outcomes[0], Ok(Some(_))), "{outcomes:?}");
+    assert_eq!(outcomes[1], Err(tonic::Code::Unavailable));
     service.lifecycle.drain("the test is over");
 }

@@ -1,40 +1,55 @@
-//! The real binary: SIGTERM, bad configuration, what is logged, and the commands of the first hour.
-
-use std::time::Duration;
+//! The real binary: bad configuration, what is logged, a failure for good, and the commands of the first hour.
 
 use kafka::testing::{Brokers, InProcessBroker, brokers};
 use model::AccountNumber;
-use proto::ingest::v1::ingest_service_client::IngestServiceClient;
-use proto::ingest::v1::{IngestRecordsRequest, TailEventsRequest};
-use tokio_stream::wrappers::ReceiverStream;
 
 use crate::harness::process::{Process, command, run};
-use crate::harness::{ADMIN_TOKEN, DEADLINE, http, topic};
+use crate::harness::{ADMIN_TOKEN, eventually, http};
 
-const GOOD: &str = r#"{"braze_id":"b-1"}"#;
+pub(crate) const GOOD: &str = r#"{"braze_id":"b-1"}"#;
 
 /// A broker with account 1234, and the binary running on it.
-async fn process(environment: &[(&str, &str)]) -> (Brokers, kafka::Config, Process) {
+pub(crate) async fn process(environment: &[(&str, &str)]) -> (Brokers, kafka::Config, Process) {
     let brokers = brokers();
     brokers.ensure_topics(&[]).await.unwrap();
     let kafka = brokers.config();
-    let directory = control::Directory::open(&kafka, None).await.unwrap();
-    let accounts = [(account(), "Demo".to_owned())];
-    directory
-        .accounts()
-        .ensure(&accounts, jiff::Timestamp::now())
-        .await
-        .unwrap();
+    with_account(&kafka).await;
     let process = Process::start(&kafka, environment).await;
     (brokers, kafka, process)
 }
 
-fn account() -> AccountNumber {
+pub(crate) fn account() -> AccountNumber {
     AccountNumber::new(1234).unwrap()
 }
 
+/// Creates account 1234.
+pub(crate) async fn with_account(kafka: &kafka::Config) {
+    let directory = control::Directory::open(kafka, None).await.unwrap();
+    let accounts = [(account(), "Demo".to_owned())];
+    let now = jiff::Timestamp::now();
+    directory.accounts().ensure(&accounts, now).await.unwrap();
+}
+
+/// Posts until the service has heard of account 1234.
+pub(crate) async fn until_accepted(process: &Process, path: &str) {
+    eventually("the service has heard of the account", async || {
+        let answer = http::post(process.http, path, &[], GOOD.as_bytes()).await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
+}
+
+/// Waits until this is among the metrics of the process.
+pub(crate) async fn reports(process: &Process, metric: &str) {
+    eventually(metric, async || {
+        let metrics = http::get(process.admin, "/metrics").await.body;
+        metrics.contains(metric).then_some(())
+    })
+    .await;
+}
+
 /// Runs a command of the binary as an operator does, with the admin token.
-async fn admin(process: &Process, arguments: &str) -> String {
+pub(crate) async fn admin(process: &Process, arguments: &str) -> String {
     let output = run(command()
         .args(arguments.split(' '))
         .env("INGEST_SVC_ENDPOINT", format!("http://{}", process.grpc))
@@ -45,145 +60,36 @@ async fn admin(process: &Process, arguments: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Waits until the process reports one request in progress.
-async fn in_progress(process: &Process) {
-    let deadline = tokio::time::Instant::now() + DEADLINE;
-    let seen = "ingest_requests_in_progress 1\n";
-    while !http::get(process.admin, "/metrics").await.body.contains(seen) {
-        assert!(tokio::time::Instant::now() < deadline, "the request was never seen");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 #[tokio::test]
-async fn sigterm_finishes_the_request_in_flight_takes_no_other_and_exits_0() {
-    let (_brokers, kafka, mut process) = process(&[]).await;
-    let mut in_flight = http::Connection::open(process.http).await;
-    let head = format!(
-        "POST /c/1234/braze_users?key={ADMIN_TOKEN} HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n",
-        GOOD.len()
-    );
-    in_flight.write(head).await;
-    in_flight.write(&GOOD[..5]).await;
-    let idle = http::Connection::open(process.http).await;
-    in_progress(&process).await;
-    let deadline = tokio::time::Instant::now() + DEADLINE;
-
-    process.terminate();
-    while tokio::net::TcpStream::connect(process.http).await.is_ok() {
-        assert!(tokio::time::Instant::now() < deadline, "the port is still open");
-    }
-    assert!(idle.closes().await);
-    let ready = http::get(process.admin, "/readyz").await;
-    assert_eq!(
-        (ready.status, ready.body.contains("draining")),
-        (503, true),
-        "{}",
-        ready.body
-    );
-
-    in_flight.write(&GOOD[5..]).await;
-    let answer = in_flight.answer().await;
-    answer.counts(1, 0);
-    assert_eq!(answer.header("connection"), Some("close"));
-    assert_eq!(process.ended().await, Some(0), "{}", process.log());
-    topic::events(&kafka, account(), 1).await;
-}
-
-#[tokio::test]
-async fn sigterm_waits_for_a_publish_that_is_not_acknowledged_yet() {
+async fn a_producer_that_has_failed_for_good_ends_the_process_with_70() {
     let broker = InProcessBroker::start(1, &[]).unwrap();
     let kafka = broker.config();
-    let mut process = Process::start(
-        &kafka,
-        &[
-            ("INGEST_SVC__PUBLISH__ACK_TIMEOUT", "15s"),
-            ("INGEST_SVC__DRAIN_TIMEOUT", "30s"),
-        ],
-    )
-    .await;
-    let (directory, address) = (control::Directory::open(&kafka, None).await.unwrap(), process.http);
-    directory
-        .accounts()
-        .ensure(&[(account(), "Demo".to_owned())], jiff::Timestamp::now())
-        .await
-        .unwrap();
+    with_account(&kafka).await;
+    let mut process = Process::start(&kafka, &[]).await;
     let path = format!("/c/1234/braze_users?key={ADMIN_TOKEN}");
-    let deadline = tokio::time::Instant::now() + DEADLINE;
-    while http::post(address, &path, &[], GOOD.as_bytes()).await.status == 404 {
-        assert!(tokio::time::Instant::now() < deadline, "the account never came");
+    until_accepted(&process, &path).await;
+    broker.fail_next_producer().unwrap();
+    http::post(process.http, &path, &[], GOOD.as_bytes()).await.refusal(503);
+    assert_eq!(process.ended().await, Some(70), "{}", process.log());
+    assert!(process.log().contains("task publisher failed"), "{}", process.log());
+}
+
+#[tokio::test]
+async fn what_is_refused_for_good_is_logged_with_account_stream_and_reason_and_counted() {
+    let (_brokers, _, process) = process(&[]).await;
+    for account in [1234, 77] {
+        let path = format!("/c/{account}/braze_users?key=wrong");
+        http::post(process.http, &path, &[], b"{}").await.refusal(401);
     }
-    broker.down().unwrap();
-    let mut request = tokio::task::JoinSet::new();
-    request.spawn(async move { http::post(address, &path, &[], br#"{"braze_id":"b-2"}"#).await });
-    in_progress(&process).await;
-    process.terminate();
-    while http::get(process.admin, "/readyz").await.status == 200 {
-        assert!(tokio::time::Instant::now() < deadline, "the drain never began");
+    let path = format!("/c/77/braze_users?key={ADMIN_TOKEN}");
+    http::post(process.http, &path, &[], b"{}").await.refusal(404);
+    reports(&process, "ingest_refused_total{reason=\"unknown_token\"} 2\n").await;
+    reports(&process, "ingest_refused_total{reason=\"unknown_account\"} 1\n").await;
+    let log = process.log();
+    let line = log.lines().find(|line| line.contains("unknown_account")).unwrap();
+    for said in ["refused", "77", "braze_users", "404"] {
+        assert!(line.contains(said), "{said} in {line}");
     }
-    assert!(
-        request.try_join_next().is_none(),
-        "nothing is answered before the acknowledgement"
-    );
-    broker.up().unwrap();
-    request.join_next().await.unwrap().unwrap().counts(1, 0);
-    assert_eq!(process.ended().await, Some(0), "{}", process.log());
-    assert_eq!(topic::events(&kafka, account(), 2).await[1].key, "br_user_id:b-2");
-}
-
-#[tokio::test]
-async fn sigterm_ends_open_streams_and_tails_and_says_so() {
-    let (_brokers, _, mut process) = process(&[]).await;
-    let endpoint = format!("http://{}", process.grpc);
-    let channel = runtime::grpc::connect(&endpoint, Some(&ADMIN_TOKEN.into()))
-        .await
-        .unwrap();
-    let mut client = IngestServiceClient::new(channel);
-    let (sender, receiver) = tokio::sync::mpsc::channel(1);
-    let first = IngestRecordsRequest {
-        account: "accounts/1234".to_owned(),
-        stream: "braze_users".to_owned(),
-        record: GOOD.into(),
-    };
-    sender.send(first).await.unwrap();
-    let mut answers = client
-        .ingest_records(ReceiverStream::new(receiver))
-        .await
-        .unwrap()
-        .into_inner();
-    answers.message().await.unwrap().unwrap();
-    let tail = TailEventsRequest {
-        account: "accounts/1234".to_owned(),
-        newest: 1,
-        follow: true,
-    };
-    let mut tail = client.tail_events(tail).await.unwrap().into_inner();
-    tail.message().await.unwrap().unwrap();
-    process.terminate();
-    assert_eq!(answers.message().await.unwrap_err().code(), tonic::Code::Unavailable);
-    assert_eq!(tail.message().await.unwrap_err().code(), tonic::Code::Unavailable);
-    assert_eq!(process.ended().await, Some(0), "{}", process.log());
-}
-
-#[tokio::test]
-async fn sigterm_exits_0_when_nothing_is_in_flight() {
-    let (_brokers, _, mut process) = process(&[]).await;
-    process.terminate();
-    assert_eq!(process.ended().await, Some(0), "{}", process.log());
-}
-
-#[tokio::test]
-async fn sigterm_exits_0_though_peers_hold_connections_on_which_they_never_finish_a_request() {
-    let (_brokers, _, mut process) = process(&[]).await;
-    let mut half = http::Connection::open(process.http).await;
-    half.write("POST /c/1234/braze_users HTTP/1.1\r\nhost: te").await;
-    let _silent = tokio::net::TcpStream::connect(process.grpc).await.unwrap();
-    // Answered on connections that were accepted after those.
-    http::get(process.http, "/").await;
-    admin(&process, "tokens list --account 1234").await;
-    process.terminate();
-    assert!(half.closes().await);
-    assert_eq!(process.ended().await, Some(0), "{}", process.log());
 }
 
 #[tokio::test]

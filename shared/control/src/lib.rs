@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod account;
+mod auth;
 mod authorization;
 mod caller;
 mod directory;
@@ -15,11 +16,12 @@ mod token;
 mod workspace;
 
 pub use account::{Account, Accounts, NewAccount};
+pub use auth::Auth;
 pub use authorization::{Authorization, Authorizations, NewAuthorization, PROVIDER};
 pub use caller::{AuthError, Caller, Forbidden};
 pub use directory::Directory;
 pub use error::Error;
 pub use export_job::{ATTRIBUTE, Alias, AllExportJobs, ExportJob, ExportJobs, Identifiers, NewExportJob, TYPE};
 pub use page::{Listed, Page, PageError};
-pub use token::{ApiToken, ApiTokens, NewApiToken, admin_token_problem};
+pub use token::{ApiToken, ApiTokens, NewApiToken};
 pub use workspace::Workspace;

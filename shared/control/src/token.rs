@@ -238,7 +238,7 @@ impl ApiTokens<'_> {
 const ADMIN_TOKEN_CHARS_MIN: usize = 16;
 
 /// What is wrong with the installation's admin token, if anything. Never shows it.
-pub fn admin_token_problem(token: &SecretString) -> Option<&'static str> {
+pub(crate) fn admin_token_problem(token: &SecretString) -> Option<&'static str> {
     let token = token.expose_secret();
     let good = token.len() >= ADMIN_TOKEN_CHARS_MIN && token.bytes().all(|byte| byte.is_ascii_graphic());
     (!good).then_some("must be at least 16 visible ASCII characters; make one with: openssl rand -hex 24")

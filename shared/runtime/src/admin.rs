@@ -10,18 +10,22 @@ use axum::routing::get;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Listen;
+use crate::http1;
 use crate::lifecycle::Readiness;
 
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
+/// A connection may be idle for this long: longer than the pause between two scrapes.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(90);
+
 /// A bound admin port that does not answer yet.
 #[derive(Debug)]
 pub struct Admin {
-    listener: TcpListener,
+    server: http1::Server,
 }
 
 impl Admin {
@@ -29,9 +33,14 @@ impl Admin {
     ///
     /// # Errors
     /// When the address cannot be bound.
-    pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+    pub async fn bind<const PORT: u16>(config: &Listen<PORT>) -> io::Result<Self> {
+        let options = http1::Options {
+            port: "admin",
+            connections_max: config.connections_max,
+            header_timeout: HEADER_TIMEOUT,
+        };
         Ok(Self {
-            listener: TcpListener::bind(address).await?,
+            server: http1::Server::bind(&config.listen, options).await?,
         })
     }
 
@@ -40,7 +49,7 @@ impl Admin {
     /// # Errors
     /// When the system does not tell.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        self.server.local_addr()
     }
 
     /// Answers until `stop` is cancelled; that is [`crate::lifecycle::Lifecycle::drained`], so that a drain can be watched.
@@ -55,7 +64,7 @@ impl Admin {
         stop: CancellationToken,
         readiness: Readiness,
         metrics: PrometheusHandle,
-    ) -> io::Result<()> {
+    ) -> Result<(), Infallible> {
         let rendered = metrics.clone();
         let router = Router::new()
             .route("/livez", get(async || "alive\n"))
@@ -64,9 +73,8 @@ impl Admin {
                 "/metrics",
                 get(async move || ([(CONTENT_TYPE, METRICS_TYPE)], rendered.render())),
             );
-        let server = axum::serve(self.listener, router).with_graceful_shutdown(stop.cancelled_owned());
         tokio::select! {
-            ended = server => ended,
+            () = self.server.serve(router, stop) => Ok(()),
             never = upkeep(metrics) => match never {},
         }
     }

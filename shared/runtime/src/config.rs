@@ -30,10 +30,12 @@ use figment::{Profile, Provider};
 use serde::de::DeserializeOwned;
 
 pub use fault::{Fault, Faults};
+pub use listen::Listen;
 use tree::Layer;
 
 mod extract;
 mod fault;
+mod listen;
 mod tree;
 
 /// What a configuration can say about itself beyond the types of its values.

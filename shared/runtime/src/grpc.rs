@@ -5,6 +5,7 @@ pub use server::{Options, Server, ServerError, Services};
 
 mod call;
 mod client;
+mod connection;
 mod deadline;
 mod health;
 mod server;

@@ -2,8 +2,11 @@
 
 pub mod admin;
 pub mod config;
+mod connections;
+pub mod error;
 pub mod exit;
 pub mod grpc;
+pub mod http1;
 pub mod lifecycle;
 pub mod secrets;
 pub mod telemetry;

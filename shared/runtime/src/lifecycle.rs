@@ -16,6 +16,7 @@ use tracing::Instrument;
 
 pub use readiness::Readiness;
 
+use crate::error::chain;
 use crate::telemetry::TASK_TARGET;
 
 mod readiness;
@@ -254,12 +255,6 @@ impl Inner {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

@@ -41,6 +41,12 @@ impl Admission {
         })
     }
 
+    /// `bytes` for something that is no request, such as records of a gRPC stream, or `None` when they are not to be had.
+    pub(crate) fn hold(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let bytes = u32::try_from(bytes).ok()?;
+        Arc::clone(&self.bytes).try_acquire_many_owned(bytes).ok()
+    }
+
     /// Requests in progress.
     pub(crate) fn requests(&self) -> usize {
         self.requests_max - self.requests.available_permits()

@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode, header};
+use http::StatusCode;
 use http_body_util::BodyExt;
 
 use super::admission::Admitted;
-use super::{Refused, busy};
+use super::refused::{Refused, busy};
 use crate::metrics;
 
 /// The whole body. What it has not reserved yet it reserves as it grows, so an undeclared length is bounded as well.
 ///
 /// # Errors
-/// 413 when it is larger than `bytes_max`, 503 when the bytes are not to be had, 408 when it takes longer than `timeout`.
+/// 413 when it is larger than `bytes_max`, 503 when the bytes are not to be had, 408 when it takes longer than `timeout` or
+/// ends early: a sender that lost its connection should try again.
 pub(super) async fn body(
     body: &mut Body,
     admitted: &mut Admitted,
@@ -27,7 +28,7 @@ pub(super) async fn body(
         let (mut only, mut buffer) = (Bytes::new(), BytesMut::new());
         while let Some(frame) = body.frame().await {
             let Ok(frame) = frame else {
-                return Err((StatusCode::BAD_REQUEST, "the body ended early".to_owned()));
+                return Err(Refused::late("body_cut", "the body ended early"));
             };
             let Ok(data) = frame.into_data() else { continue };
             let total = only.len() + buffer.len() + data.len();
@@ -53,7 +54,7 @@ pub(super) async fn body(
         Ok(result) => result,
         Err(_) => {
             ::metrics::counter!(metrics::BOUNDS_REACHED, "bound" => "body_time").increment(1);
-            Err((StatusCode::REQUEST_TIMEOUT, "the body took too long".to_owned()))
+            Err(Refused::late("body_time", "the body took too long"))
         }
     }
 }
@@ -61,18 +62,16 @@ pub(super) async fn body(
 /// 413.
 pub(super) fn too_large(bytes_max: usize) -> Refused {
     ::metrics::counter!(metrics::BOUNDS_REACHED, "bound" => "body_bytes").increment(1);
-    (
-        StatusCode::PAYLOAD_TOO_LARGE,
-        format!("the body is larger than {bytes_max} bytes"),
-    )
+    Refused {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        reason: "body_bytes",
+        message: format!("the body is larger than {bytes_max} bytes"),
+    }
 }
 
-/// Reads a body away without keeping it, at most `bytes_max` of it. A sender that asked first whether to go on
-/// (`Expect: 100-continue`) is not writing, and reading would tell it to begin.
-pub(super) async fn discard(body: &mut Body, headers: &HeaderMap, bytes_max: usize, timeout: Duration) {
-    if headers.contains_key(header::EXPECT) {
-        return;
-    }
+/// Reads a body away without keeping it, at most `bytes_max` of it: a sender that is still writing would otherwise see a
+/// reset connection instead of the answer it was given.
+pub(super) async fn discard(mut body: Body, bytes_max: usize, timeout: Duration) {
     let read = async {
         let mut left = bytes_max;
         while let Some(Ok(frame)) = body.frame().await {
@@ -110,7 +109,7 @@ mod tests {
     async fn read(mut body: Body, bytes_max: usize, held_max: usize) -> Result<Bytes, u16> {
         let mut admitted = Admission::new(1, held_max).enter().unwrap();
         let read = super::body(&mut body, &mut admitted, bytes_max, TIMEOUT).await;
-        read.map_err(|(status, _)| status.as_u16())
+        read.map_err(|refused| refused.status.as_u16())
     }
 
     #[tokio::test]
@@ -124,6 +123,12 @@ mod tests {
     async fn a_body_of_undeclared_length_is_bounded_too() {
         assert_eq!(read(chunks(&[b"abc", b"def"]), 5, 100).await, Err(413));
         assert_eq!(read(chunks(&[b"abc", b"def"]), 100, 5).await, Err(503));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_ends_early_is_408_because_the_sender_should_try_again() {
+        let cut = stream::iter([Ok(Bytes::from_static(b"{")), Err("connection reset")]);
+        assert_eq!(read(Body::from_stream(cut), 10, 10).await, Err(408));
     }
 
     #[tokio::test(start_paused = true)]

@@ -64,6 +64,35 @@ impl Connection {
         Self(TcpStream::connect(address).await.unwrap())
     }
 
+    /// The head of a request, with one header of its own.
+    pub(crate) async fn begin(&mut self, path: &str, header: &str) {
+        let head = format!("POST {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{header}\r\n\r\n");
+        self.write(head).await;
+    }
+
+    /// Says that nothing more will be written.
+    pub(crate) async fn end(&mut self) {
+        self.0.shutdown().await.unwrap();
+    }
+
+    /// An answer that comes while the request is still being written; the connection stays open.
+    pub(crate) async fn early_answer(&mut self) -> Answer {
+        let mut text = String::new();
+        let read = async {
+            loop {
+                text.push(char::from(self.0.read_u8().await.unwrap()));
+                let Some((_, body)) = text.split_once("\r\n\r\n") else {
+                    continue;
+                };
+                let length: usize = parse(&text).header("content-length").unwrap().parse().unwrap();
+                if body.len() == length {
+                    return parse(&text);
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, read).await.expect("an answer in time")
+    }
+
     pub(crate) async fn write(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.write_all(bytes.as_ref()).await.unwrap();
     }

@@ -37,6 +37,7 @@ pub(crate) struct Kept {
     pub(crate) reason: String,
     pub(crate) code: String,
     pub(crate) stream: String,
+    pub(crate) content_type: String,
     pub(crate) traceparent: Option<String>,
 }
 
@@ -63,6 +64,7 @@ pub(crate) async fn rejected(config: &kafka::Config, account: AccountNumber, cou
             reason: header(record, "rejected-reason").unwrap(),
             code: header(record, "rejected-code").unwrap(),
             stream: header(record, "stream").unwrap(),
+            content_type: header(record, "content-type").unwrap(),
             traceparent: header(record, "traceparent"),
         })
     })

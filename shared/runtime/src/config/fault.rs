@@ -17,6 +17,14 @@ impl Fault {
             problem: problem.into(),
         }
     }
+
+    /// A fault of the key `key` unless `text` is `host:port`.
+    pub fn unless_address(key: &str, text: &str) -> Option<Self> {
+        let good = text
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+        (!good).then(|| Self::new(key, "must be host:port, such as 0.0.0.0:8080"))
+    }
 }
 
 /// Everything that is wrong with a configuration; `Display` gives one line per fault, each with the name of the

@@ -12,6 +12,8 @@ use futures::FutureExt;
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
@@ -32,15 +34,18 @@ const UNKNOWN: &str = "unknown";
 pub(super) struct CallLayer {
     services: Arc<HashSet<&'static str>>,
     deadline_max: Duration,
+    calls: TaskTracker,
 }
 
 impl CallLayer {
-    pub(super) fn new(services: &[&'static str], deadline_max: Duration) -> Self {
+    /// `calls` is told of every call, from its headers to its last byte.
+    pub(super) fn new(services: &[&'static str], deadline_max: Duration, calls: TaskTracker) -> Self {
         metrics::describe_counter!(CALLS_TOTAL, "gRPC calls answered, by service, method and status code");
         metrics::describe_histogram!(CALL_SECONDS, metrics::Unit::Seconds, "Duration of gRPC calls");
         Self {
             services: Arc::new(services.iter().copied().collect()),
             deadline_max,
+            calls,
         }
     }
 }
@@ -77,7 +82,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let call = Call::begin(&self.layer.services, &request);
+        let call = Call::begin(&self.layer, &request);
         let span = call.span.clone();
         let limit = deadline::of(request.headers()).map_or(self.layer.deadline_max, |d| d.min(self.layer.deadline_max));
         let answer = span.in_scope(|| self.inner.call(request));
@@ -101,13 +106,14 @@ struct Call {
     method: String,
     began: Instant,
     code: Option<Code>,
+    _in_flight: TaskTrackerToken,
 }
 
 impl Call {
-    fn begin(services: &HashSet<&'static str>, request: &Request<Body>) -> Self {
+    fn begin(layer: &CallLayer, request: &Request<Body>) -> Self {
         let path = request.uri().path().trim_start_matches('/');
         let (service, method) = match path.split_once('/') {
-            Some((service, method)) if services.contains(service) => (service, method),
+            Some((service, method)) if layer.services.contains(service) => (service, method),
             _ => (UNKNOWN, UNKNOWN),
         };
         let span = tracing::info_span!(
@@ -127,6 +133,7 @@ impl Call {
             method: method.to_owned(),
             began: Instant::now(),
             code: None,
+            _in_flight: layer.calls.token(),
         }
     }
 

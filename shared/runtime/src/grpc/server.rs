@@ -4,18 +4,22 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tonic::server::NamedService;
 use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::pb::{self, health_server::HealthServer};
 use tonic_health::server::{HealthReporter, HealthService};
 
 use super::call::CallLayer;
-use super::health;
-
+use super::{connection, health};
+use crate::config::Listen;
+use crate::connections::Connections;
 use crate::lifecycle::Readiness;
+
+/// How long a connection without a call may last in a drain: its peer may be taking leave.
+const IDLE_GRACE: Duration = Duration::from_secs(1);
 
 /// Limits of a gRPC server.
 #[derive(Debug, Clone)]
@@ -26,9 +30,8 @@ pub struct Options {
     pub concurrency_max: u32,
     /// How often an idle connection is asked whether it still lives.
     pub keepalive: Duration,
-    /// How long connections may last once the drain has begun; what is left then is given up, calls in flight included. Must
-    /// be shorter than the drain of the process, or a peer that never speaks, or never reads, fails it; and longer than
-    /// the calls that matter.
+    /// How long calls may last once the drain has begun; what is left then is given up. Must be shorter than the drain of the
+    /// process, or a peer that never reads fails it; and longer than the calls that matter.
     pub drain_grace: Duration,
 }
 
@@ -102,7 +105,7 @@ pub enum ServerError {
 /// A bound gRPC server that does not answer yet.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
+    connections: Connections,
     options: Options,
 }
 
@@ -111,9 +114,10 @@ impl Server {
     ///
     /// # Errors
     /// When the address cannot be bound.
-    pub async fn bind(address: impl ToSocketAddrs, options: Options) -> io::Result<Self> {
+    pub async fn bind<const PORT: u16>(config: &Listen<PORT>, options: Options) -> io::Result<Self> {
+        let listener = TcpListener::bind(&config.listen).await?;
         Ok(Self {
-            listener: TcpListener::bind(address).await?,
+            connections: Connections::new("grpc", listener, config.connections_max),
             options,
         })
     }
@@ -123,11 +127,11 @@ impl Server {
     /// # Errors
     /// When the system does not tell.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        self.connections.local_addr()
     }
 
-    /// Answers until `drain` is cancelled, then finishes the calls in flight, for at most [`Options::drain_grace`]. Adds
-    /// `grpc.health.v1` (which follows `readiness`) and reflection (v1 and v1alpha).
+    /// Answers until `drain` is cancelled, then finishes the calls in flight, for at most [`Options::drain_grace`]. Connections
+    /// without a call are given a second to take leave; a peer that has stopped does not. Adds `grpc.health.v1` (which follows `readiness`) and reflection (v1 and v1alpha).
     ///
     /// # Errors
     /// When the descriptors are broken or the transport fails.
@@ -137,7 +141,7 @@ impl Server {
         readiness: Readiness,
         drain: CancellationToken,
     ) -> Result<(), ServerError> {
-        let Self { listener, options } = self;
+        let Self { connections, options } = self;
         let Services {
             mut names,
             routes,
@@ -151,25 +155,38 @@ impl Server {
             .add_service(reflection(descriptors, &names).build_v1alpha()?)
             .add_service(health);
 
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let calls = TaskTracker::new();
         let server = tonic::transport::Server::builder()
             .max_concurrent_streams(options.concurrency_max)
             .http2_keepalive_interval(Some(options.keepalive))
-            .layer(CallLayer::new(&names, options.deadline_max))
+            .layer(CallLayer::new(&names, options.deadline_max, calls.clone()))
             .add_routes(routes)
-            .serve_with_incoming_shutdown(incoming, drain.clone().cancelled_owned());
+            .serve_with_incoming_shutdown(connection::accepted(connections), drain.clone().cancelled_owned());
         let mut server = pin!(server);
         tokio::select! {
             ended = &mut server => return Ok(ended?),
             () = health::follow(reporter, &names, readiness, drain) => {}
         }
-        match tokio::time::timeout(options.drain_grace, server).await {
-            Ok(ended) => Ok(ended?),
-            Err(_elapsed) => {
-                let grace = options.drain_grace;
-                tracing::warn!("connections that did not end within {grace:?} of the drain were given up");
-                Ok(())
+        calls.close();
+        let grace = options.drain_grace;
+        tokio::select! {
+            ended = &mut server => return Ok(ended?),
+            () = idle(&calls) => tracing::debug!("connections without a call were dropped in the drain"),
+            () = tokio::time::sleep(grace) => {
+                tracing::warn!("calls that did not end within {grace:?} of the drain were given up");
             }
+        }
+        Ok(())
+    }
+}
+
+/// Waits until there has been no call for [`IDLE_GRACE`].
+async fn idle(calls: &TaskTracker) {
+    loop {
+        calls.wait().await;
+        tokio::time::sleep(IDLE_GRACE).await;
+        if calls.is_empty() {
+            return;
         }
     }
 }

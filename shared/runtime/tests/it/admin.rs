@@ -1,9 +1,10 @@
 use runtime::admin::Admin;
+use runtime::config::Listen;
 use runtime::lifecycle::Lifecycle;
 use runtime::telemetry::install_metrics;
 use tokio_util::task::TaskTracker;
 
-use crate::DEADLINE;
+use crate::{DEADLINE, eventually};
 
 struct Probe {
     base: String,
@@ -12,7 +13,15 @@ struct Probe {
 
 impl Probe {
     async fn start(lifecycle: &Lifecycle) -> Self {
-        let admin = Admin::bind("127.0.0.1:0").await.unwrap();
+        Self::bound(lifecycle, 10).await
+    }
+
+    async fn bound(lifecycle: &Lifecycle, connections_max: usize) -> Self {
+        let config = Listen::<0> {
+            listen: "127.0.0.1:0".to_owned(),
+            connections_max,
+        };
+        let admin = Admin::bind(&config).await.unwrap();
         let base = format!("http://{}", admin.local_addr().unwrap());
         lifecycle.spawn_last(
             "admin",
@@ -85,6 +94,24 @@ async fn a_metric_is_shown_as_prometheus_text_with_buckets() {
     ] {
         assert!(text.lines().any(|shown| shown == line), "{line} is not in\n{text}");
     }
+    lifecycle.drain("test");
+    lifecycle.run(DEADLINE).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_beyond_the_bound_is_counted_and_served_once_another_closes() {
+    let metrics = install_metrics();
+    let lifecycle = Lifecycle::new();
+    let probe = Probe::bound(&lifecycle, 1).await;
+    let address = probe.base.strip_prefix("http://").unwrap().to_owned();
+    let silent = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let full = "server_connections_full_total{port=\"admin\"} 1\n";
+    eventually("the port is full", || async {
+        metrics.render().contains(full).then_some(())
+    })
+    .await;
+    drop(silent);
+    assert_eq!(probe.get("/livez").await.0, 200);
     lifecycle.drain("test");
     lifecycle.run(DEADLINE).await.unwrap();
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use runtime::config::Listen;
 use runtime::grpc::{Channel, MESSAGE_BYTES_MAX, Options, Server, Services, connect};
 use runtime::lifecycle::Lifecycle;
 use secrecy::SecretString;
@@ -55,6 +56,10 @@ pub(crate) async fn start(answers: usize) -> Running {
 }
 
 async fn start_with(answers: usize, options: Options) -> Running {
+    start_bounded(answers, options, 100).await
+}
+
+async fn start_bounded(answers: usize, options: Options, connections_max: usize) -> Running {
     let (called, receiver) = mpsc::channel(16);
     let answers = Arc::new(Semaphore::new(answers));
     let echo = Echo {
@@ -62,7 +67,11 @@ async fn start_with(answers: usize, options: Options) -> Running {
         answers: answers.clone(),
     };
     let lifecycle = Lifecycle::new();
-    let server = Server::bind("127.0.0.1:0", options).await.unwrap();
+    let listen = Listen::<0> {
+        listen: "127.0.0.1:0".to_owned(),
+        connections_max,
+    };
+    let server = Server::bind(&listen, options).await.unwrap();
     let endpoint = format!("http://{}", server.local_addr().unwrap());
     let services = Services::new(FILE_DESCRIPTOR_SET).add(TraceServiceServer::new(echo));
     lifecycle.spawn("grpc", server.serve(services, lifecycle.readiness(), lifecycle.token()));
@@ -135,12 +144,49 @@ async fn a_health_watcher_hears_of_the_drain_and_does_not_hold_it_up() {
 }
 
 #[tokio::test]
-async fn peers_that_never_speak_do_not_hold_the_drain_up() {
+async fn a_connection_beyond_the_bound_is_counted_and_served_once_another_closes() {
+    let metrics = runtime::telemetry::install_metrics();
+    let running = start_bounded(0, Options::default(), 1).await;
+    let address = running.endpoint.strip_prefix("http://").unwrap();
+    let silent = tokio::net::TcpStream::connect(address).await.unwrap();
+    let full = "server_connections_full_total{port=\"grpc\"} 1\n";
+    eventually("the port is full", || async {
+        metrics.render().contains(full).then_some(())
+    })
+    .await;
+    drop(silent);
+    assert_eq!(
+        health(&running.channel().await, "nobody.Knows").await,
+        Err(Code::NotFound)
+    );
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_answers_is_given_up_at_the_end_of_the_grace() {
     let options = Options {
         drain_grace: std::time::Duration::from_millis(50),
         ..Options::default()
     };
-    let running = start_with(1, options).await;
+    let mut running = start_with(0, options).await;
+    let channel = running.channel().await;
+    TaskTracker::new().spawn(async move {
+        TraceServiceClient::new(channel)
+            .export(ExportTraceServiceRequest::default())
+            .await
+    });
+    running.called.recv().await.unwrap();
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn peers_that_never_speak_do_not_hold_the_drain_up() {
+    // Longer than the test waits: what ends the drain is that there is no call.
+    let options = Options {
+        drain_grace: 10 * DEADLINE,
+        ..Options::default()
+    };
+    let running = start_with(0, options).await;
     let address = running.endpoint.strip_prefix("http://").unwrap();
     let mut half = tokio::net::TcpStream::connect(address).await.unwrap();
     tokio::io::AsyncWriteExt::write_all(&mut half, b"PRI * HTTP/2")

@@ -17,7 +17,7 @@ async fn unanswered(grpc_timeout: Option<&'static str>) -> (Duration, Code) {
             .insert("grpc-timeout", HeaderValue::from_static(text));
     }
     let began = Instant::now();
-    let response = CallLayer::new(&["demo.Demo"], DEADLINE_MAX)
+    let response = CallLayer::new(&["demo.Demo"], DEADLINE_MAX, TaskTracker::new())
         .layer(never)
         .oneshot(request)
         .await
@@ -54,7 +54,7 @@ async fn a_call_ends_at_our_deadline_when_the_caller_has_none_or_a_longer_one() 
 async fn a_panic_in_a_call_is_an_internal_error_of_that_call() {
     let fragile = service_fn(async |_: Request<Body>| -> Result<Response<Body>, Infallible> { panic!("boom") });
     let request = Request::post("/demo.Demo/Wait").body(Body::empty()).unwrap();
-    let response = CallLayer::new(&["demo.Demo"], DEADLINE_MAX)
+    let response = CallLayer::new(&["demo.Demo"], DEADLINE_MAX, TaskTracker::new())
         .layer(fragile)
         .oneshot(request)
         .await

@@ -1,4 +1,4 @@
-//! Accepts connections: bounded in number, with a limit on the time a head may take, and drained at the end.
+//! An HTTP/1.1 server: bounded in connections, with a limit on the time a head may take, and drained at the end.
 
 use std::future::Future;
 use std::io;
@@ -12,41 +12,48 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config;
-use crate::metrics;
+use crate::connections::Connections;
 
 /// What a connection may buffer of a request's head, and of a body at a time.
 const BUFFER_BYTES: usize = 64 << 10;
-
-/// How long to wait after a failed accept: out of file descriptors, most likely.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a connection without a request in progress may last in a drain: the rest of a head, or the last bytes of an
 /// answer, may be on their way.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
-/// A bound HTTP port that does not answer yet. Speaks HTTP/1.1, as Braze and load balancers do.
-pub(crate) struct Listener {
-    listener: TcpListener,
-    connections_max: usize,
+/// Limits of a [`Server`].
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The name of the port in metrics.
+    pub port: &'static str,
+    /// Open connections; a further one waits in the kernel's backlog until another closes.
+    pub connections_max: usize,
+    /// How long the head of a request may take, and how long a connection may be idle between two; then it is closed.
+    pub header_timeout: Duration,
+}
+
+/// A bound HTTP port that does not answer yet.
+#[derive(Debug)]
+pub struct Server {
+    connections: Connections,
     header_timeout: Duration,
 }
 
-impl Listener {
+impl Server {
     /// Binds at once, so that port 0 can be asked for and read back.
     ///
     /// # Errors
     /// When the address cannot be bound.
-    pub(crate) async fn bind(config: &config::Http) -> io::Result<Self> {
+    pub async fn bind(address: impl ToSocketAddrs, options: Options) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
         Ok(Self {
-            listener: TcpListener::bind(&config.listen).await?,
-            connections_max: config.connections_max,
-            header_timeout: config.header_timeout,
+            connections: Connections::new(options.port, listener, options.connections_max),
+            header_timeout: options.header_timeout,
         })
     }
 
@@ -54,56 +61,35 @@ impl Listener {
     ///
     /// # Errors
     /// When the system does not tell.
-    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.connections.local_addr()
     }
 
-    /// Answers until `drain` is cancelled; then closes the port and finishes the requests in progress. A request whose
-    /// head is not there within [`DRAIN_GRACE`] is not in progress: its connection is dropped.
-    pub(crate) async fn serve(self, router: Router, drain: CancellationToken) -> io::Result<()> {
-        let slots = Arc::new(Semaphore::new(self.connections_max));
-        let connections = TaskTracker::new();
+    /// Answers until `drain` is cancelled; then closes the port and finishes the requests in progress. A connection on which
+    /// no request has been in progress for a second is dropped then, whatever its peer is about to say.
+    pub async fn serve(self, router: Router, drain: CancellationToken) {
+        let open = TaskTracker::new();
         let accept = async {
             loop {
-                let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
-                    return;
-                };
-                match self.listener.accept().await {
-                    Ok((stream, _)) => {
-                        let serve = connection(stream, router.clone(), self.header_timeout, drain.clone());
-                        connections.spawn(async move {
-                            ::metrics::gauge!(metrics::CONNECTIONS).increment(1);
-                            serve.await;
-                            ::metrics::gauge!(metrics::CONNECTIONS).decrement(1);
-                            drop(slot);
-                        });
-                    }
-                    Err(error) => {
-                        tracing::warn!(
-                            error = &error as &dyn std::error::Error,
-                            "a connection could not be accepted"
-                        );
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
-                }
+                let (stream, slot) = self.connections.accept().await;
+                let serve = connection(stream, router.clone(), self.header_timeout, drain.clone());
+                open.spawn(async move {
+                    serve.await;
+                    drop(slot);
+                });
             }
         };
-        drain.run_until_cancelled(accept).await;
-        drop(self.listener);
-        connections.close();
-        connections.wait().await;
-        Ok(())
+        tokio::select! {
+            () = accept => {}
+            () = drain.cancelled() => {}
+        }
+        drop(self.connections);
+        open.close();
+        open.wait().await;
     }
 }
 
 async fn connection(stream: TcpStream, router: Router, header_timeout: Duration, drain: CancellationToken) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(
-            error = &error as &dyn std::error::Error,
-            "a connection was gone at once"
-        );
-        return;
-    }
     let (busy, mut changes) = watch::channel(false);
     let service = Watched {
         inner: TowerToHyperService::new(router),
@@ -112,6 +98,8 @@ async fn connection(stream: TcpStream, router: Router, header_timeout: Duration,
     let serve = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
+        // A peer that has said all it will say is answered all the same.
+        .half_close(true)
         .max_buf_size(BUFFER_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     let mut serve = std::pin::pin!(serve);

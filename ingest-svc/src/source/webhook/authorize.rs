@@ -1,0 +1,59 @@
+//! Who sends, and whether they may.
+
+use control::AuthError;
+use http::StatusCode;
+use jiff::Timestamp;
+use model::{AccountNumber, AccountRef};
+use secrecy::ExposeSecret;
+
+use super::parameters::Parameters;
+use super::refused::Refused;
+use super::{Parts, SENDERS};
+
+impl Parts {
+    /// The account, if the token may send data to it. Nothing that was not read from a fresh table is a reason to refuse for good.
+    pub(super) fn authorize(&self, account: &str, parameters: &Parameters) -> Result<AccountNumber, Refused> {
+        if !self.directory.is_fresh() {
+            return Err(Refused::unavailable(
+                "table_old",
+                "tokens cannot be checked now; send it again later",
+            ));
+        }
+        let token = parameters.token.as_ref().map_or("", |token| token.expose_secret());
+        let caller = self
+            .directory
+            .authenticate(token, Timestamp::now())
+            .map_err(|error| match error {
+                AuthError::Unavailable => Refused::unavailable("table_old", &error.to_string()),
+                AuthError::Missing => unauthorized("no_token", &error),
+                AuthError::Unknown => unauthorized("unknown_token", &error),
+                AuthError::Expired => unauthorized("expired_token", &error),
+            })?;
+        let unknown = || Refused {
+            status: StatusCode::NOT_FOUND,
+            reason: "unknown_account",
+            message: format!("account {account:?} does not exist"),
+        };
+        let named: AccountRef = account.parse().map_err(|_| unknown())?;
+        let number = match self.directory.account(named) {
+            Ok(account) => account.number,
+            Err(control::Error::NotFound(_)) => return Err(unknown()),
+            Err(error) => return Err(Refused::unavailable("table_old", &error.to_string())),
+        };
+        let allowed = caller.require(number, &SENDERS);
+        allowed.map_err(|error| Refused {
+            status: StatusCode::FORBIDDEN,
+            reason: "forbidden",
+            message: format!("Not permitted: {error}"),
+        })?;
+        Ok(number)
+    }
+}
+
+fn unauthorized(reason: &'static str, error: &AuthError) -> Refused {
+    Refused {
+        status: StatusCode::UNAUTHORIZED,
+        reason,
+        message: format!("Not authorized: {error}"),
+    }
+}
