@@ -1,11 +1,14 @@
 //! Requests out, and how they ended.
 //!
 //! A request starts if its batch is ready, the budget allows it, the lease holds and there is room in `order`. It is one task
-//! on the runtime; its end comes back as an event. A refused authorization puts the jobs that use it to sleep: their feeds are
-//! detached, so nothing is lost, and tried again later with one request at a time.
+//! on the runtime; its end comes back as an event. It goes out under the authorization of its oldest change; the changes of
+//! other jobs travel with it, since all authorizations of a Braze workspace are keys of that workspace. A refused authorization
+//! puts the jobs that name it to sleep (`probe`): only they wait.
+
+mod keep;
+mod probe;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use braze::{Attempt, AttributeName, Client, Refusal, Track, TrackBuilder, Verdict};
 use kafka::{Publisher, RecordOut};
@@ -22,7 +25,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::batch::{End, Ending, Outcome, RequestId, Settled};
 use crate::clock::Time;
-use crate::feed::{Credential, Health};
+use crate::feed::{Credential, Used};
 use crate::lease::Lease;
 use crate::measure;
 use crate::pipeline::Event;
@@ -30,10 +33,13 @@ use crate::workspace::{Fate, Origin, Place, Workspace};
 
 /// Spans of changes that the span of a request links to.
 const LINKS_MAX: usize = 16;
-/// Longest wait before a refused authorization is tried again.
-const PROBE_AFTER_MAX: Duration = Duration::from_secs(3_600);
-/// First and longest wait before a record is published to the rejected topic again.
-const KEEP_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// A request in flight.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) used: Used,
+    pub(crate) body_bytes: usize,
+}
 
 /// Makes the calls, as tasks whose ends come back as events.
 #[derive(Clone)]
@@ -77,36 +83,6 @@ impl Deliverer {
         };
         self.tasks.spawn_on(call.instrument(span), &self.runtime);
     }
-
-    /// Publishes records to the rejected topic, again and again until Kafka has all of them; then they are settled.
-    pub(crate) fn keep(&self, places: Vec<Place>, mut records: Vec<RecordOut>) {
-        let (publisher, events) = (self.publisher.clone(), self.events.clone());
-        let keep = async move {
-            let mut wait = KEEP_AGAIN.0;
-            loop {
-                let results = publisher.publish_all(records.clone()).await;
-                let mut results = results.into_iter();
-                records.retain(|_| match results.next() {
-                    Some(Ok(_)) => false,
-                    Some(Err(error)) => {
-                        tracing::warn!(
-                            error = &error as &dyn std::error::Error,
-                            "a rejected change is not on its topic yet; trying again in {wait:?}"
-                        );
-                        true
-                    }
-                    None => true,
-                });
-                if records.is_empty() {
-                    break;
-                }
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(KEEP_AGAIN.1);
-            }
-            drop(events.send(Event::Kept { places }).await);
-        };
-        self.tasks.spawn_on(keep, &self.runtime);
-    }
 }
 
 impl Workspace {
@@ -123,18 +99,9 @@ impl Workspace {
             if !leased {
                 return true;
             }
-            let Some(name) = self.next_authorization() else {
+            let Some((used, credential)) = self.caller() else {
                 return false;
             };
-            let Some(known) = self.feeds.authorizations.get(&name) else {
-                return false;
-            };
-            let Ok(credential) = known.grant.credential.clone() else {
-                return false;
-            };
-            if matches!(known.health, Health::Probing { .. }) && known.in_flight > 0 {
-                return false;
-            }
             let Some(request) = self.batch.close(&self.order, now) else {
                 return false;
             };
@@ -142,10 +109,8 @@ impl Workspace {
                 Some(track) => {
                     let paid = self.budget.take(now);
                     debug_assert!(paid, "`may_start` has seen that the budget allows it");
-                    if let Some(known) = self.feeds.authorizations.get_mut(&name) {
-                        known.in_flight += 1;
-                    }
-                    self.in_flight.insert(request, name);
+                    let body_bytes = track.body().len();
+                    self.in_flight.insert(request, Sent { used, body_bytes });
                     let links = self.links(request);
                     deliverer.deliver(request, credential, track, links);
                 }
@@ -166,10 +131,11 @@ impl Workspace {
             && self.budget.next() <= now
     }
 
-    /// The authorization of the oldest change: any of a Braze workspace would do.
-    fn next_authorization(&mut self) -> Option<String> {
+    /// What to send the next request with.
+    fn caller(&mut self) -> Option<(Used, Arc<Credential>)> {
         let feed = self.batch.peek()?.feed;
-        Some(self.feeds.get(feed)?.job.authorization.clone())
+        let preferred = self.feeds.get(feed).map(|feed| feed.job.authorization.as_str());
+        self.feeds.caller(preferred.unwrap_or_default())
     }
 
     fn write(&self, request: RequestId, attribute: &AttributeName) -> Option<Track> {
@@ -217,22 +183,13 @@ impl Workspace {
         jitter: f64,
         now: Time,
     ) {
-        let Some(name) = self.in_flight.remove(&request) else {
+        let Some(sent) = self.in_flight.remove(&request) else {
             return;
         };
-        if let Some(known) = self.feeds.authorizations.get_mut(&name) {
-            known.in_flight = known.in_flight.saturating_sub(1);
-        }
         match attempt.end {
             braze::End::Accepted { verdicts, split } => {
                 self.budget.succeeded();
-                if self.feeds.trust(&name) {
-                    tracing::info!(
-                        authorization = name,
-                        "Braze takes authorization {name} again; its jobs run on"
-                    );
-                    self.touch();
-                }
+                self.feeds.trust(&sent.used);
                 let ending = Ending {
                     end: End::Accepted,
                     verdicts,
@@ -253,7 +210,7 @@ impl Workspace {
                     split,
                 };
                 self.complete(request, ending, deliverer, now);
-                self.refused(&name, refusal, objects, &message, jitter, now);
+                self.refused(&sent, refusal, objects, &message, jitter, now);
             }
             braze::End::Unknown { status, message } => {
                 tracing::warn!(
@@ -274,7 +231,7 @@ impl Workspace {
         }
     }
 
-    fn refused(&mut self, name: &str, refusal: Refusal, objects: usize, message: &str, jitter: f64, now: Time) {
+    fn refused(&mut self, sent: &Sent, refusal: Refusal, objects: usize, message: &str, jitter: f64, now: Time) {
         match refusal {
             Refusal::NotSent => {
                 tracing::warn!("Braze cannot be reached, the updates are sent again: {message}");
@@ -284,16 +241,8 @@ impl Workspace {
                 Some(wait) => self.budget.freeze(now + wait),
                 None => self.budget.failed(now, jitter),
             },
-            Refusal::Unauthorized { status } => {
-                let status = status.map_or_else(|| "no".to_owned(), |status| status.to_string());
-                self.sleep(
-                    name,
-                    &format!("Braze refuses the authorization (status {status}): {message}"),
-                    now,
-                );
-            }
-            Refusal::Other { status } => {
-                self.sleep(name, &format!("Braze answers with status {status}: {message}"), now);
+            Refusal::Unauthorized { .. } | Refusal::Other { .. } => {
+                self.sleep(&sent.used, &probe::reason(refusal, message), now);
             }
             Refusal::TooManyObjects => {
                 // Half of what was sent: requests in flight together that are refused together say it once.
@@ -307,21 +256,19 @@ impl Workspace {
                     self.batch.set_objects_max(objects_max.min(self.batch.objects_max()));
                 }
             }
+            // A lone update that is too large says nothing about the others.
+            Refusal::TooLarge if objects > 1 => {
+                let bytes_max = sent.body_bytes.div_ceil(2);
+                if bytes_max < self.batch.body_bytes_max() {
+                    tracing::warn!(
+                        bytes_max,
+                        "Braze gets at most {bytes_max} bytes in a request from now on"
+                    );
+                    self.batch.set_body_bytes_max(bytes_max);
+                }
+            }
             Refusal::TooLarge | Refusal::Objects | Refusal::Malformed => {}
         }
-    }
-
-    /// The jobs of an authorization sleep.
-    fn sleep(&mut self, name: &str, reason: &str, now: Time) {
-        let probe_after = self.config.probe_after;
-        let until = |refusals: u32| now + probe_after.saturating_mul(1 << refusals.min(16)).min(PROBE_AFTER_MAX);
-        let detached = self.feeds.refuse(name, until, reason);
-        if !detached.is_empty() {
-            tracing::error!(authorization = name, "jobs of authorization {name} sleep: {reason}");
-            self.batch
-                .abandon(|origin| detached.contains(&origin.feed), &self.order, now);
-        }
-        self.touch();
     }
 
     fn complete(&mut self, request: RequestId, ending: Ending, deliverer: &Deliverer, now: Time) {
@@ -368,13 +315,5 @@ impl Workspace {
         let trace = origin.trace.as_deref().cloned();
         let context = trace.map_or_else(Context::new, |span| Context::new().with_remote_span_context(span));
         self.rejected_record(origin.feed, rejected, &context)
-    }
-
-    /// Kept on the rejected topic: settled.
-    pub(crate) fn kept(&mut self, places: Vec<Place>) {
-        self.keeping = self.keeping.saturating_sub(1);
-        for place in places {
-            self.settle(place, Fate::Rejected);
-        }
     }
 }

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use control::ExportJob;
 use proto::export::v1::{ExportCounters, ExportJobState, FeedProgress};
 
-pub(crate) use self::health::{Authorization, Credential, Grant, Health};
+use self::health::Authorization;
+pub(crate) use self::health::{Credential, Grant, Probed, Used};
 use crate::positions::Positions;
 use crate::settle;
 
@@ -66,7 +67,7 @@ pub(crate) struct Feeds {
     /// Feeds with something that progress does not have yet.
     dirty: BTreeSet<FeedId>,
     by_slug: HashMap<Arc<str>, Vec<FeedId>>,
-    pub(crate) authorizations: BTreeMap<String, Authorization>,
+    authorizations: BTreeMap<String, Authorization>,
     /// What a predecessor wrote, by progress key, until the feed is there.
     restored: HashMap<String, FeedProgress>,
     /// Progress keys of feeds that have ended.
@@ -114,6 +115,8 @@ impl Feeds {
             }
         }
         self.detach(&unreadable);
+        let unusable = self.unusable();
+        self.detach(&unusable);
         for id in &ended {
             self.dirty.remove(id);
             if let Some(feed) = self.feeds.remove(id) {
@@ -168,6 +171,7 @@ impl Feeds {
         self.tombstones.extend(gone.map(|(key, _)| key));
         self.attach_healthy();
         ended.extend(unreadable);
+        ended.extend(unusable);
         ended
     }
 
@@ -201,16 +205,10 @@ impl Feeds {
 
     /// Attaches whoever may be served and is not; the reader goes back as far as they need.
     fn attach_healthy(&mut self) {
-        let refused = |health: &Health| matches!(health, Health::Refused { .. });
-        let may = |name: &str| {
-            self.authorizations
-                .get(name)
-                .is_some_and(|known| !refused(&known.health))
-        };
         let coming: Vec<_> = self
             .feeds
             .iter()
-            .filter(|(_, f)| !f.attached && f.fault.is_none() && may(&f.job.authorization))
+            .filter(|(_, f)| !f.attached && f.fault.is_none() && self.asleep(&f.job.authorization).is_none())
             .map(|(id, _)| *id)
             .collect();
         if coming.is_empty() {

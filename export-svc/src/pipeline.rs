@@ -16,7 +16,7 @@ use crate::batch::RequestId;
 use crate::clock::{Clock, Time};
 use crate::deliver::Deliverer;
 use crate::engine::{Error, Statuses};
-use crate::feed::JobSet;
+use crate::feed::{JobSet, Used};
 use crate::lease::Lease;
 use crate::measure;
 use crate::placement::{Pulse, Stop};
@@ -45,8 +45,12 @@ pub(crate) enum Event {
         request: RequestId,
         attempt: braze::Attempt,
     },
+    /// A call that asks whether Braze takes an authorization again has ended.
+    Probed { used: Used, attempt: braze::Attempt },
     /// Records are on the rejected topic.
     Kept { places: Vec<Place> },
+    /// Records are not on the rejected topic yet.
+    NotKept { reason: String },
     /// A progress transaction that began then has ended.
     Progress {
         begun: Time,
@@ -210,7 +214,7 @@ impl Pipeline {
             workspace.takeover = None;
         }
         if workspace.feeds.next_probe().is_some_and(|time| time <= now) {
-            workspace.feeds.probe(now);
+            workspace.start_probes(&self.deliverer, now);
         }
         let leased = self.lease.holds_at(now);
         self.lease_wanted = workspace.start_requests(&self.deliverer, &self.attribute, leased, now);
@@ -352,7 +356,9 @@ impl Pipeline {
                 self.workspace
                     .end_attempt(request, attempt, &self.deliverer, rand::random(), now);
             }
+            Event::Probed { used, attempt } => self.workspace.end_probe(&used, &attempt, now),
             Event::Kept { places } => self.workspace.kept(places),
+            Event::NotKept { reason } => self.workspace.not_kept(reason),
             Event::Progress { begun, result } => {
                 self.writing = false;
                 self.progress_ended(begun, result)?;

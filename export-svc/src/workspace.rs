@@ -15,6 +15,7 @@ use proto::export::v1::{ExportCounters, ExportJobState, WorkspaceProgress};
 use crate::batch::{Backoff, Batch, BatchLimits, RequestId};
 use crate::budget::Budget;
 use crate::clock::Time;
+use crate::deliver::Sent;
 use crate::engine::{EngineConfig, JobStatus, Statuses};
 use crate::feed::{FeedId, Feeds, JobSet};
 use crate::measure;
@@ -74,10 +75,12 @@ pub(crate) struct Workspace {
     pub(crate) order: Order,
     pub(crate) budget: Budget,
     pub(crate) takeover: Option<Takeover>,
-    /// Requests in flight: the authorization that each was sent with.
-    pub(crate) in_flight: HashMap<RequestId, String>,
+    /// Requests in flight.
+    pub(crate) in_flight: HashMap<RequestId, Sent>,
     /// Records on their way to the rejected topic, as tasks.
     pub(crate) keeping: usize,
+    /// Why the rejected topic does not take them.
+    pub(crate) not_kept: Option<String>,
     /// Braze takes no more objects in a request, whatever the jobs say.
     pub(crate) objects_max_learnt: usize,
     pub(crate) ends: Vec<i64>,
@@ -159,6 +162,7 @@ impl Workspace {
             progress_partition: restored.partition,
             in_flight: HashMap::new(),
             keeping: 0,
+            not_kept: None,
             objects_max_learnt: braze::OBJECTS_MAX,
             ends: Vec::new(),
             tally: Tally::default(),
@@ -273,7 +277,7 @@ impl Workspace {
             let (state, reason) = self.feeds.condition(feed);
             let status = jobs.entry(&feed.job_name).or_insert_with(|| JobStatus {
                 state,
-                reason: reason.unwrap_or_default().to_owned(),
+                reason: reason.or(self.not_kept.as_deref()).unwrap_or_default().to_owned(),
                 counters: ExportCounters::default(),
                 pending: 0,
                 lag: self.feeds.lag(feed, &self.ends),

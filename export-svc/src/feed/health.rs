@@ -26,25 +26,36 @@ pub(crate) struct Credential {
 /// Whether Braze takes an authorization.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Health {
-    Good,
-    /// Refused: its jobs sleep until then.
-    Refused {
-        until: Time,
-        refusals: u32,
-        reason: String,
-    },
-    /// Tried again with one request at a time.
-    Probing {
-        refusals: u32,
-        reason: String,
-    },
+    /// Its feeds are served. `refusals`: in a row, since Braze last took something of it.
+    Good { refusals: u32 },
+    /// Refused, or not usable at all: its jobs sleep until then.
+    Refused { until: Time, refusals: u32, reason: String },
+    /// A call that holds no update asks whether Braze takes it again; its jobs sleep on.
+    Probing { refusals: u32, reason: String },
 }
 
 #[derive(Debug)]
 pub(crate) struct Authorization {
-    pub(crate) grant: Grant,
-    pub(crate) health: Health,
-    pub(crate) in_flight: usize,
+    grant: Grant,
+    health: Health,
+}
+
+/// An authorization as it was when a call was made with it: what Braze says to that call says nothing of a later key.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Used {
+    pub(crate) name: String,
+    pub(crate) revision: u64,
+}
+
+/// What a probe has shown.
+#[derive(Debug)]
+pub(crate) enum Probed {
+    Taken,
+    Refused {
+        reason: String,
+    },
+    /// Braze was away, or had no time.
+    NotKnown,
 }
 
 impl Feeds {
@@ -59,22 +70,16 @@ impl Feeds {
                 continue;
             }
             let health = match &grant.credential {
-                Ok(_) => Health::Good,
+                Ok(_) => Health::Good { refusals: 0 },
                 Err(reason) => Health::Refused {
                     until: Time::MAX,
                     refusals: 0,
                     reason: reason.clone(),
                 },
             };
-            let in_flight = self.authorizations.get(name).map_or(0, |known| known.in_flight);
-            self.authorizations.insert(
-                name.clone(),
-                Authorization {
-                    grant: grant.clone(),
-                    health,
-                    in_flight,
-                },
-            );
+            let grant = grant.clone();
+            self.authorizations
+                .insert(name.clone(), Authorization { grant, health });
         }
     }
 
@@ -82,66 +87,109 @@ impl Feeds {
     pub(crate) fn asleep(&self, authorization: &str) -> Option<&str> {
         match self.authorizations.get(authorization).map(|known| &known.health) {
             Some(Health::Refused { reason, .. } | Health::Probing { reason, .. }) => Some(reason),
-            Some(Health::Good) => None,
+            Some(Health::Good { .. }) => None,
             None => Some("the authorization does not exist"),
         }
     }
 
+    /// Attached feeds whose authorization cannot be used.
+    pub(super) fn unusable(&self) -> Vec<FeedId> {
+        let unusable = |feed: &Feed| feed.attached && self.asleep(&feed.job.authorization).is_some();
+        let unusable = self.feeds.iter().filter(|(_, feed)| unusable(feed));
+        unusable.map(|(id, _)| *id).collect()
+    }
+
+    /// What to make a call with: the preferred authorization, else any that Braze takes, since all of them are keys of one
+    /// Braze workspace.
+    pub(crate) fn caller(&self, preferred: &str) -> Option<(Used, Arc<Credential>)> {
+        let preferred = self.authorizations.get_key_value(preferred);
+        preferred
+            .into_iter()
+            .chain(&self.authorizations)
+            .find_map(|(name, known)| {
+                let credential = known.grant.credential.as_ref().ok()?;
+                matches!(known.health, Health::Good { .. }).then(|| (known.used(name), Arc::clone(credential)))
+            })
+    }
+
     /// Braze refuses an authorization: its feeds are detached until `until`. Gives back which those are.
-    pub(crate) fn refuse(&mut self, authorization: &str, until: impl Fn(u32) -> Time, reason: &str) -> Vec<FeedId> {
-        let Some(known) = self.authorizations.get_mut(authorization) else {
+    pub(crate) fn refuse(&mut self, used: &Used, until: impl Fn(u32) -> Time, reason: &str) -> Vec<FeedId> {
+        let Some(known) = self.known(used) else {
             return Vec::new();
         };
-        let refusals = match &known.health {
-            Health::Good => 0,
-            Health::Probing { refusals, .. } => *refusals,
-            // Requests that were in flight together are refused together, and count once.
-            Health::Refused { .. } => return Vec::new(),
+        // Requests that were in flight together are refused together, and count once.
+        let Health::Good { refusals } = known.health else {
+            return Vec::new();
         };
         known.health = Health::Refused {
             until: until(refusals),
             refusals: refusals + 1,
             reason: reason.to_owned(),
         };
-        let sleeps = |feed: &Feed| feed.attached && feed.job.authorization == authorization;
-        let slept = self.feeds.iter().filter(|(_, feed)| sleeps(feed));
-        let detached: Vec<_> = slept.map(|(id, _)| *id).collect();
+        let detached = self.unusable();
         self.detach(&detached);
         detached
     }
 
-    /// Braze has taken a request of this authorization.
-    pub(crate) fn trust(&mut self, authorization: &str) -> bool {
-        match self.authorizations.get_mut(authorization) {
-            Some(known) if matches!(known.health, Health::Probing { .. }) => {
-                known.health = Health::Good;
-                true
-            }
-            _ => false,
+    /// Braze has taken updates with this authorization.
+    pub(crate) fn trust(&mut self, used: &Used) {
+        if let Some(known) = self.known(used)
+            && matches!(known.health, Health::Good { .. })
+        {
+            known.health = Health::Good { refusals: 0 };
         }
     }
 
-    /// Authorizations whose time has come are tried again.
-    pub(crate) fn probe(&mut self, now: Time) {
-        let mut any = false;
-        for known in self.authorizations.values_mut() {
-            if let Health::Refused {
-                until,
-                refusals,
-                reason,
-            } = &known.health
+    /// Authorizations whose time has come are to be asked about; each answer goes to [`Feeds::probed`].
+    pub(crate) fn probe(&mut self, now: Time) -> Vec<(Used, Arc<Credential>)> {
+        let mut probes = Vec::new();
+        for (name, known) in &mut self.authorizations {
+            if let (
+                Health::Refused {
+                    until,
+                    refusals,
+                    reason,
+                },
+                Ok(credential),
+            ) = (&known.health, &known.grant.credential)
                 && *until <= now
             {
+                probes.push((known.used(name), Arc::clone(credential)));
                 known.health = Health::Probing {
                     refusals: *refusals,
                     reason: reason.clone(),
                 };
-                any = true;
             }
         }
-        if any {
+        probes
+    }
+
+    /// The end of a probe. True if the feeds of the authorization are served again.
+    pub(crate) fn probed(&mut self, used: &Used, probed: Probed, until: impl Fn(u32) -> Time) -> bool {
+        let Some(known) = self.known(used) else {
+            return false;
+        };
+        let Health::Probing { refusals, reason } = known.health.clone() else {
+            return false;
+        };
+        known.health = match probed {
+            Probed::Taken => Health::Good { refusals },
+            Probed::Refused { reason } => Health::Refused {
+                until: until(refusals),
+                refusals: refusals + 1,
+                reason,
+            },
+            Probed::NotKnown => Health::Refused {
+                until: until(0),
+                refusals,
+                reason,
+            },
+        };
+        let taken = matches!(known.health, Health::Good { .. });
+        if taken {
             self.attach_healthy();
         }
+        taken
     }
 
     /// When [`Feeds::probe`] has something to do next.
@@ -151,5 +199,20 @@ impl Feeds {
             _ => None,
         };
         self.authorizations.values().filter_map(until).min()
+    }
+
+    /// The authorization, unless it has changed since it was used.
+    fn known(&mut self, used: &Used) -> Option<&mut Authorization> {
+        let known = self.authorizations.get_mut(&used.name)?;
+        (known.grant.revision == used.revision).then_some(known)
+    }
+}
+
+impl Authorization {
+    fn used(&self, name: &str) -> Used {
+        Used {
+            name: name.to_owned(),
+            revision: self.grant.revision,
+        }
     }
 }

@@ -146,6 +146,14 @@ impl World {
         true
     }
 
+    /// Braze takes every authorization again.
+    fn probe(&mut self) {
+        for (used, _) in self.feeds.probe(Time::from_millis(0)) {
+            assert!(self.feeds.probed(&used, Probed::Taken, |_| Time::MAX));
+        }
+        self.go();
+    }
+
     fn settle(&mut self, id: FeedId, offset: i64) {
         self.open.remove(&(id, offset));
         let Some(feed) = self.feeds.get_mut(id) else { return };
@@ -219,12 +227,16 @@ fn check(log: Vec<(i64, usize)>, steps: Vec<Step>) {
             Step::Damage(slug) => world.damage(slug),
             Step::Refuse(number) => {
                 let until = |_| Time::from_millis(0);
-                let detached = world.feeds.refuse(&format!("auth-{number}"), until, "401");
+                let name = format!("auth-{number}");
+                let used = Used {
+                    name,
+                    revision: grant().revision,
+                };
+                let detached = world.feeds.refuse(&used, until, "401");
                 world.open.retain(|(feed, _)| !detached.contains(feed));
             }
             Step::Probe => {
-                world.feeds.probe(Time::from_millis(0));
-                world.go();
+                world.probe();
             }
             Step::WriteDown => world.write_down(false),
             Step::Restart => world.restart(),
@@ -234,8 +246,7 @@ fn check(log: Vec<(i64, usize)>, steps: Vec<Step>) {
     for slug in world.damaged.keys().copied().collect::<Vec<_>>() {
         world.damage(slug);
     }
-    world.feeds.probe(Time::from_millis(0));
-    world.go();
+    world.probe();
     while world.read() {}
     for (id, offset) in world.open.clone() {
         world.settle(id, offset);

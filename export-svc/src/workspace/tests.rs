@@ -132,10 +132,18 @@ fn a_wait_is_taken_over_by_what_was_left_of_it_whatever_the_predecessors_clock_s
     );
 }
 
+fn sent() -> Sent {
+    let used = crate::feed::Used {
+        name: "a".to_owned(),
+        revision: 1,
+    };
+    Sent { used, body_bytes: 1 }
+}
+
 #[test]
 fn it_is_not_released_with_a_call_in_flight() {
     let mut workspace = workspace(None);
-    workspace.in_flight.insert(1, "a".to_owned());
+    workspace.in_flight.insert(1, sent());
     assert!(!written(&mut workspace, true, at(101)).released);
 }
 

@@ -1,0 +1,143 @@
+//! What delivery owes to the jobs of one Braze workspace: none waits for another's authorization, and no person is twice in
+//! flight.
+
+use std::time::Duration;
+
+use braze_sim::{Fault, JournalEntry, Key};
+use control::sealing::Sealer;
+use control::{NewAuthorization, NewExportJob};
+use jiff::Timestamp;
+use proto::export::v1::ExportJobState;
+
+use super::rig::{Rig, job, until};
+
+/// Another key of the same Braze workspace.
+fn another_key(key: &str) -> NewAuthorization {
+    NewAuthorization {
+        label: "Another".to_owned(),
+        description: String::new(),
+        instance: "US-01".to_owned(),
+        workspace: Some("main".to_owned()),
+        rest_api_key: key.into(),
+    }
+}
+
+fn under(authorization: String, audience: &str) -> NewExportJob {
+    NewExportJob {
+        authorization,
+        ..job(audience)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_of_a_refused_key_sleep_and_the_others_of_the_workspace_go_on() {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    let refused = rig.authorize_with(another_key("unknown-key")).await;
+    let news = rig.create_with(under(refused, "news")).await;
+    let vip = rig.create(job("vip")).await;
+    engine.until(&vip, |_| true).await;
+    // The oldest change is of the refused key, and the same people are in both audiences.
+    for number in 0..20 {
+        let (profile, id) = (number.to_string(), format!("cust-{number}"));
+        rig.enter("news", &profile, &[("user_id", &id)]).await;
+        rig.enter("vip", &profile, &[("user_id", &id)]).await;
+    }
+    engine.settled(&vip, (20, 0, 0, 0)).await;
+    let status = engine
+        .until(&news, |status| status.state == ExportJobState::Sleeping)
+        .await;
+    assert!(status.reason.contains("401"), "{}", status.reason);
+    let probes = || rig.sim.journal().iter().filter(|entry| is_refused(entry)).count();
+    until(|| probes() >= 3, || format!("{} calls were refused", probes())).await;
+    assert!(
+        rig.sim
+            .journal()
+            .iter()
+            .filter(|entry| is_refused(entry))
+            .all(|entry| entry.accepted + entry.refused == 0),
+        "asking touches nobody"
+    );
+    rig.enter("vip", "99", &[("user_id", "cust-99")]).await;
+    engine.settled(&vip, (21, 0, 0, 0)).await;
+    rig.sim.put_key(Key::new("unknown-key"));
+    // What travelled with another job's oldest change was accepted under that job's key; the rest comes now.
+    engine.settled(&news, (20, 0, 0, 0)).await;
+    rig.sim.idle().await;
+    assert!((0..20).all(|number| {
+        rig.slugs(&format!("cust-{number}"))
+            .is_some_and(|slugs| slugs.len() == 2)
+    }));
+    engine.drain().await;
+}
+
+fn is_refused(entry: &JournalEntry) -> bool {
+    entry.status == Some(401)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_cannot_be_opened_holds_only_its_own_jobs() {
+    let rig = Rig::new().await;
+    let foreign = Sealer::from_config(&"k9:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".into()).unwrap();
+    let authorizations = rig.directory.authorizations();
+    let closed = authorizations.create(rig.account, another_key("whatever"), 4, &foreign, Timestamp::now());
+    let closed = closed.await.unwrap().name();
+    let news = rig.create_with(under(closed, "news")).await;
+    let vip = rig.create(job("vip")).await;
+    let engine = rig.start();
+    rig.enter("news", "1", &[("user_id", "cust-1")]).await;
+    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+    engine.settled(&vip, (1, 0, 0, 0)).await;
+    let status = engine
+        .until(&news, |status| status.state == ExportJobState::Sleeping)
+        .await;
+    assert!(!status.reason.is_empty() && status.counters.added == 0, "{status:?}");
+    rig.sim.idle().await;
+    assert_eq!(rig.slugs("cust-1"), Some(vec!["vip".to_owned()]));
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_in_one_call_at_a_time_however_slow_braze_is() {
+    let rig = Rig::new().await;
+    rig.sim.inject(Fault::delay(Duration::from_millis(60)));
+    let engine = rig.start();
+    let quick = |audience| NewExportJob {
+        flush_after: Duration::from_millis(5),
+        ..job(audience)
+    };
+    let vip = rig.create(quick("vip")).await;
+    let news = rig.create(quick("news")).await;
+    engine.until(&news, |_| true).await;
+    for round in 0..12 {
+        for number in 0..4 {
+            let (profile, id) = (number.to_string(), format!("cust-{number}"));
+            let audience = if round % 2 == 0 { "vip" } else { "news" };
+            rig.enter(audience, &profile, &[("user_id", &id)]).await;
+        }
+        rig.enter("vip", &format!("p{round}"), &[("user_id", &format!("other-{round}"))])
+            .await;
+    }
+    let all = |sum: u64| {
+        move |status: &export_svc::engine::JobStatus| {
+            status.pending == 0 && status.counters.added + status.counters.omitted == sum
+        }
+    };
+    engine.until(&vip, all(36)).await;
+    engine.until(&news, all(24)).await;
+    assert_eq!(rig.sim.order().overlapping, 0);
+    let journal = rig.sim.journal();
+    let beside = |entry: &&JournalEntry| {
+        let during = |other: &JournalEntry| {
+            other.arrival != entry.arrival
+                && other.arrived_at <= entry.arrived_at
+                && other.ended_at.is_none_or(|ended| ended > entry.arrived_at)
+        };
+        journal.iter().any(during)
+    };
+    assert!(
+        journal.iter().filter(beside).count() > 0,
+        "other people's calls ran beside"
+    );
+    engine.drain().await;
+}
