@@ -8,6 +8,7 @@ pub(crate) mod http;
 pub(crate) mod local;
 pub(crate) mod process;
 pub(crate) mod reader;
+pub(crate) mod relay;
 pub(crate) mod sim;
 pub(crate) mod system;
 pub(crate) mod topic;

@@ -8,5 +8,6 @@ mod first_hour;
 mod grpc_page;
 mod harness;
 mod outage;
+mod placement;
 mod secrets;
 mod telemetry;

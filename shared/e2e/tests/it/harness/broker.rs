@@ -22,7 +22,12 @@ impl Broker {
 
     /// The real Kafka, or `None` after a line that says that the test was skipped.
     pub(crate) fn real_only(test_name: &str) -> Option<Self> {
-        kafka::testing::real_only(test_name).map(|kafka| Self::real(kafka, 4))
+        Self::real_with(test_name, 4)
+    }
+
+    /// As [`Broker::real_only`], with topics of at most `partitions` partitions.
+    pub(crate) fn real_with(test_name: &str, partitions: i32) -> Option<Self> {
+        kafka::testing::real_only(test_name).map(|kafka| Self::real(kafka, partitions))
     }
 
     /// An in-process broker, which the test can take down.

@@ -1,0 +1,105 @@
+//! Proves that replicas replace each other: one that is killed is replaced, and one that was frozen for longer than its session
+//! sends nothing when it thaws. How: each replica reaches the simulator through a relay of its own, which counts what it sends.
+
+use nix::sys::signal::Signal;
+use tokio::time::Instant;
+
+use crate::harness::broker::Broker;
+use crate::harness::process::metric;
+use crate::harness::relay::Relay;
+use crate::harness::sim::Sim;
+use crate::harness::system::Export;
+use crate::harness::until;
+
+const KEY: &str = "sim-key";
+
+struct Replica {
+    export: Export,
+    relay: Relay,
+}
+
+impl Replica {
+    async fn start(broker: &Broker, sim: &Sim) -> Self {
+        let relay = Relay::start(sim.address()).await;
+        let export = Export::start(broker, sim, &[("BRAZE__ENDPOINT", &relay.url())]).await;
+        Self { export, relay }
+    }
+
+    async fn serves(&self) -> bool {
+        metric(self.export.admin, "export_workspaces_served").await > 0.0
+    }
+}
+
+/// A replica that serves the only workspace, with `a` sent and `b` in an open batch, and one that serves nothing.
+async fn one_at_work_and_one_in_waiting(broker: &Broker, sim: &Sim) -> (Replica, Replica) {
+    let first = Replica::start(broker, sim).await;
+    first.export.job(KEY, &["--flush-after", "3s"]).await;
+    until("the first to serve", async || first.serves().await).await;
+    let second = Replica::start(broker, sim).await;
+    first.export.enter("a").await;
+    until("the first user", async || sim.segments("a").await.is_some()).await;
+    assert!(first.relay.sent() > 0 && second.relay.sent() == 0);
+    first.export.enter("b").await;
+    until("the open batch", async || {
+        metric(first.export.admin, "export_pending_changes").await == 1.0
+    })
+    .await;
+    (first, second)
+}
+
+#[tokio::test]
+async fn a_killed_replica_is_replaced_and_nothing_is_lost() {
+    let Some(broker) = Broker::real_with("placement::a_killed_replica_is_replaced_and_nothing_is_lost", 1) else {
+        return;
+    };
+    let sim = Sim::start(KEY).await;
+    let (mut first, mut second) = one_at_work_and_one_in_waiting(&broker, &sim).await;
+    first.export.process.signal(Signal::SIGKILL);
+    let killed = Instant::now();
+    assert_eq!(first.export.process.ended().await, None);
+    let of_first = first.relay.sent();
+    until("the other to send what was pending", async || {
+        sim.segments("b").await.is_some()
+    })
+    .await;
+    println!(
+        "sending again {:?} after the kill; session timeout, heartbeat, lease and 1 s are 17 s",
+        killed.elapsed()
+    );
+    assert!(second.relay.sent() > 0);
+    assert_eq!(first.relay.sent(), of_first);
+    second.export.enter("c").await;
+    until("what comes later", async || sim.segments("c").await.is_some()).await;
+    second.export.process.terminate().await;
+}
+
+#[tokio::test]
+async fn a_replica_frozen_past_its_session_sends_nothing_when_it_thaws_and_joins_again() {
+    let name = "placement::a_replica_frozen_past_its_session_sends_nothing_when_it_thaws_and_joins_again";
+    let Some(broker) = Broker::real_with(name, 1) else {
+        return;
+    };
+    let sim = Sim::start(KEY).await;
+    let (mut first, mut second) = one_at_work_and_one_in_waiting(&broker, &sim).await;
+    first.export.process.signal(Signal::SIGSTOP);
+    until("the other to send what was pending", async || {
+        sim.segments("b").await.is_some()
+    })
+    .await;
+    assert!(second.relay.sent() > 0);
+    let frozen = first.relay.sent();
+    // Its batch has been due for long.
+    first.export.process.signal(Signal::SIGCONT);
+    until("it to give the workspace up", async || !first.serves().await).await;
+    assert_eq!(first.relay.sent(), frozen, "{}", first.export.process.log());
+
+    // It is a member again: it gets the slot back from the other.
+    second.export.process.terminate().await;
+    first.export.enter("c").await;
+    until("what comes later", async || sim.segments("c").await.is_some()).await;
+    assert!(first.relay.sent() > frozen);
+    first.export.process.terminate().await;
+    let mut sent = sim.sent().await;
+    sent.sort();
+    assert_eq!(sent, ["a", "b", "c"], "nothing was sent twice");
+}
