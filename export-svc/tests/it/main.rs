@@ -4,4 +4,5 @@
 mod api;
 mod cli;
 mod engine;
+mod handover_model;
 mod service;
