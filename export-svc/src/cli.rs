@@ -5,6 +5,7 @@ mod authorizations;
 mod jobs;
 mod memberships;
 mod output;
+mod resource;
 mod serve;
 mod topics;
 
@@ -169,32 +170,6 @@ fn refused(status: Status) -> Failure {
     Failure::call(anyhow!("{explained}{fix}"))
 }
 
-/// Asks for pages until there is none left.
-async fn every_page<T, F>(mut ask: impl FnMut(String) -> F) -> Result<Vec<T>, Failure>
-where
-    F: Future<Output = Result<(Vec<T>, String), Status>>,
-{
-    let (mut items, mut token) = (Vec::new(), String::new());
-    loop {
-        let (page, next) = ask(token).await.map_err(refused)?;
-        items.extend(page);
-        if next.is_empty() {
-            return Ok(items);
-        }
-        token = next;
-    }
-}
-
-/// One resource of a list, named in full, or by its label or the last part of its name.
-fn pick<'a, T>(items: &'a [T], wanted: &str, name: impl Fn(&T) -> &str, label: impl Fn(&T) -> &str) -> Option<&'a T> {
-    let by_label = items.iter().find(|item| label(item) == wanted);
-    by_label.or_else(|| {
-        items
-            .iter()
-            .find(|item| name(item) == wanted || name(item).rsplit('/').next() == Some(wanted))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -204,26 +179,5 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_resource_is_picked_by_label_then_by_name_or_its_last_part() {
-        let items = [
-            ("accounts/1/authorizations/a", "b"),
-            ("accounts/1/authorizations/b", "Sim"),
-        ];
-        let picked = |wanted| pick(&items, wanted, |item| item.0, |item| item.1).map(|item| item.0);
-        assert_eq!(picked("Sim"), Some("accounts/1/authorizations/b"));
-        assert_eq!(
-            picked("b"),
-            Some("accounts/1/authorizations/a"),
-            "a label goes before a name"
-        );
-        assert_eq!(picked("a"), Some("accounts/1/authorizations/a"));
-        assert_eq!(
-            picked("accounts/1/authorizations/b"),
-            Some("accounts/1/authorizations/b")
-        );
-        assert_eq!(picked("c"), None);
     }
 }

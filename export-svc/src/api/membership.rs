@@ -46,13 +46,15 @@ impl AudienceMembershipService for Service {
         request: Request<Streaming<PublishMembershipChangesRequest>>,
     ) -> Result<Response<Answers>, Status> {
         let caller = admit(&self.directory, &request, SEND)?;
+        let (metadata, extensions, requests) = request.into_parts();
         let call = Call {
             service: self.clone(),
+            credentials: Request::from_parts(metadata, extensions, ()),
             caller,
             context: runtime::trace::current(),
             next_index: 0,
         };
-        Ok(Response::new(call.answers(request.into_inner())))
+        Ok(Response::new(call.answers(requests)))
     }
 }
 
@@ -60,6 +62,8 @@ impl AudienceMembershipService for Service {
 /// of it is acknowledged, so changes of one key keep their order and at most a window of them is in flight.
 struct Call {
     service: Service,
+    credentials: Request<()>,
+    /// Who sent the credentials, as the control table had it when the last window was checked.
     caller: Caller,
     /// Of the call's span: every record carries it.
     context: Context,
@@ -85,9 +89,17 @@ impl Call {
         Box::pin(answered.flatten())
     }
 
-    /// Checks a window of changes. The first error of the stream itself ends it.
+    /// Checks a window of changes. The first error of the stream itself ends it, and so does a token that was revoked
+    /// meanwhile: a stream may outlive its token.
     fn prepare(&mut self, chunk: Vec<Asked>) -> Work {
         let mut work = Work::default();
+        match admit(&self.service.directory, &self.credentials, SEND) {
+            Ok(caller) => self.caller = caller,
+            Err(refused) => {
+                work.ended = Some(refused);
+                return work;
+            }
+        }
         for asked in chunk {
             let change = match asked {
                 Ok(request) => request.change,

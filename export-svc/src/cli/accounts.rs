@@ -8,7 +8,8 @@ use runtime::exit::Failure;
 use serde_json::{Value, json};
 
 use super::output::{Show, time};
-use super::{Remote, every_page, refused};
+use super::resource::every_page;
+use super::{Remote, refused};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Accounts {
@@ -101,17 +102,14 @@ impl Accounts {
                 remote.output.one(&account.account.unwrap_or_default());
             }
             Self::List(List { remote }) => {
-                let client = AccountServiceClient::new(remote.connect().await?);
-                let accounts = every_page(|page_token| {
-                    let mut client = client.clone();
-                    async move {
-                        let request = wire::ListAccountsRequest {
-                            page_size: 0,
-                            page_token,
-                        };
-                        let page = client.list_accounts(request).await?.into_inner();
-                        Ok((page.accounts, page.next_page_token))
-                    }
+                let mut client = AccountServiceClient::new(remote.connect().await?);
+                let accounts = every_page(async |page_token| {
+                    let request = wire::ListAccountsRequest {
+                        page_size: 0,
+                        page_token,
+                    };
+                    let page = client.list_accounts(request).await?.into_inner();
+                    Ok((page.accounts, page.next_page_token))
                 });
                 remote.output.list(&accounts.await?);
             }

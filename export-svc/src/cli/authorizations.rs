@@ -2,18 +2,18 @@
 
 use std::path::PathBuf;
 
-use anyhow::anyhow;
 use clap::{Args, Subcommand};
-use model::name;
 use proto::authorization::v1 as wire;
 use proto::authorization::v1::authorization_service_client::AuthorizationServiceClient;
 use runtime::exit::Failure;
 use runtime::grpc::Channel;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use tonic::Status;
 
 use super::output::{Show, time};
-use super::{Account, Remote, every_page, pick, refused};
+use super::resource::{One, Resource, all};
+use super::{Account, Remote, refused};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Authorizations {
@@ -58,18 +58,6 @@ pub(super) struct Create {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct One {
-    /// Its name in full, or with --account its label or the last part of its name.
-    #[arg(value_name = "AUTHORIZATION")]
-    wanted: String,
-    #[command(flatten)]
-    remote: Remote,
-    /// Number of the account; not needed with a name in full.
-    #[arg(long, value_name = "NUMBER")]
-    account: Option<model::AccountNumber>,
-}
-
-#[derive(Debug, Args)]
 pub(super) struct List {
     #[command(flatten)]
     account: Account,
@@ -108,82 +96,54 @@ impl Show for wire::Authorization {
     }
 }
 
-async fn all(channel: &Channel, parent: &str) -> Result<Vec<wire::Authorization>, Failure> {
-    let client = AuthorizationServiceClient::new(channel.clone());
-    every_page(|page_token| {
-        let (mut client, parent) = (client.clone(), parent.to_owned());
-        async move {
-            let request = wire::ListAuthorizationsRequest {
-                parent,
-                page_size: 0,
-                page_token,
-            };
-            let page = client.list_authorizations(request).await?.into_inner();
-            Ok((page.authorizations, page.next_page_token))
-        }
-    })
-    .await
-}
+impl Resource for wire::Authorization {
+    const KIND: &'static str = "authorization";
 
-/// The full name of an authorization that was given in full, or by label or last part within an account.
-pub(super) async fn resolve(
-    channel: &Channel,
-    account: Option<model::AccountNumber>,
-    wanted: &str,
-) -> Result<String, Failure> {
-    if wanted.starts_with("accounts/") {
-        return Ok(wanted.to_owned());
+    fn name(&self) -> &str {
+        &self.name
     }
-    let Some(account) = account else {
-        return Err(Failure::call(anyhow!(
-            "say which account with --account, or give the name in full"
-        )));
-    };
-    let parent = name::format_account(account);
-    let known = all(channel, &parent).await?;
-    let found = pick(&known, wanted, |item| &item.name, |item| &item.label).map(|item| item.name.clone());
-    found.ok_or_else(|| {
-        let labels: Vec<String> = known.iter().map(|item| format!("\"{}\"", item.label)).collect();
-        let labels = if labels.is_empty() {
-            "none".to_owned()
-        } else {
-            labels.join(", ")
+
+    fn label(&self) -> &str {
+        &self.label
+    }
+
+    async fn page(channel: &Channel, parent: &str, page_token: String) -> Result<(Vec<Self>, String), Status> {
+        let request = wire::ListAuthorizationsRequest {
+            parent: parent.to_owned(),
+            page_size: 0,
+            page_token,
         };
-        Failure::call(anyhow!("{parent} has no authorization \"{wanted}\"; it has {labels}"))
-    })
+        let mut client = AuthorizationServiceClient::new(channel.clone());
+        let page = client.list_authorizations(request).await?.into_inner();
+        Ok((page.authorizations, page.next_page_token))
+    }
 }
 
 impl Authorizations {
     pub(super) async fn run(self) -> Result<(), Failure> {
         match self {
             Self::Create(create) => create.run().await?,
-            Self::Get(One {
-                wanted,
-                remote,
-                account,
-            }) => {
-                let channel = remote.connect().await?;
-                let name = resolve(&channel, account, &wanted).await?;
+            Self::Get(one) => {
+                let channel = one.remote.connect().await?;
+                let name = one.resolve::<wire::Authorization>(&channel).await?;
                 let mut client = AuthorizationServiceClient::new(channel);
                 let request = wire::GetAuthorizationRequest { name };
                 let answer = client.get_authorization(request).await.map_err(refused)?.into_inner();
-                remote.output.one(&answer.authorization.unwrap_or_default());
+                one.remote.output.one(&answer.authorization.unwrap_or_default());
             }
             Self::List(List { account, remote }) => {
                 let channel = remote.connect().await?;
-                remote.output.list(&all(&channel, &account.name()).await?);
+                remote
+                    .output
+                    .list(&all::<wire::Authorization>(&channel, &account.name()).await?);
             }
-            Self::Delete(One {
-                wanted,
-                remote,
-                account,
-            }) => {
-                let channel = remote.connect().await?;
-                let name = resolve(&channel, account, &wanted).await?;
+            Self::Delete(one) => {
+                let channel = one.remote.connect().await?;
+                let name = one.resolve::<wire::Authorization>(&channel).await?;
                 let mut client = AuthorizationServiceClient::new(channel);
                 let request = wire::DeleteAuthorizationRequest { name: name.clone() };
                 client.delete_authorization(request).await.map_err(refused)?;
-                remote
+                one.remote
                     .output
                     .done(&format!("deleted {name}"), vec![("deleted", json!(name))]);
             }

@@ -8,14 +8,16 @@ use std::time::Duration;
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use control::TYPE;
-use model::{AccountNumber, name};
+use proto::authorization::v1::Authorization;
 use proto::export::v1 as wire;
 use proto::export::v1::export_job_service_client::ExportJobServiceClient;
 use runtime::exit::Failure;
 use runtime::grpc::Channel;
 use serde_json::json;
+use tonic::Status;
 
-use super::{Account, Remote, authorizations, every_page, pick, refused};
+use super::resource::{One, Resource, all, resolve};
+use super::{Account, Remote, refused};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Jobs {
@@ -74,18 +76,6 @@ pub(super) struct Create {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct One {
-    /// Its name in full, or with --account its label or the last part of its name.
-    #[arg(value_name = "JOB")]
-    wanted: String,
-    /// Number of the account; not needed with a name in full.
-    #[arg(long, value_name = "NUMBER")]
-    account: Option<AccountNumber>,
-    #[command(flatten)]
-    remote: Remote,
-}
-
-#[derive(Debug, Args)]
 pub(super) struct List {
     #[command(flatten)]
     account: Account,
@@ -108,42 +98,26 @@ impl FromStr for FlushAfter {
     }
 }
 
-async fn all(channel: &Channel, parent: &str) -> Result<Vec<wire::ExportJob>, Failure> {
-    let client = ExportJobServiceClient::new(channel.clone());
-    every_page(|page_token| {
-        let (mut client, parent) = (client.clone(), parent.to_owned());
-        async move {
-            let request = wire::ListExportJobsRequest {
-                parent,
-                page_size: 0,
-                page_token,
-            };
-            let page = client.list_export_jobs(request).await?.into_inner();
-            Ok((page.export_jobs, page.next_page_token))
-        }
-    })
-    .await
-}
+impl Resource for wire::ExportJob {
+    const KIND: &'static str = "job";
 
-impl One {
-    async fn resolve(&self, channel: &Channel) -> Result<String, Failure> {
-        let wanted = &self.wanted;
-        if wanted.starts_with("accounts/") {
-            return Ok(wanted.clone());
-        }
-        let Some(account) = self.account else {
-            return Err(Failure::call(anyhow!(
-                "say which account with --account, or give the name in full"
-            )));
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn label(&self) -> &str {
+        &self.label
+    }
+
+    async fn page(channel: &Channel, parent: &str, page_token: String) -> Result<(Vec<Self>, String), Status> {
+        let request = wire::ListExportJobsRequest {
+            parent: parent.to_owned(),
+            page_size: 0,
+            page_token,
         };
-        let parent = name::format_account(account);
-        let known = all(channel, &parent).await?;
-        let found = pick(&known, wanted, |job| &job.name, |job| &job.label).map(|job| job.name.clone());
-        found.ok_or_else(|| {
-            Failure::call(anyhow!(
-                "{parent} has no job \"{wanted}\"; see: jobs list --account {account}"
-            ))
-        })
+        let mut client = ExportJobServiceClient::new(channel.clone());
+        let page = client.list_export_jobs(request).await?.into_inner();
+        Ok((page.export_jobs, page.next_page_token))
     }
 }
 
@@ -153,7 +127,7 @@ impl Jobs {
             Self::Create(create) => create.run().await?,
             Self::Get(one) => {
                 let channel = one.remote.connect().await?;
-                let name = one.resolve(&channel).await?;
+                let name = one.resolve::<wire::ExportJob>(&channel).await?;
                 let mut client = ExportJobServiceClient::new(channel);
                 let answer = client
                     .get_export_job(wire::GetExportJobRequest { name })
@@ -165,11 +139,13 @@ impl Jobs {
             }
             Self::List(List { account, remote }) => {
                 let channel = remote.connect().await?;
-                remote.output.list(&all(&channel, &account.name()).await?);
+                remote
+                    .output
+                    .list(&all::<wire::ExportJob>(&channel, &account.name()).await?);
             }
             Self::Delete(one) => {
                 let channel = one.remote.connect().await?;
-                let name = one.resolve(&channel).await?;
+                let name = one.resolve::<wire::ExportJob>(&channel).await?;
                 let mut client = ExportJobServiceClient::new(channel);
                 let request = wire::DeleteExportJobRequest { name: name.clone() };
                 client.delete_export_job(request).await.map_err(refused)?;
@@ -185,7 +161,7 @@ impl Jobs {
 impl Create {
     async fn run(self) -> Result<(), Failure> {
         let channel = self.remote.connect().await?;
-        let authorization = authorizations::resolve(&channel, Some(self.account.account), &self.auth).await?;
+        let authorization = resolve::<Authorization>(&channel, Some(self.account.account), &self.auth).await?;
         let flush_after = self
             .flush_after
             .map(|FlushAfter(wanted)| prost_types::Duration::try_from(wanted));

@@ -262,3 +262,39 @@ async fn a_drain_ends_an_open_stream_after_what_was_sent_is_answered() {
     );
     drop(sender);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_when_its_token_is_revoked() {
+    let brokers = kafka::testing::brokers();
+    let service = Service::start(config(&brokers)).await;
+    let token = service.token(Role::DataWrite).await;
+    let mut client = AudienceMembershipServiceClient::new(service.connect(Some(&token)).await);
+    let (sender, receiver) = tokio::sync::mpsc::channel(1);
+    let sent = PublishMembershipChangesRequest {
+        change: Some(change("42")),
+    };
+    sender.send(sent.clone()).await.unwrap();
+    let mut answers = client
+        .publish_membership_changes(ReceiverStream::new(receiver))
+        .await
+        .unwrap()
+        .into_inner();
+    answers.message().await.unwrap().unwrap();
+    let id = token.split('_').nth(2).unwrap();
+    let account = model::AccountNumber::new(1234).unwrap();
+    service.directory.api_tokens().delete(account, id).await.unwrap();
+    let refused = async {
+        loop {
+            // The stream is gone once it has ended, which its answers tell.
+            let _ended = sender.send(sent.clone()).await.is_err();
+            if let Err(status) = answers.message().await {
+                return status;
+            }
+        }
+    };
+    let status = tokio::time::timeout(Duration::from_secs(30), refused)
+        .await
+        .expect("the stream goes on without a token");
+    assert_eq!(status.code(), Code::Unauthenticated);
+    service.stop().await;
+}
