@@ -14,8 +14,8 @@ use crate::engine::EngineConfig;
 /// What environment variables begin with: `EXPORT_SVC__GRPC__LISTEN` is `grpc.listen`.
 pub const ENV_PREFIX: &str = "EXPORT_SVC";
 
-/// What may come on top of `engine.drain` before the process is gone: the calls in flight, the last metrics and spans.
-const DRAIN_MARGIN: Duration = Duration::from_secs(2);
+/// What may come on top of `engine.drain` before the process is gone: the last progress, leaving the group, the last spans.
+const DRAIN_MARGIN: Duration = Duration::from_secs(5);
 
 /// The whole configuration of `export-svc serve`.
 #[derive(Debug, Clone, Deserialize)]
@@ -211,7 +211,7 @@ impl Validate for Config {
         check(
             "drain_timeout",
             drain.then(|| {
-                format!("must be at least {least:?}: engine.drain, or publish.ack_timeout if that is longer, and 2s")
+                format!("must be at least {least:?}: engine.drain, or publish.ack_timeout if that is longer, and 5s")
             }),
         );
     }

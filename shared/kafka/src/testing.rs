@@ -116,6 +116,19 @@ impl InProcessBroker {
         cluster.broker_round_trip_time(1, delay).map_err(|_| Error::Closed)
     }
 
+    /// The next transaction is refused its partitions, so that its commit ends aborted.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if the broker has ended.
+    pub fn abort_next_commit(&self) -> Result<(), Error> {
+        let cluster = self.host.client().mock_cluster().ok_or(Error::Closed)?;
+        cluster.request_errors(
+            RDKafkaApiKey::AddPartitionsToTxn,
+            &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED],
+        );
+        Ok(())
+    }
+
     /// Undoes [`InProcessBroker::down`].
     ///
     /// # Errors

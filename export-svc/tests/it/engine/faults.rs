@@ -5,8 +5,9 @@ use std::time::Duration;
 use braze_sim::{Fault, Key};
 use control::NewExportJob;
 use export_svc::engine::EngineConfig;
+use kafka::testing::InProcessBroker;
 use prost::Message;
-use proto::export::v1::{ExportJobState, RejectedChange};
+use proto::export::v1::{ExportJobState, RejectedChange, WorkspaceProgress};
 
 use super::rig::{KEY, Rig, config, job};
 
@@ -258,4 +259,20 @@ async fn whoever_is_fenced_stops_and_says_why_and_takes_over_anew_if_the_slot_is
     assert!(status.reason.contains("taken over"), "{}", status.reason);
     rig.until_slugs("cust-1", &["vip"]).await;
     engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_progress_is_written_once_more_if_kafka_aborted_it() {
+    let broker = InProcessBroker::start(4, &[1234]).unwrap();
+    let rig = Rig::over(broker.config(), None).await;
+    // Progress is written before the first request, and then at the end only.
+    let engine = rig.start_with(forgetful());
+    let vip = rig.create(job("vip")).await;
+    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+    engine.settled(&vip, (1, 0, 0, 0)).await;
+    broker.abort_next_commit().unwrap();
+    engine.drain().await;
+    let written = rig.read(rig.topics.export_progress()).await;
+    let (_, last, _) = written.iter().rfind(|(key, ..)| key == b"1234.main").unwrap();
+    assert!(WorkspaceProgress::decode(&last[..]).unwrap().released);
 }

@@ -89,3 +89,18 @@ async fn without_a_broker_the_writer_gives_up_in_time() {
         .unwrap();
     assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
 }
+
+#[tokio::test]
+async fn an_aborted_commit_writes_nothing_and_the_writer_goes_on() {
+    let broker = InProcessBroker::start(1, &[]).unwrap();
+    let config = broker.config();
+    let topic = Topics::new(&config).export_progress();
+    let mut writer = TransactionalWriter::init(&config, "workspace", TIMEOUT).unwrap();
+    broker.abort_next_commit().unwrap();
+    let error = writer.commit(vec![record(&topic, "lost")]).unwrap_err();
+    assert!(matches!(error, Error::Aborted { .. }), "{error:?}");
+    writer.commit(vec![record(&topic, "kept")]).unwrap();
+    let found = read_all(&config, &topic, ReaderOptions::default());
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].payload.as_deref(), Some("kept"));
+}
