@@ -18,6 +18,7 @@
 
 mod claims;
 mod keys;
+mod lanes;
 mod place;
 mod request;
 #[cfg(test)]
@@ -32,6 +33,8 @@ use braze::Identifier;
 use self::claims::{Claim, Claims};
 pub use self::keys::keys;
 use self::keys::{identifier_json_bytes, profile_key};
+pub use self::lanes::LaneId;
+use self::lanes::Lanes;
 use self::request::InFlight;
 pub use self::request::{Backoff, End, Ending, Object, Outcome, RequestId, Settled};
 use crate::clock::Time;
@@ -59,6 +62,8 @@ pub struct Change<T> {
     pub identifier: Identifier,
     /// The profile at Lytics.
     pub profile_id: String,
+    /// Whose it is: requests are shared fairly between lanes.
+    pub lane: LaneId,
     /// What is added or removed.
     pub slug: Arc<str>,
     /// Whether it is added.
@@ -76,6 +81,7 @@ pub struct Change<T> {
 struct Pending<T> {
     slug: Arc<str>,
     add: bool,
+    lane: LaneId,
     profile: u64,
     keys: [Key; 2],
     flush_at: Time,
@@ -144,12 +150,12 @@ pub struct Batch<T> {
     next_turn: u64,
     claims: Claims,
     targets: Vec<Option<Target<T>>>,
-    /// Whether `open` has an entry of this target; parallel to `targets`.
+    /// Whether `lanes` has an entry of this target; parallel to `targets`.
     queued: Vec<bool>,
     free: Vec<TargetId>,
     by_identifier: HashMap<Identifier, TargetId>,
-    /// The open batch, first come first served. An entry counts only while its target's place is `Open`.
-    open: VecDeque<TargetId>,
+    /// The open batch. An entry counts only while its target's place is `Open`.
+    lanes: Lanes,
     open_len: usize,
     open_bytes: usize,
     /// When the open batch is due; an entry counts only while its target is open with that time.
@@ -179,7 +185,7 @@ impl<T> Batch<T> {
             queued: Vec::new(),
             free: Vec::new(),
             by_identifier: HashMap::new(),
-            open: VecDeque::new(),
+            lanes: Lanes::default(),
             open_len: 0,
             open_bytes: 0,
             due: BinaryHeap::new(),
@@ -225,6 +231,11 @@ impl<T> Batch<T> {
         self.pending
     }
 
+    /// The same of one lane.
+    pub fn pending_of(&self, lane: LaneId) -> usize {
+        self.lanes.pending(lane)
+    }
+
     /// Requests in flight.
     pub fn in_flight(&self) -> usize {
         self.requests.len()
@@ -245,6 +256,7 @@ impl<T> Batch<T> {
     pub fn push(&mut self, change: Change<T>, order: &Order, now: Time) -> Option<T> {
         self.next_turn += 1;
         let pending = Pending {
+            lane: change.lane,
             profile: profile_key(&change.profile_id),
             keys: keys(&change.identifier, &change.profile_id, &change.slug),
             slug: change.slug,
@@ -261,6 +273,7 @@ impl<T> Batch<T> {
             origin: change.origin,
         };
         self.pending += 1;
+        self.lanes.enter(pending.lane);
         self.pending_bytes += pending.bytes;
         let id = self.target(change.identifier);
         self.claim(id, &pending);
@@ -319,17 +332,17 @@ impl<T> Batch<T> {
 
     /// The caller's part of the first change that the next request would hold.
     pub fn peek(&mut self) -> Option<&T> {
-        while let Some(id) = self.open.front()
-            && self.place(*id) != Place::Open
+        while let Some(id) = self.lanes.front()
+            && self.place(id) != Place::Open
         {
-            self.queued[*id] = false;
-            self.open.pop_front();
+            self.queued[id] = false;
+            self.lanes.pop(false);
         }
         let grouped = self
             .groups
             .front()
             .and_then(|group| group.iter().find(|id| self.place(**id) == Place::Grouped));
-        let id = *grouped.or(self.open.front())?;
+        let id = grouped.copied().or(self.lanes.front())?;
         self.targets[id].as_ref()?.changes.first().map(|change| &change.origin)
     }
 
@@ -377,6 +390,7 @@ impl<T> Batch<T> {
     /// A change leaves the batch.
     fn release(&mut self, change: Pending<T>) -> T {
         self.pending -= 1;
+        self.lanes.leave(change.lane);
         self.pending_bytes -= change.bytes;
         change.origin
     }

@@ -2,10 +2,29 @@
 //!
 //! Pure; time is an argument. Three things hold a request back: the rate, a freeze that Braze asked for (429), and a back-off
 //! after attempts that ended unknown.
+//!
+//! The rate is configured, or learnt: half of the limit that Braze's answers tell, since the customer's other traffic counts
+//! against the same limit. Braze tells the limit of a window and when that ends, not how long it is; so the window is the
+//! shortest documented one that fits what has been seen.
 
 use std::time::Duration;
 
+use braze::RateHints;
+
 use crate::clock::Time;
+
+/// Requests per second until Braze has told its limit.
+const RATE_UNTIL_LEARNT: f64 = 50.0;
+/// Of a learnt limit, this much is ours.
+const SHARE: f64 = 0.5;
+/// When less than this much of a window is left, what is left is spread over the rest of it.
+const SCARCE: f64 = 0.05;
+/// The windows that Braze documents, in seconds.
+const WINDOWS: [u32; 3] = [3, 60, 3_600];
+/// No documented limit allows more requests per second.
+const LIMIT_MAX: f64 = 1_000.0;
+/// The end of a window is told in whole seconds, rounded up.
+const ROUNDED: Duration = Duration::from_secs(1);
 
 /// Requests saved up while idle, as time in nanoseconds: a burst is what the rate gives in this time, or one request.
 const BURST: i128 = 100_000_000;
@@ -19,6 +38,9 @@ const NEVER: i128 = u64::MAX as i128;
 /// so that [`Budget::next`] and [`Budget::take`] never disagree.
 #[derive(Clone, Debug)]
 pub struct Budget {
+    learns: bool,
+    /// The longest time to the end of a window that Braze has told.
+    longest: Duration,
     /// What a request costs, in nanoseconds.
     cost: i128,
     /// Until when the rate has been spent, in nanoseconds since 1970.
@@ -30,12 +52,13 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A full budget of `rate` requests per second. A rate that is not above zero allows one request and then none.
-    pub fn new(rate: f64, backoff_min: Duration, backoff_max: Duration, now: Time) -> Self {
-        let cost = Duration::try_from_secs_f64(1.0 / rate)
-            .map_or(NEVER, |cost| i128::try_from(cost.as_nanos()).unwrap_or(NEVER));
+    /// A full budget of `rate` requests per second, or of what Braze's answers tell. A rate that is not above zero allows one
+    /// request and then none.
+    pub fn new(rate: Option<f64>, backoff_min: Duration, backoff_max: Duration, now: Time) -> Self {
         Self {
-            cost: cost.max(1),
+            learns: rate.is_none(),
+            longest: Duration::ZERO,
+            cost: cost(rate.unwrap_or(RATE_UNTIL_LEARNT)),
             spent_until: nanos(now),
             frozen_until: Time::MIN,
             backoff_min,
@@ -66,6 +89,21 @@ impl Budget {
         self.frozen_until = self.frozen_until.max(until);
     }
 
+    /// What an answer says about the limit; without effect on a configured rate.
+    pub fn learn(&mut self, hints: &RateHints) {
+        let (true, Some(limit), Some(reset)) = (self.learns, hints.limit, hints.reset) else {
+            return;
+        };
+        self.longest = self.longest.max(reset);
+        let (limit, remaining) = (limit as f64, hints.remaining.unwrap_or(limit) as f64);
+        let mut rate = SHARE * limit / window(limit, self.longest);
+        if remaining < SCARCE * limit {
+            rate = rate.min(remaining / reset.max(ROUNDED).as_secs_f64());
+        }
+        // Nothing left: one request a second still shows when there is more.
+        self.cost = cost(rate.max(f64::MIN_POSITIVE)).min(cost(1.0));
+    }
+
     /// Braze has answered.
     pub fn succeeded(&mut self) {
         self.failures = 0;
@@ -86,6 +124,20 @@ impl Budget {
     }
 }
 
+/// What a request costs at this rate per second.
+fn cost(rate: f64) -> i128 {
+    let cost = Duration::try_from_secs_f64(1.0 / rate);
+    cost.map_or(NEVER, |cost| i128::try_from(cost.as_nanos()).unwrap_or(NEVER))
+        .max(1)
+}
+
+/// How long the window of a limit is, in seconds, if its end was once `longest` away.
+fn window(limit: f64, longest: Duration) -> f64 {
+    let fits = |window: &f64| limit / window <= LIMIT_MAX && longest <= Duration::from_secs_f64(*window) + ROUNDED;
+    let [.., last] = WINDOWS;
+    WINDOWS.map(f64::from).into_iter().find(fits).unwrap_or(f64::from(last))
+}
+
 fn nanos(time: Time) -> i128 {
     i128::from(time.as_millis()) * NANOS_PER_MILLI
 }
@@ -99,7 +151,7 @@ mod tests {
     }
 
     fn budget() -> Budget {
-        Budget::new(50.0, Duration::from_secs(1), Duration::from_secs(60), at(0))
+        Budget::new(Some(50.0), Duration::from_secs(1), Duration::from_secs(60), at(0))
     }
 
     #[test]
@@ -120,7 +172,7 @@ mod tests {
     #[test]
     fn a_caller_that_asks_at_odd_instants_never_gets_more_than_the_rate_and_the_burst() {
         for (rate, most) in [(50.0, 3_005), (49.9, 2_999), (333.0, 20_013), (0.7, 43)] {
-            let mut budget = Budget::new(rate, Duration::from_secs(1), Duration::from_secs(60), at(7));
+            let mut budget = Budget::new(Some(rate), Duration::from_secs(1), Duration::from_secs(60), at(7));
             let (mut now, mut random, mut taken) = (at(7), 1_u64, 0);
             while now <= at(60_007) {
                 // As a caller does: it asks whether, and then relies on it.
@@ -139,7 +191,7 @@ mod tests {
     #[test]
     fn a_rate_too_small_to_measure_allows_one_request_and_then_none() {
         for rate in [1e-12, f64::MIN_POSITIVE, 0.0] {
-            let mut budget = Budget::new(rate, Duration::from_secs(1), Duration::from_secs(60), at(0));
+            let mut budget = Budget::new(Some(rate), Duration::from_secs(1), Duration::from_secs(60), at(0));
             assert!(budget.next() <= at(0) && budget.take(at(0)), "{rate}");
             assert!(!budget.take(at(86_400_000)), "{rate}");
             assert!(budget.next() > at(86_400_000), "{rate}");
@@ -178,5 +230,62 @@ mod tests {
         now = budget.next();
         budget.failed(now, 1.0);
         assert_eq!(budget.next().since(now).as_secs(), 1);
+    }
+
+    /// Requests per second after answers of these (limit, remaining, seconds to the reset).
+    fn learnt(answers: &[(u64, u64, u64)]) -> f64 {
+        let mut budget = Budget::new(None, Duration::from_secs(1), Duration::from_secs(60), at(0));
+        for (limit, remaining, reset) in answers {
+            budget.learn(&RateHints {
+                limit: Some(*limit),
+                remaining: Some(*remaining),
+                reset: Some(Duration::from_secs(*reset)),
+                retry_after: None,
+            });
+        }
+        1e9 / budget.cost as f64
+    }
+
+    #[test]
+    fn half_of_the_limit_that_braze_tells_is_ours_whatever_its_window() {
+        let about = |rate: f64, expected: f64| assert!((rate - expected).abs() < 0.01, "{rate}, not {expected}");
+        about(learnt(&[]), 50.0);
+        about(learnt(&[(3_000, 2_999, 3)]), 500.0);
+        about(learnt(&[(3_000, 2_999, 4), (3_000, 2_000, 1)]), 500.0);
+        about(learnt(&[(50_000, 49_000, 2)]), 50_000.0 / 120.0);
+        about(learnt(&[(250_000, 249_000, 2)]), 250_000.0 / 7_200.0);
+        // A small hourly limit looks like one of a minute until an end further away is seen.
+        about(learnt(&[(30_000, 29_000, 50)]), 250.0);
+        about(
+            learnt(&[(30_000, 29_000, 50), (30_000, 29_999, 3_600), (30_000, 29_000, 40)]),
+            30_000.0 / 7_200.0,
+        );
+    }
+
+    #[test]
+    fn what_is_nearly_used_up_is_spread_over_the_rest_of_the_window() {
+        assert!((learnt(&[(250_000, 1_200, 600)]) - 2.0).abs() < 0.01);
+        assert!(
+            (learnt(&[(250_000, 0, 600)]) - 1.0).abs() < 0.01,
+            "a request a second shows when there is more"
+        );
+        assert!((learnt(&[(250_000, 0, 600), (250_000, 249_999, 3_600)]) - 34.72).abs() < 0.01);
+    }
+
+    #[test]
+    fn a_configured_rate_and_an_answer_without_headers_teach_nothing() {
+        let hints = RateHints {
+            limit: Some(3_000),
+            remaining: Some(0),
+            reset: Some(Duration::from_secs(3)),
+            retry_after: None,
+        };
+        let mut configured = budget();
+        let before = configured.cost;
+        configured.learn(&hints);
+        assert_eq!(configured.cost, before);
+        let mut learning = Budget::new(None, Duration::from_secs(1), Duration::from_secs(60), at(0));
+        learning.learn(&RateHints { limit: None, ..hints });
+        assert_eq!(learning.cost, cost(RATE_UNTIL_LEARNT));
     }
 }

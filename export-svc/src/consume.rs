@@ -126,7 +126,7 @@ impl Workspace {
             return;
         };
         let add = membership.action == Action::Enter;
-        let slug = feed.slug.clone();
+        let (slug, lane) = (feed.slug.clone(), feed.lane);
         let flush_at = flush_at(written, feed.job.flush_after, self.config.late_flush_after, now);
         if let Some(takeover) = &self.takeover
             && takeover
@@ -142,6 +142,7 @@ impl Workspace {
         let change = Change {
             identifier,
             profile_id,
+            lane,
             slug,
             add,
             flush_at,

@@ -186,6 +186,7 @@ impl Workspace {
         let Some(sent) = self.in_flight.remove(&request) else {
             return;
         };
+        self.budget.learn(&attempt.rate);
         match attempt.end {
             braze::End::Accepted { verdicts, split } => {
                 self.budget.succeeded();

@@ -16,6 +16,7 @@ use proto::export::v1::{ExportCounters, ExportJobState, FeedProgress};
 
 use self::health::Authorization;
 pub(crate) use self::health::{Credential, Grant, Probed, Used};
+use crate::batch::LaneId;
 use crate::positions::Positions;
 use crate::settle;
 
@@ -50,6 +51,8 @@ pub(crate) struct Feed {
     pub(crate) job: Arc<ExportJob>,
     pub(crate) job_name: String,
     pub(crate) slug: Arc<str>,
+    /// The same for all feeds of a job: what requests are shared by.
+    pub(crate) lane: LaneId,
     pub(crate) positions: Positions,
     pub(crate) counters: ExportCounters,
     pub(crate) attached: bool,
@@ -143,7 +146,9 @@ impl Feeds {
                 }
             };
             let slug: Arc<str> = slug.into();
+            let same_job = self.feeds.values().find(|feed| feed.job_name == job_name);
             let feed = Feed {
+                lane: same_job.map_or(self.next_id, |feed| feed.lane),
                 job: Arc::clone(job),
                 job_name,
                 slug: Arc::clone(&slug),

@@ -91,7 +91,8 @@ impl<T> Batch<T> {
             target.identifier_json_bytes + target.changes.iter().map(|c| json_bytes(&c.slug)).sum::<usize>();
         target.place = Place::Open;
         if !std::mem::replace(&mut self.queued[id], true) {
-            self.open.push_back(id);
+            let lane = target.changes.first().map_or(0, |oldest| oldest.lane);
+            self.lanes.queue(lane, id);
         }
         if !was_open || flush_at != target.flush_at {
             self.due.push(Reverse((flush_at, id)));

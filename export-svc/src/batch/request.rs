@@ -173,7 +173,7 @@ impl<T> Batch<T> {
     fn board_open(&mut self, id: RequestId, request: &mut InFlight<T>, order: &Order, now: Time) {
         let mut bytes = 0;
         while request.objects.len() < self.limits.objects_max
-            && let Some(target) = self.open.front().copied()
+            && let Some(target) = self.lanes.front()
         {
             let known = self.targets[target].as_ref().filter(|known| known.place == Place::Open);
             if let Some(known) = known {
@@ -182,9 +182,10 @@ impl<T> Batch<T> {
                 }
                 bytes += known.body_bytes;
             }
-            self.open.pop_front();
+            let open = known.is_some();
+            self.lanes.pop(open);
             self.queued[target] = false;
-            if known.is_some() {
+            if open {
                 self.board(target, id, request, order, now);
             }
         }

@@ -1,5 +1,6 @@
 //! What a batch promises, one sentence at a time; the property test is beside.
 
+mod fair;
 mod identifiers;
 mod model;
 mod refused;
@@ -48,6 +49,7 @@ fn change(number: u32, slug: &str, add: bool, time: Time) -> Change<u32> {
     Change {
         identifier: Identifier::ExternalId(format!("cust-{number}")),
         profile_id: number.to_string(),
+        lane: 1,
         slug: slug.into(),
         add,
         flush_at: time + FLUSH,
@@ -395,6 +397,6 @@ fn what_no_longer_counts_does_not_pile_up() {
         }
         order.expire(at(round));
     }
-    assert!(batch.due.len() + batch.wake.len() + batch.open.len() < 500);
+    assert!(batch.due.len() + batch.wake.len() + batch.lanes.len() < 500);
     assert!(batch.targets.len() <= 2 && order.len() < 50);
 }

@@ -19,8 +19,8 @@ pub struct EngineConfig {
     pub pending_bytes_max: usize,
     /// Requests in flight, per Braze workspace. At most 150. Default 32.
     pub in_flight_max: usize,
-    /// Requests started per second, per Braze workspace. Default 50.
-    pub requests_per_second: f64,
+    /// Requests started per second, per Braze workspace. Default: half of the limit that Braze's answers tell, 50 until then.
+    pub requests_per_second: Option<f64>,
     /// How long the opposite of an accepted change waits: Braze may apply calls this far out of order. Default `3s`.
     #[serde(with = "humantime_serde")]
     pub settle_gap: Duration,
@@ -69,7 +69,7 @@ impl Default for EngineConfig {
             pending_max: 20_000,
             pending_bytes_max: 32 << 20,
             in_flight_max: 32,
-            requests_per_second: 50.0,
+            requests_per_second: None,
             settle_gap: Duration::from_secs(3),
             doubt: Duration::from_secs(60),
             not_before_max: 1_000_000,
@@ -113,7 +113,8 @@ impl EngineConfig {
             "must be from 1 to 150: what all of them leave in doubt must fit one progress record".into(),
         );
         check(
-            self.requests_per_second.is_finite() && self.requests_per_second > 0.0,
+            self.requests_per_second
+                .is_none_or(|rate| rate.is_finite() && rate > 0.0),
             "requests_per_second",
             "must be a number above 0".into(),
         );

@@ -162,6 +162,7 @@ fn a_doubt_is_written_down_for_as_long_as_it_lasts_even_if_its_change_is_settled
     let change = Change {
         identifier,
         profile_id: "1".into(),
+        lane: 1,
         slug: "vip".into(),
         add: true,
         flush_at: at(100),

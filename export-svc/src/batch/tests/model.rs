@@ -142,6 +142,7 @@ impl World {
         let change = Change {
             identifier: identifier(profile, under),
             profile_id: profile.to_string(),
+            lane: slug as LaneId,
             slug: SLUGS[slug].into(),
             add,
             flush_at: self.now + Duration::from_secs(5),

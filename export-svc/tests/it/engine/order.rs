@@ -75,7 +75,7 @@ fn small(audience: &str) -> NewExportJob {
 
 fn fast() -> EngineConfig {
     EngineConfig {
-        requests_per_second: 1_000.0,
+        requests_per_second: Some(1_000.0),
         backoff_max: Duration::from_millis(50),
         ..config()
     }

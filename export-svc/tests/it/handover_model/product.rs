@@ -91,6 +91,7 @@ pub(super) fn change(offset: Offset) -> Change<Offset> {
     Change {
         identifier: USER.clone(),
         profile_id: "1".to_owned(),
+        lane: 1,
         slug: SLUG.clone(),
         add: is_enter(offset),
         flush_at: NOW,
