@@ -104,18 +104,8 @@ async fn what_was_exported_before_an_outage_of_kafka_goes_on_after_it() {
     until("the user at Braze", async || sim.segments("before").await.is_some()).await;
 
     broker.down();
-    let publish = [
-        "memberships",
-        "publish",
-        "--account",
-        "1234",
-        "--audience",
-        "vip",
-        "--enter",
-    ];
-    let publish = |user| [&publish[..], &["--profile", user, "--field", "user_id=after"]].concat();
     let asked = Instant::now();
-    let output = export.operator(&publish("during")).await;
+    let output = export.try_enter("during", "after").await;
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{errors}");
     assert!(errors.to_lowercase().contains("unavailable"), "{errors}");
@@ -127,7 +117,7 @@ async fn what_was_exported_before_an_outage_of_kafka_goes_on_after_it() {
 
     broker.up();
     until("Kafka to be back", async || {
-        export.operator(&publish("after")).await.status.success()
+        export.try_enter("after", "after").await.status.success()
     })
     .await;
     until("the user at Braze", async || sim.segments("after").await.is_some()).await;

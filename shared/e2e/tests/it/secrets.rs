@@ -1,5 +1,5 @@
 //! Proves that a Braze key, an API token's secret, the admin token and the sealing key are nowhere to be read: not in a log at the
-//! lowest level, a metric, a span, a record of any topic, or what a command says. How: one run through everything that handles
+//! lowest level, a metric, a span, a record of any topic, the list of processes, or what a command says. How: one run through everything that handles
 //! them, refusals included, then a search through all that came out of it; what must be found there is searched for as well, so
 //! that an empty search proves nothing. And no option takes a secret, so none can be in the list of processes.
 
@@ -49,6 +49,8 @@ async fn no_secret_is_readable_in_anything_that_a_full_run_leaves_behind() {
 
     seen.add("metrics of ingest-svc", http::get(ingest.admin, "/metrics").await.body);
     seen.add("metrics of export-svc", http::get(export.admin, "/metrics").await.body);
+    seen.add("arguments of ingest-svc", ingest.process.arguments());
+    seen.add("arguments of export-svc", export.process.arguments());
     ingest.process.terminate().await;
     export.process.terminate().await;
     seen.add("log of ingest-svc", ingest.process.log());
@@ -80,6 +82,8 @@ async fn no_secret_is_readable_in_anything_that_a_full_run_leaves_behind() {
         ("deliver", "spans"),
         ("ingest_requests_total", "metrics of ingest-svc"),
         ("export_attempts_total", "metrics of export-svc"),
+        ("serve", "arguments of ingest-svc"),
+        ("serve", "arguments of export-svc"),
         ("b-secrets", "values of profile-events"),
         ("not json", "values of profile-events.rejected"),
         (

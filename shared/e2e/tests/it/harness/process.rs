@@ -78,6 +78,12 @@ impl Process {
         self.log.lock().unwrap().clone()
     }
 
+    /// What the list of processes shows of it to every user of the machine.
+    pub(crate) fn arguments(&self) -> Vec<u8> {
+        let pid = self.child.id().expect("it has not ended");
+        std::fs::read(format!("/proc/{pid}/cmdline")).unwrap()
+    }
+
     /// Whether it has closed both of its streams.
     pub(crate) fn has_ended(&self) -> bool {
         self.readers.is_empty()

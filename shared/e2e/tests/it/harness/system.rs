@@ -148,21 +148,15 @@ impl Export {
 
     /// Publishes that the person of this external id entered `vip`.
     pub(crate) async fn enter(&self, external_id: &str) {
+        printed(&self.try_enter(external_id, external_id).await);
+    }
+
+    /// As [`Export::enter`], for this profile; what came of it.
+    pub(crate) async fn try_enter(&self, profile: &str, external_id: &str) -> Output {
         let field = format!("user_id={external_id}");
-        let publish = [
-            "memberships",
-            "publish",
-            "--account",
-            "1234",
-            "--audience",
-            "vip",
-            "--enter",
-        ];
-        printed(
-            &self
-                .operator(&[&publish[..], &["--profile", external_id, "--field", &field]].concat())
-                .await,
-        );
+        let publish = ["memberships", "publish", "--account", "1234", "--audience", "vip"];
+        let who = ["--profile", profile, "--enter", "--field", &field];
+        self.operator(&[&publish[..], &who].concat()).await
     }
 
     /// A field of the only job, as `jobs list --output json` shows it.
