@@ -23,8 +23,8 @@ pub(crate) const ADMIN_TOKEN: &str = "admin-token-of-the-storm";
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(120);
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
-/// How long a change may wait in its batch, in seconds.
-const FLUSH_AFTER_SECONDS: i64 = 1;
+/// How long a change may wait in its batch: not long, so that there are many calls.
+const FLUSH_AFTER: Duration = Duration::from_millis(250);
 
 /// Operates the installation.
 pub(crate) struct Control {
@@ -81,10 +81,7 @@ impl Control {
                 authorization: authorization.to_owned(),
                 external_id_field: "user_id".to_owned(),
                 existing_users: true,
-                flush_after: Some(prost_types::Duration {
-                    seconds: FLUSH_AFTER_SECONDS,
-                    nanos: 0,
-                }),
+                flush_after: Some(FLUSH_AFTER.try_into()?),
                 ..ExportJob::default()
             }),
         };
