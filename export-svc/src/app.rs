@@ -250,6 +250,8 @@ fn start_engine(
         .map_err(|problem| anyhow!("braze.endpoint: {problem}"))?;
     let braze = braze::Client::new(braze::ClientOptions {
         endpoint_override,
+        timeout: config.engine.request_timeout,
+        tcp_user_timeout: config.engine.tcp_user_timeout,
         ..braze::ClientOptions::default()
     })?;
     let (engine, handle) = Engine::new(EngineParts {

@@ -129,19 +129,24 @@ impl Workspace {
         } = beginning;
         let mut order = Order::new(OrderLimits {
             settle_gap: config.settle_gap,
-            doubt: config.doubt,
+            doubt: config.unknown_gap(),
             entries_max: config.not_before_max,
             doubts_max: NOT_BEFORE_MAX.min(config.not_before_max),
         });
         let predecessor = restored.workspace;
-        // The longest that any owner writes down: what it took over from one that had not released the workspace.
-        let longest = config.lease + config.attempt_max + config.doubt;
+        // The predecessor may have gone by a longer lease than ours, and by longer waits.
+        let theirs = |of: fn(&WorkspaceProgress) -> Option<prost_types::Duration>| {
+            let written = predecessor.as_ref().and_then(of);
+            Duration::try_from(written.unwrap_or_default()).unwrap_or_default()
+        };
+        let lease = config.lease.max(theirs(|progress| progress.lease));
+        let longest = config.longest_wait().max(theirs(|progress| progress.longest_wait));
         for unsettled in predecessor.iter().flat_map(|progress| waits(progress, longest, now)) {
             order.restore(unsettled);
         }
         order.expire(now);
         let takeover = predecessor.filter(|progress| !progress.released).map(|_| Takeover {
-            send_from: now + config.lease,
+            send_from: now + lease,
             doubt_until: now + longest,
             ends: None,
         });
@@ -251,6 +256,8 @@ impl Workspace {
             not_before: unsettled.iter().map(settle::to_wire).collect(),
             released,
             write_time: Some(settle::timestamp(now)),
+            lease: prost_types::Duration::try_from(self.config.lease).ok(),
+            longest_wait: prost_types::Duration::try_from(self.config.longest_wait()).ok(),
         };
         let mut written = vec![records.workspace(&progress)];
         for (key, progress) in self.feeds.written(&self.key, last, &self.ends) {

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+/// Least values of what ends a call.
+const REQUEST_TIMEOUT_MIN: Duration = Duration::from_millis(100);
+const TCP_USER_TIMEOUT_MIN: Duration = Duration::from_millis(100);
+
 /// Section `engine` of the configuration.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -34,9 +38,12 @@ pub struct EngineConfig {
     /// owner waits when its predecessor has not released the workspace. Default `5s`.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
-    /// How long an attempt can go on after its start: the client's timeout and the kernel's together. Default `15s`.
+    /// Limit of one call to Braze, answer included. Default `10s`.
     #[serde(with = "humantime_serde")]
-    pub attempt_max: Duration,
+    pub request_timeout: Duration,
+    /// How long the kernel may go on sending bytes that Braze does not acknowledge, be the call over or not. Default `5s`.
+    #[serde(with = "humantime_serde")]
+    pub tcp_user_timeout: Duration,
     /// First wait after an attempt that ended unknown; doubled with each further one. Default `1s`.
     #[serde(with = "humantime_serde")]
     pub backoff_min: Duration,
@@ -74,7 +81,8 @@ impl Default for EngineConfig {
             doubt: Duration::from_secs(60),
             not_before_max: 1_000_000,
             lease: Duration::from_secs(5),
-            attempt_max: Duration::from_secs(15),
+            request_timeout: Duration::from_secs(10),
+            tcp_user_timeout: Duration::from_secs(5),
             backoff_min: Duration::from_secs(1),
             backoff_max: Duration::from_secs(60),
             probe_after: Duration::from_secs(60),
@@ -87,6 +95,22 @@ impl Default for EngineConfig {
 }
 
 impl EngineConfig {
+    /// How long the last byte of an attempt may leave after its start: the call's limit and the kernel's together.
+    pub fn attempt_max(&self) -> Duration {
+        self.request_timeout + self.tcp_user_timeout
+    }
+
+    /// How long the opposite of a change waits after the end of an attempt that ended unknown. Braze's time begins with our
+    /// last byte, and the kernel may still hold some when the call is over.
+    pub fn unknown_gap(&self) -> Duration {
+        self.doubt + self.tcp_user_timeout
+    }
+
+    /// The longest that anything waits: what may have been sent by an owner that did not release the workspace.
+    pub fn longest_wait(&self) -> Duration {
+        self.lease + self.attempt_max() + self.doubt
+    }
+
     /// Everything wrong with these values: (key within the section, what is wrong with it).
     pub fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();
@@ -130,6 +154,16 @@ impl EngineConfig {
             "must not be shorter than settle_gap: an unknown attempt may take effect later than an accepted one".into(),
         );
         check(
+            self.request_timeout >= REQUEST_TIMEOUT_MIN,
+            "request_timeout",
+            format!("must be at least {REQUEST_TIMEOUT_MIN:?}: every call would end unknown, and be sent again"),
+        );
+        check(
+            self.tcp_user_timeout >= TCP_USER_TIMEOUT_MIN,
+            "tcp_user_timeout",
+            format!("must be at least {TCP_USER_TIMEOUT_MIN:?}"),
+        );
+        check(
             self.progress_every < self.lease,
             "lease",
             "must be longer than progress_every, or every request waits for a progress write".into(),
@@ -169,9 +203,21 @@ mod tests {
             in_flight_max: 0,
             doubt: Duration::from_secs(1),
             lease: Duration::from_secs(1),
+            request_timeout: Duration::ZERO,
+            tcp_user_timeout: Duration::ZERO,
             ..EngineConfig::default()
         };
         let keys: Vec<_> = config.problems().into_iter().map(|(key, _)| key).collect();
-        assert_eq!(keys, ["in_flight_max", "doubt", "lease", "lease"]);
+        assert_eq!(
+            keys,
+            [
+                "in_flight_max",
+                "doubt",
+                "request_timeout",
+                "tcp_user_timeout",
+                "lease",
+                "lease"
+            ]
+        );
     }
 }

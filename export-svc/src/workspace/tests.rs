@@ -9,8 +9,6 @@ use proto::export::v1::NotBefore;
 use super::*;
 use crate::batch::{Change, keys};
 
-const MINUTE: Duration = Duration::from_secs(60);
-
 fn at(seconds: i64) -> Time {
     Time::from_millis(seconds * 1_000)
 }
@@ -78,7 +76,7 @@ fn one_that_was_not_released_is_in_doubt_until_every_call_of_the_predecessor_is_
     assert_eq!(takeover.send_from, at(100) + config.lease);
     assert_eq!(
         takeover.doubt_until,
-        at(100) + config.lease + config.attempt_max + config.doubt
+        at(100) + config.lease + config.attempt_max() + config.doubt
     );
     assert_eq!(workspace.order.not_before([7, 7], false), at(130));
     assert!(
@@ -122,7 +120,7 @@ fn a_wait_is_taken_over_by_what_was_left_of_it_whatever_the_predecessors_clock_s
         assert_eq!(not_before(until, Some(clock)), at(130), "its clock said {clock:?}");
     }
     let config = EngineConfig::default();
-    let longest = at(100) + config.lease + config.attempt_max + config.doubt;
+    let longest = at(100) + config.longest_wait();
     assert_eq!(not_before(at(100) + hour, Some(at(100))), longest, "no wait is longer");
     assert_eq!(not_before(at(130), None), longest, "nobody knows when it was written");
     assert_eq!(
@@ -130,6 +128,43 @@ fn a_wait_is_taken_over_by_what_was_left_of_it_whatever_the_predecessors_clock_s
         Time::MIN,
         "it was over when it was written"
     );
+}
+
+#[test]
+fn a_predecessor_with_a_longer_lease_and_longer_waits_is_waited_for_by_its_own_times() {
+    let config = EngineConfig::default();
+    let seconds = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
+    let predecessor = WorkspaceProgress {
+        released: false,
+        lease: seconds(20),
+        longest_wait: seconds(300),
+        ..doubtful(at(390), Some(at(100)))
+    };
+    let workspace = workspace(Some(predecessor));
+    let takeover = workspace.takeover.as_ref().unwrap();
+    assert_eq!((takeover.send_from, takeover.doubt_until), (at(120), at(400)));
+    assert_eq!(workspace.order.not_before([7, 7], false), at(390));
+    assert!(config.lease < Duration::from_secs(20) && config.longest_wait() < Duration::from_secs(290));
+}
+
+#[test]
+fn an_unknown_attempt_is_doubted_from_when_its_last_byte_may_have_left() {
+    let config = EngineConfig::default();
+    let mut workspace = workspace(None);
+    workspace.order.unknown([1, 2], true, at(100));
+    assert_eq!(
+        workspace.order.not_before([1, 2], false),
+        at(100) + config.tcp_user_timeout + config.doubt
+    );
+}
+
+#[test]
+fn progress_says_the_lease_and_the_longest_wait_of_its_writer() {
+    let config = EngineConfig::default();
+    let progress = written(&mut workspace(None), false, at(100));
+    let said = |duration: Option<prost_types::Duration>| Duration::try_from(duration.unwrap()).unwrap();
+    assert_eq!(said(progress.lease), config.lease);
+    assert_eq!(said(progress.longest_wait), config.longest_wait());
 }
 
 fn sent() -> Sent {
@@ -195,6 +230,7 @@ fn a_doubt_is_written_down_for_as_long_as_it_lasts_even_if_its_change_is_settled
         .map(|entry| entry.key)
         .collect();
     assert_eq!(keys, both);
-    workspace.order.expire(at(100) + MINUTE);
-    assert!(written(&mut workspace, false, at(100) + MINUTE).not_before.is_empty());
+    let over = at(100) + EngineConfig::default().unknown_gap();
+    workspace.order.expire(over);
+    assert!(written(&mut workspace, false, over).not_before.is_empty());
 }

@@ -11,11 +11,11 @@ use proto::export::v1::{ExportJobState, RejectedChange, WorkspaceProgress};
 
 use super::rig::{KEY, Rig, config, job};
 
-/// Writes progress only before the first request.
+/// Writes progress before the first request, and then not for a while. Its successor waits for its lease.
 fn forgetful() -> EngineConfig {
     EngineConfig {
-        progress_every: Duration::from_secs(3_600),
-        lease: Duration::from_secs(7_200),
+        progress_every: Duration::from_secs(8),
+        lease: Duration::from_secs(9),
         ..config()
     }
 }

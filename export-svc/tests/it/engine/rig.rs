@@ -50,7 +50,8 @@ pub(super) fn config() -> EngineConfig {
         settle_gap: Duration::from_millis(150),
         doubt: Duration::from_millis(600),
         lease: Duration::from_millis(500),
-        attempt_max: Duration::from_millis(100),
+        request_timeout: Duration::from_secs(2),
+        tcp_user_timeout: Duration::from_millis(100),
         progress_every: Duration::from_millis(50),
         late_flush_after: Duration::from_millis(50),
         backoff_min: Duration::from_millis(50),
@@ -143,6 +144,8 @@ impl Rig {
     pub(super) fn start_with(&self, config: EngineConfig) -> Running {
         let options = braze::ClientOptions {
             endpoint_override: Some(self.endpoint.clone()),
+            timeout: config.request_timeout,
+            tcp_user_timeout: config.tcp_user_timeout,
             ..braze::ClientOptions::default()
         };
         let (engine, handle) = Engine::new(EngineParts {

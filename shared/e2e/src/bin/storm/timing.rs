@@ -11,8 +11,8 @@ pub(crate) const DOUBT: Duration = Duration::from_secs(3);
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
 /// `engine.progress_every` (as shipped).
 pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(1);
-/// The client's timeout, which cannot be configured: a call that is answered later has ended unknown.
-pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// `engine.request_timeout` (shipped: 10 s): a call that is answered later has ended unknown.
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longer than the group waits for a replica (10 s), its heartbeat and the lease.
 pub(crate) const FREEZE: Duration = Duration::from_secs(14);
 /// How far below the engine's allowance the simulator stays.
@@ -36,8 +36,9 @@ pub(crate) fn settings() -> Vec<(String, String)> {
         ("DOUBT", milliseconds(DOUBT)),
         ("LEASE", milliseconds(LEASE)),
         ("PROGRESS_EVERY", milliseconds(PROGRESS_EVERY)),
-        // A killed process's calls end with it, and a frozen one's are answered.
-        ("ATTEMPT_MAX", "1s".to_owned()),
+        ("REQUEST_TIMEOUT", milliseconds(CALL_TIMEOUT)),
+        // The kernel of the storm's machine delivers at once.
+        ("TCP_USER_TIMEOUT", "500ms".to_owned()),
         ("LATE_FLUSH_AFTER", "200ms".to_owned()),
         ("BACKOFF_MIN", "100ms".to_owned()),
         ("BACKOFF_MAX", "1s".to_owned()),
