@@ -39,6 +39,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const RESTART_AFTER_MAX: Duration = Duration::from_secs(30);
 /// A workspace served this long without failing has recovered.
 const RECOVERED_AFTER: Duration = Duration::from_secs(60);
+/// Leaving the group takes a few round trips, or for ever if Kafka is away; then the session runs out.
+const LEAVE_MAX: Duration = Duration::from_secs(2);
 /// A thread that is still there this long after its drain's deadline is not waited for: it hangs in a call to Kafka.
 const OVERDUE_MAX: Duration = Duration::from_secs(3);
 
@@ -150,7 +152,9 @@ impl Placement {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
-        self.member.leave().await;
+        if tokio::time::timeout(LEAVE_MAX, self.member.leave()).await.is_err() {
+            tracing::warn!("the group was not left in time; others get the slots when the session has run out");
+        }
     }
 
     /// Serves what is planned and ours, and only that.

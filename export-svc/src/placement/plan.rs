@@ -77,7 +77,7 @@ impl Planner {
         let shared = |(key, (account, jobs)): (String, _)| {
             let wanted = Wanted {
                 account,
-                slot: self.slot(&key, chosen.get(&key).copied()),
+                slot: slot(&key, chosen.get(&key).copied(), self.slots),
                 jobs: Arc::new(jobs),
             };
             (key, wanted)
@@ -85,15 +85,6 @@ impl Planner {
         Ok(Plan {
             unreadable,
             workspaces: workspaces.into_iter().map(shared).collect(),
-        })
-    }
-
-    /// The slot that was chosen, or, for a workspace without one or with one that is not there, one that every replica
-    /// comes to.
-    fn slot(&self, workspace: &str, chosen: Option<i32>) -> i32 {
-        chosen.filter(|slot| (0..self.slots).contains(slot)).unwrap_or_else(|| {
-            let slots = u64::try_from(self.slots).unwrap_or(1).max(1);
-            i32::try_from(stable_hash(&[workspace.as_bytes()]) % slots).unwrap_or(0)
         })
     }
 
@@ -115,6 +106,14 @@ impl Planner {
     }
 }
 
+/// The slot that was chosen, or, for a workspace without one or with one that is not there, one that every replica comes to.
+fn slot(workspace: &str, chosen: Option<i32>, slots: i32) -> i32 {
+    chosen.filter(|slot| (0..slots).contains(slot)).unwrap_or_else(|| {
+        let slots = u64::try_from(slots).unwrap_or(1).max(1);
+        i32::try_from(stable_hash(&[workspace.as_bytes()]) % slots).unwrap_or(0)
+    })
+}
+
 impl JobSet {
     /// Whether nothing has changed: revisions tell.
     pub(super) fn same_as(&self, other: &Self) -> bool {
@@ -133,5 +132,20 @@ impl JobSet {
         jobs(self) == jobs(other)
             && authorizations(self) == authorizations(other)
             && self.unreadable == other.unreadable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workspace_without_a_slot_or_with_one_that_is_gone_gets_one_that_is_there() {
+        assert_eq!(slot("1.a", Some(63), 64), 63);
+        for chosen in [None, Some(-1), Some(64)] {
+            assert!((0..64).contains(&slot("1.a", chosen, 64)));
+            assert_eq!(slot("1.a", chosen, 64), slot("1.a", None, 64));
+        }
+        assert_ne!(slot("1.a", None, 64), slot("1.b", None, 64));
     }
 }
