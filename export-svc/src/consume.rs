@@ -21,6 +21,9 @@ use crate::workspace::{Fate, Origin, Place, Workspace};
 /// What a pending change costs besides its payload, in bytes: its place in the batch and in the positions.
 const CHANGE_BYTES: usize = 400;
 
+/// So many records of a partition in a row that cannot be used are not kept one by one any more: their jobs are in fault.
+const UNUSABLE_IN_A_ROW_MAX: u32 = 1_000;
+
 /// Why a record cannot be used.
 #[derive(Debug, thiserror::Error)]
 enum Unusable {
@@ -68,12 +71,20 @@ impl Workspace {
         };
         let change = match MembershipChange::decode(payload) {
             Ok(change) => change,
-            Err(error) => return Some(self.keep_bytes(record, payload, wanting, &error.into())),
+            Err(error) => {
+                let error = error.into();
+                return (!self.too_many_unusable(record, wanting, &error, now))
+                    .then(|| self.keep_bytes(record, payload, wanting, &error));
+            }
         };
         let membership = match self.check(change, key) {
             Ok(membership) => membership,
-            Err(error) => return Some(self.keep_change(record, payload, wanting, &error)),
+            Err(error) => {
+                return (!self.too_many_unusable(record, wanting, &error, now))
+                    .then(|| self.keep_change(record, payload, wanting, &error));
+            }
         };
+        self.unusable.remove(&record.partition());
         self.tally.wanted += 1;
         let payload = Bytes::copy_from_slice(payload);
         let span = headers::extract(record.header(headers::TRACEPARENT))
@@ -168,6 +179,25 @@ impl Workspace {
         self.touch();
     }
 
+    /// Counts a record that cannot be used. If it is one too many in a row, whoever wants it is in fault instead and stays
+    /// before it: what is wrong is not the records.
+    fn too_many_unusable(&mut self, record: &RecordView<'_>, wanting: &[FeedId], error: &Unusable, now: Time) -> bool {
+        let (partition, offset) = (record.partition(), record.offset());
+        let in_a_row = self.unusable.entry(partition).or_default();
+        *in_a_row += 1;
+        if *in_a_row < UNUSABLE_IN_A_ROW_MAX {
+            return false;
+        }
+        self.unusable.remove(&partition);
+        self.feeds.stick(wanting, |_| {
+            format!(
+                "{UNUSABLE_IN_A_ROW_MAX} records in a row cannot be used; at offset {offset} of partition {partition}: {error}"
+            )
+        });
+        self.stop(wanting, now);
+        true
+    }
+
     /// The bytes as they came, with the reason beside them.
     fn keep_bytes(
         &mut self,
@@ -186,7 +216,7 @@ impl Workspace {
             headers: headers.collect(),
             reason: reason.to_string(),
             attempts: 0,
-            origin: format!("{}/{partition}/{offset}", self.topic),
+            origin: format!("{}/{partition}/{offset}", self.layout.topic),
         };
         let places = self.hand_unusable(partition, offset, wanting);
         (places, vec![rejected.into_record(self.topics.export_rejected())])
@@ -228,7 +258,7 @@ impl Workspace {
         let job = self.feeds.get(feed)?.job_name.clone();
         let rejected = RejectedChange {
             job: job.clone(),
-            topic: self.topic.clone(),
+            topic: self.layout.topic.clone(),
             ..rejected
         };
         let record = RecordOut::new(self.topics.export_rejected())

@@ -31,6 +31,17 @@ pub enum Error {
         /// How long it was tried.
         waited: Duration,
     },
+    /// Positions belong to another topic, another cluster, or another number of partitions: they would lead astray.
+    #[error(
+        "topic {topic}: {changed}, so positions in it mean nothing any more and keys may have moved between partitions; resync \
+         needed: delete the jobs of this Braze workspace and create them anew with existing users"
+    )]
+    Moved {
+        /// The membership topic.
+        topic: String,
+        /// What is not as it was.
+        changed: String,
+    },
     /// The time of a drain was over before the last progress was written.
     #[error("the last progress was not written in time")]
     Undrained,

@@ -20,9 +20,6 @@ use crate::batch::LaneId;
 use crate::positions::Positions;
 use crate::settle;
 
-/// Why a job is not served whose record in the control table cannot be read.
-const UNREADABLE: &str = "the job's record cannot be read: it is damaged, or was written by a newer version";
-
 /// Names a feed for as long as the workspace is served; never used twice.
 pub(crate) type FeedId = u64;
 
@@ -56,8 +53,28 @@ pub(crate) struct Feed {
     pub(crate) positions: Positions,
     pub(crate) counters: ExportCounters,
     pub(crate) attached: bool,
+    /// Where it began, by partition, until it is known that the topic reaches so far.
+    began: Vec<i64>,
     /// Why it is not served until somebody acts.
-    pub(crate) fault: Option<String>,
+    pub(crate) fault: Option<Fault>,
+}
+
+/// Why a feed is not served until somebody acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The job's record in the control table cannot be read.
+    Unreadable,
+    /// It cannot go on where it is, for this reason.
+    Stuck(String),
+}
+
+impl Fault {
+    pub(crate) fn reason(&self) -> &str {
+        match self {
+            Self::Unreadable => "the job's record cannot be read: it is damaged, or was written by a newer version",
+            Self::Stuck(reason) => reason,
+        }
+    }
 }
 
 /// All feeds of a workspace.
@@ -107,11 +124,14 @@ impl Feeds {
         for (id, feed) in &mut self.feeds {
             match missing.remove(&(feed.job_name.clone(), feed.slug.to_string())) {
                 Some(job) => {
+                    // Whoever edits the job has acted.
+                    if feed.job.revision != job.revision || feed.fault == Some(Fault::Unreadable) {
+                        feed.fault = None;
+                    }
                     feed.job = Arc::clone(job);
-                    feed.fault = None;
                 }
                 None if wanted.unreadable.contains(&feed.job_name) => {
-                    feed.fault = Some(UNREADABLE.to_owned());
+                    feed.fault = Some(Fault::Unreadable);
                     unreadable.push(*id);
                 }
                 None => ended.push(*id),
@@ -152,6 +172,10 @@ impl Feeds {
                 job: Arc::clone(job),
                 job_name,
                 slug: Arc::clone(&slug),
+                began: (0..)
+                    .take(self.partitions)
+                    .map(|number| positions.next(number))
+                    .collect(),
                 positions,
                 counters,
                 attached: false,
@@ -199,10 +223,68 @@ impl Feeds {
         }
     }
 
+    /// Feeds cannot go on where they are: they are in fault for this reason, and detached.
+    pub(crate) fn stick(&mut self, ids: &[FeedId], reason: impl Fn(&Feed) -> String) {
+        self.detach(ids);
+        for id in ids {
+            if let Some(feed) = self.feeds.get_mut(id) {
+                feed.fault = Some(Fault::Stuck(reason(feed)));
+                self.dirty.insert(*id);
+            }
+        }
+    }
+
+    /// The newest feed there is.
+    pub(crate) fn newest(&self) -> FeedId {
+        self.next_id
+    }
+
+    /// Feeds that began beyond the ends of the partitions, with the partition. `newest` was the newest feed when the ends were
+    /// asked for: a later one may begin beyond them. Every feed is looked at once.
+    pub(crate) fn beyond(&mut self, ends: &[i64], newest: FeedId) -> Vec<(FeedId, i32)> {
+        let mut beyond = Vec::new();
+        for (id, feed) in self.feeds.range_mut(..=newest) {
+            let began = std::mem::take(&mut feed.began);
+            let partition = (0..).zip(began.iter().zip(ends)).find(|(_, (began, end))| began > end);
+            beyond.extend(partition.map(|(partition, _)| (*id, partition)));
+        }
+        beyond
+    }
+
+    /// The reader was refused a position in a partition that holds offsets from the first to the end in `held`. Whoever needs
+    /// what is not there sticks, and is given back; the reader goes where the others need it.
+    pub(crate) fn offset_gone(
+        &mut self,
+        partition: i32,
+        held: (i64, i64),
+        reason: impl Fn(i64) -> String,
+    ) -> Vec<FeedId> {
+        let Some(index) = usize::try_from(partition).ok().filter(|index| *index < self.partitions) else {
+            return Vec::new();
+        };
+        let (first, end) = held;
+        let (mut stuck, mut rest) = (Vec::new(), Vec::new());
+        for (id, feed) in self.feeds.iter_mut().filter(|(_, feed)| feed.attached) {
+            feed.positions.advance(partition, self.read_to[index].unwrap_or(0));
+            match feed.positions.read_from(partition) {
+                // It has read nothing, and begins with whatever there is.
+                0 => rest.push(0),
+                from if (first..=end).contains(&from) => rest.push(from),
+                _ => stuck.push(*id),
+            }
+        }
+        self.stick(&stuck, |feed| reason(feed.positions.read_from(partition)));
+        self.read_to[index] = rest.into_iter().min();
+        if let Some(from) = self.read_to[index] {
+            self.seeks.insert(partition, from);
+        }
+        stuck
+    }
+
     /// How a feed fares, and why, if not well.
     pub(crate) fn condition<'a>(&'a self, feed: &'a Feed) -> (ExportJobState, Option<&'a str>) {
         match (&feed.fault, self.asleep(&feed.job.authorization)) {
-            (Some(reason), _) => (ExportJobState::Fault, Some(reason)),
+            (Some(fault), _) => (ExportJobState::Fault, Some(fault.reason())),
             (None, Some(reason)) => (ExportJobState::Sleeping, Some(reason)),
             (None, None) => (ExportJobState::Runnable, None),
         }

@@ -16,7 +16,7 @@ use crate::batch::RequestId;
 use crate::clock::{Clock, Time};
 use crate::deliver::Deliverer;
 use crate::engine::{Error, Statuses};
-use crate::feed::{JobSet, Used};
+use crate::feed::{FeedId, JobSet, Used};
 use crate::lease::Lease;
 use crate::measure;
 use crate::placement::{Pulse, Stop};
@@ -34,6 +34,8 @@ const POLL_IDLE: Duration = Duration::from_millis(100);
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 const SHOW_EVERY: Duration = Duration::from_millis(50);
 const MEASURE_EVERY: Duration = Duration::from_secs(10);
+/// How often a topic that could not be read is looked for.
+const LOOK_AGAIN_EVERY: Duration = Duration::from_secs(1);
 /// What the last progress may take after a drain whose time is over.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
 
@@ -84,6 +86,8 @@ pub(crate) struct Pipeline {
     last_counted: Time,
     last_shown: Time,
     last_measured: Time,
+    /// The newest feed when the ends were last asked for.
+    measured_newest: FeedId,
 }
 
 impl Pipeline {
@@ -114,8 +118,9 @@ impl Pipeline {
 
     /// Admits nothing new, finishes what can be finished in time, and releases the workspace.
     fn drain(mut self, stop: &Stop, pulse: &Pulse) -> Result<(), Error> {
-        // A deleted job's progress must go even if the workspace goes with it.
+        // A deleted job's progress must go even if the workspace goes with it, and its status.
         self.apply();
+        self.workspace.show(&self.statuses);
         self.workspace.batch.drain();
         let deadline = self.clock.now() + stop.left().unwrap_or_default();
         loop {
@@ -238,10 +243,15 @@ impl Pipeline {
         let ends_wanted = takeover.is_some_and(|takeover| takeover.ends.is_none() && now >= takeover.send_from);
         let due =
             self.workspace.feeds.any_dirty() && now.since(self.last_written) >= self.workspace.config.progress_every;
-        if ends_wanted || now.since(self.last_measured) >= MEASURE_EVERY {
+        let measure_every = if self.workspace.unread.is_some() {
+            LOOK_AGAIN_EVERY
+        } else {
+            MEASURE_EVERY
+        };
+        if ends_wanted || now.since(self.last_measured) >= measure_every {
             self.last_measured = now;
-            self.progress
-                .measure(&self.workspace.topic, self.workspace.partitions)?;
+            self.measured_newest = self.workspace.feeds.newest();
+            self.progress.measure(&self.workspace.layout.topic)?;
             self.writing = true;
         } else if due || self.lease_wanted {
             self.last_written = now;
@@ -280,6 +290,17 @@ impl Pipeline {
                     tracing::debug!(error = &error as &dyn std::error::Error, "reading goes on by itself");
                     break;
                 }
+                Some(Err(error @ kafka::Error::Topic { .. })) => {
+                    self.cannot_read(&error);
+                    break;
+                }
+                Some(Err(kafka::Error::OffsetGone { partition, held, .. })) => {
+                    match partition.zip(held) {
+                        Some((partition, held)) => self.workspace.offset_gone(partition, held, now),
+                        None => self.read_again()?,
+                    }
+                    break;
+                }
                 Some(Err(error)) => return Err(error.into()),
             }
             if !self.workspace.may_read() {
@@ -288,6 +309,24 @@ impl Pipeline {
             timeout = Duration::ZERO;
         }
         Ok(())
+    }
+
+    /// The topic is gone, perhaps for as long as a broker takes to start: its jobs are in fault until it is there.
+    fn cannot_read(&mut self, error: &kafka::Error) {
+        if self.workspace.unread.replace(error.to_string()).is_none() {
+            tracing::error!("nothing can be read: {error}");
+            self.last_measured = Time::MIN;
+        }
+        self.workspace.touch();
+    }
+
+    /// The topic is there again: every partition is read on from where it was.
+    fn read_again(&mut self) -> Result<(), Error> {
+        tracing::info!("topic {} can be read again", self.workspace.layout.topic);
+        let partitions = 0..i32::try_from(self.workspace.layout.partitions).unwrap_or(i32::MAX);
+        let positions = partitions.filter_map(|partition| Some((partition, self.reader.position(partition)?)));
+        let positions: Vec<_> = positions.collect();
+        Ok(self.reader.seek_all(&positions)?)
     }
 
     /// Goes where the feeds need it.
@@ -305,12 +344,16 @@ impl Pipeline {
                 .iter()
                 .map(|(partition, offset)| (*partition, position(*offset)))
                 .collect();
-            self.reader.assign(&self.workspace.topic, &partitions)?;
+            self.reader.assign(&self.workspace.layout.topic, &partitions)?;
             self.assigned = true;
             return Ok(());
         }
-        for (partition, offset) in seeks {
-            self.reader.seek(partition, position(offset))?;
+        if !seeks.is_empty() {
+            let seeks: Vec<_> = seeks
+                .iter()
+                .map(|(partition, offset)| (*partition, position(*offset)))
+                .collect();
+            self.reader.seek_all(&seeks)?;
         }
         Ok(())
     }
@@ -366,7 +409,15 @@ impl Pipeline {
             Event::Ends { asked, ends } => {
                 self.writing = false;
                 match ends {
-                    Ok(ends) => self.workspace.measured(ends, asked),
+                    Ok(ends) => {
+                        self.workspace.layout.still(ends.len())?;
+                        self.workspace.stop_beyond(&ends, self.measured_newest, now);
+                        self.workspace.measured(ends, asked);
+                        if self.workspace.unread.take().is_some() {
+                            self.read_again()?;
+                        }
+                    }
+                    Err(error @ kafka::Error::Topic { .. }) => self.cannot_read(&error),
                     Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "the ends are not known"),
                 }
             }

@@ -3,6 +3,8 @@
 //! The verbs are in files of their own – `consume` (records in), `deliver` (requests out), `settle` (outcomes, progress) –
 //! and the loop that drives them is `pipeline`.
 
+mod layout;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
@@ -12,12 +14,13 @@ use model::AccountNumber;
 use opentelemetry::trace::SpanContext;
 use proto::export::v1::{ExportCounters, ExportJobState, WorkspaceProgress};
 
+pub(crate) use self::layout::Layout;
 use crate::batch::{Backoff, Batch, BatchLimits, RequestId};
 use crate::budget::Budget;
 use crate::clock::Time;
 use crate::deliver::Sent;
 use crate::engine::{EngineConfig, JobStatus, Statuses};
-use crate::feed::{FeedId, Feeds, JobSet};
+use crate::feed::{Fault, FeedId, Feeds, JobSet};
 use crate::measure;
 use crate::order::{Order, OrderLimits, Unsettled};
 use crate::settle::{self, NOT_BEFORE_MAX, ProgressRecords, Restored};
@@ -67,8 +70,7 @@ pub(crate) struct Workspace {
     pub(crate) key: String,
     pub(crate) account: AccountNumber,
     pub(crate) topics: Topics,
-    pub(crate) topic: String,
-    pub(crate) partitions: usize,
+    pub(crate) layout: Layout,
     pub(crate) progress_partition: i32,
     pub(crate) feeds: Feeds,
     pub(crate) batch: Batch<Origin>,
@@ -84,6 +86,10 @@ pub(crate) struct Workspace {
     /// Braze takes no more objects in a request, whatever the jobs say.
     pub(crate) objects_max_learnt: usize,
     pub(crate) ends: Vec<i64>,
+    /// Records in a row that could not be used, by partition.
+    pub(crate) unusable: HashMap<i32, u32>,
+    /// Why nothing can be read for now.
+    pub(crate) unread: Option<String>,
     pub(crate) tally: Tally,
     pub(crate) wanting: Vec<FeedId>,
     /// Tombstones of the transaction that is being written.
@@ -112,7 +118,7 @@ pub(crate) struct Beginning {
     pub(crate) key: String,
     pub(crate) account: AccountNumber,
     pub(crate) topics: Topics,
-    pub(crate) partitions: usize,
+    pub(crate) layout: Layout,
     pub(crate) restored: Restored,
 }
 
@@ -124,7 +130,7 @@ impl Workspace {
             key,
             account,
             topics,
-            partitions,
+            layout,
             restored,
         } = beginning;
         let mut order = Order::new(OrderLimits {
@@ -162,14 +168,15 @@ impl Workspace {
                 pending_bytes_max: config.pending_bytes_max,
             }),
             budget: Budget::new(config.requests_per_second, config.backoff_min, config.backoff_max, now),
-            feeds: Feeds::new(partitions, restored.feeds),
-            topic: topics.audience_membership(account.get()),
+            feeds: Feeds::new(layout.partitions, restored.feeds),
             progress_partition: restored.partition,
             in_flight: HashMap::new(),
             keeping: 0,
             not_kept: None,
             objects_max_learnt: braze::OBJECTS_MAX,
             ends: Vec::new(),
+            unusable: HashMap::new(),
+            unread: None,
             tally: Tally::default(),
             wanting: Vec::new(),
             tombstoned: Vec::new(),
@@ -179,7 +186,7 @@ impl Workspace {
             key,
             account,
             topics,
-            partitions,
+            layout,
             order,
             takeover,
         }
@@ -252,7 +259,9 @@ impl Workspace {
             unsettled
         };
         let progress = WorkspaceProgress {
-            topic: self.topic.clone(),
+            topic: self.layout.topic.clone(),
+            partitions: u32::try_from(self.layout.partitions).unwrap_or(u32::MAX),
+            cluster_id: self.layout.cluster_id.clone(),
             not_before: unsettled.iter().map(settle::to_wire).collect(),
             released,
             write_time: Some(settle::timestamp(now)),
@@ -281,7 +290,10 @@ impl Workspace {
         }
         let mut jobs: BTreeMap<&str, JobStatus> = BTreeMap::new();
         for feed in self.feeds.iter() {
-            let (state, reason) = self.feeds.condition(feed);
+            let (state, reason) = match &self.unread {
+                Some(reason) => (ExportJobState::Fault, Some(reason.as_str())),
+                None => self.feeds.condition(feed),
+            };
             let status = jobs.entry(&feed.job_name).or_insert_with(|| JobStatus {
                 state,
                 reason: reason.or(self.not_kept.as_deref()).unwrap_or_default().to_owned(),
@@ -317,6 +329,38 @@ impl Workspace {
         }
         self.ends = ends;
         self.touched = true;
+    }
+
+    /// A position is not in its partition, which holds offsets from the first to the end in `held`: the feeds that need it
+    /// are in fault, and the others go on.
+    pub(crate) fn offset_gone(&mut self, partition: i32, held: (i64, i64), now: Time) {
+        let stopped = self
+            .feeds
+            .offset_gone(partition, held, |offset| resync(partition, offset, held.1));
+        self.stop(&stopped, now);
+    }
+
+    /// Feeds whose next record would come after the end are in fault: it is another topic of the same name, or it was cut off.
+    pub(crate) fn stop_beyond(&mut self, ends: &[i64], newest: FeedId, now: Time) {
+        for (feed, partition) in self.feeds.beyond(ends, newest) {
+            let end = usize::try_from(partition).ok().and_then(|index| ends.get(index));
+            let end = end.copied().unwrap_or_default();
+            self.feeds.stick(&[feed], |feed| {
+                resync(partition, feed.positions.read_from(partition), end)
+            });
+            self.stop(&[feed], now);
+        }
+    }
+
+    /// What feeds that are in fault have pending is not sent.
+    pub(crate) fn stop(&mut self, feeds: &[FeedId], now: Time) {
+        for job in feeds.iter().filter_map(|id| self.feeds.get(*id)) {
+            let fault = job.fault.as_ref().map(Fault::reason).unwrap_or_default();
+            tracing::error!("{}, audience {} is in fault: {fault}", job.job_name, job.slug);
+        }
+        self.batch
+            .abandon(|origin| feeds.contains(&origin.feed), &self.order, now);
+        self.touch();
     }
 
     /// Marks statuses as changed.
@@ -365,6 +409,14 @@ impl Workspace {
             metrics::gauge!(name, "workspace" => self.key.clone()).set(value);
         }
     }
+}
+
+/// Why a feed cannot go on at an offset.
+fn resync(partition: i32, offset: i64, end: i64) -> String {
+    format!(
+        "resync needed: the next record, offset {offset} of partition {partition}, is not in the topic any more, which ends at \
+         {end} there; delete the job and create it anew with existing users"
+    )
 }
 
 /// What a predecessor wrote down must wait, on our clock: its own may differ from ours, so what counts is how long each wait

@@ -68,7 +68,8 @@ pub(super) struct Create {
     /// How long a change may wait for its batch to fill, such as 2s or 500ms; at most, and without it, 5m.
     #[arg(long, value_name = "DURATION")]
     flush_after: Option<FlushAfter>,
-    /// Updates in one request; at most, and without it, 75.
+    /// Updates in one request; at most, and without it, 75. The smallest number among the jobs of a Braze workspace holds for
+    /// all of them.
     #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
     batch_max: u32,
     #[command(flatten)]

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+/// Offsets that fit a feed's progress record of less than a megabyte, at 10 bytes each.
+const PENDING_MAX: usize = 80_000;
 /// Least values of what ends a call.
 const REQUEST_TIMEOUT_MIN: Duration = Duration::from_millis(100);
 const TCP_USER_TIMEOUT_MIN: Duration = Duration::from_millis(100);
@@ -17,7 +19,8 @@ pub struct EngineConfig {
     /// A change older than its job's flush-after when it is read, as in a backlog, waits at most this long. Default `1s`.
     #[serde(with = "humantime_serde")]
     pub late_flush_after: Duration,
-    /// Changes read and not settled, per Braze workspace. When as many are pending, nothing more is read. Default 20,000.
+    /// Changes read and not settled, per Braze workspace. When as many are pending, nothing more is read. At most 80,000.
+    /// Default 20,000.
     pub pending_max: usize,
     /// The same bound in bytes. Default 33,554,432.
     pub pending_bytes_max: usize,
@@ -125,7 +128,11 @@ impl EngineConfig {
             "body_bytes_max",
             format!("must be from {} to {}", bytes.start(), bytes.end()),
         );
-        check(self.pending_max >= 1, "pending_max", "must be at least 1".into());
+        check(
+            (1..=PENDING_MAX).contains(&self.pending_max),
+            "pending_max",
+            format!("must be from 1 to {PENDING_MAX}: the offsets of what is pending must fit one progress record"),
+        );
         check(
             self.pending_bytes_max >= 1,
             "pending_bytes_max",
@@ -201,6 +208,7 @@ mod tests {
     fn every_fault_is_told_at_once() {
         let config = EngineConfig {
             in_flight_max: 0,
+            pending_max: PENDING_MAX + 1,
             doubt: Duration::from_secs(1),
             lease: Duration::from_secs(1),
             request_timeout: Duration::ZERO,
@@ -211,6 +219,7 @@ mod tests {
         assert_eq!(
             keys,
             [
+                "pending_max",
                 "in_flight_max",
                 "doubt",
                 "request_timeout",

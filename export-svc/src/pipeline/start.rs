@@ -1,5 +1,6 @@
 //! How a workspace is taken over: fence the predecessor, read what it wrote, open the reader.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::feed::JobSet;
 use crate::lease::Lease;
 use crate::placement::Stop;
 use crate::settle::{self, ProgressWriter};
-use crate::workspace::{Beginning, Workspace};
+use crate::workspace::{Beginning, Layout, Workspace};
 
 /// Longest progress transaction.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,12 +54,25 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
         tasks,
     } = parts;
     let clock = Clock::start();
+    // Asked before anybody is fenced: without the topic nobody can serve.
+    let topics = Topics::new(&kafka);
+    let reader = Reader::open(&kafka, ReaderOptions::default())?;
+    let topic = topics.audience_membership(account.get());
+    let layout = Layout {
+        partitions: reader.partitions(&topic)?.len(),
+        cluster_id: reader.cluster_id()?,
+        topic,
+    };
     let writer = TransactionalWriter::init(&kafka, &format!("export-{workspace}"), TRANSACTION_TIMEOUT)?;
     let fenced_at = clock.now();
     let restored = settle::restore(&kafka, &writer, &workspace, stop)?;
-    let reader = Reader::open(&kafka, ReaderOptions::default())?;
-    let topics = Topics::new(&kafka);
-    let partitions = reader.partitions(&topics.audience_membership(account.get()))?.len();
+    let ids: HashSet<_> = wanted.borrow().jobs.iter().map(|job| job.id.clone()).collect();
+    let goes_on = |key: &String| settle::job_of(&workspace, key).is_some_and(|id| ids.contains(id));
+    if let Some(progress) = &restored.workspace
+        && restored.feeds.keys().any(goes_on)
+    {
+        layout.check(progress)?;
+    }
     let feeds = restored.feeds.len();
     let workspace = Workspace::new(
         Beginning {
@@ -66,7 +80,7 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
             key: workspace,
             account,
             topics,
-            partitions,
+            layout,
             restored,
         },
         fenced_at,
@@ -107,6 +121,7 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
         last_counted: Time::MIN,
         last_shown: Time::MIN,
         last_measured: Time::MIN,
+        measured_newest: 0,
     };
     pipeline.apply();
     Ok(pipeline)

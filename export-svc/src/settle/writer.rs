@@ -17,7 +17,7 @@ pub(crate) struct ProgressWriter {
 
 enum Order {
     Commit(Vec<RecordOut>),
-    Measure { topic: String, partitions: i32 },
+    Measure { topic: String },
 }
 
 impl ProgressWriter {
@@ -38,11 +38,9 @@ impl ProgressWriter {
     }
 
     /// Asks for the ends of a topic's partitions; [`Event::Ends`] tells them.
-    pub(crate) fn measure(&self, topic: &str, partitions: usize) -> Result<(), kafka::Error> {
-        let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
+    pub(crate) fn measure(&self, topic: &str) -> Result<(), kafka::Error> {
         self.order(Order::Measure {
             topic: topic.to_owned(),
-            partitions,
         })
     }
 
@@ -87,11 +85,14 @@ fn perform(writer: &mut TransactionalWriter, clock: Clock, order: Order) -> Even
                 result: writer.commit(records).map(|_| ()),
             }
         }
-        Order::Measure { topic, partitions } => Event::Ends {
+        Order::Measure { topic } => Event::Ends {
             asked: clock.now(),
-            ends: (0..partitions)
-                .map(|partition| writer.end_offset(&topic, partition))
-                .collect(),
+            ends: writer.partitions(&topic).and_then(|partitions| {
+                let partitions = partitions.into_iter();
+                partitions
+                    .map(|partition| writer.end_offset(&topic, partition))
+                    .collect()
+            }),
         },
     }
 }

@@ -25,7 +25,10 @@ fn workspace(predecessor: Option<WorkspaceProgress>) -> Workspace {
         key: "1234.main".to_owned(),
         account: AccountNumber::new(1234).unwrap(),
         topics: Topics::new(&kafka::Config::default()),
-        partitions: 1,
+        layout: Layout {
+            partitions: 1,
+            ..Layout::default()
+        },
         restored,
     };
     Workspace::new(beginning, at(100))

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
+use rdkafka::client::Client;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use secrecy::ExposeSecret;
 
-use crate::Config;
+use crate::{Config, Error};
 
 /// Largest record that a producer of ours takes: a rejected body of 10 MB with its headers.
 pub(crate) const RECORD_BYTES_MAX: usize = 11 << 20;
@@ -60,6 +61,22 @@ pub(crate) fn producer_settings(config: &Config) -> ClientConfig {
         .set("linger.ms", "1")
         .set("message.max.bytes", RECORD_BYTES_MAX.to_string());
     settings
+}
+
+/// A topic's partitions, ascending. Asks Kafka, for at most [`ASK_TIMEOUT`].
+pub(crate) fn partitions<C: ClientContext>(client: &Client<C>, topic: &str) -> Result<Vec<i32>, Error> {
+    let failed = |error| Error::of(error, topic, "asking about");
+    let metadata = client.fetch_metadata(Some(topic), ASK_TIMEOUT).map_err(failed)?;
+    let found = metadata.topics().iter().find(|found| found.name() == topic);
+    let Some(found) = found else {
+        return Err(Error::missing_topic(topic));
+    };
+    if let Some(error) = found.error() {
+        return Err(failed(KafkaError::MetadataFetch(error.into())));
+    }
+    let mut partitions: Vec<i32> = found.partitions().iter().map(|partition| partition.id()).collect();
+    partitions.sort_unstable();
+    Ok(partitions)
 }
 
 /// Receives what librdkafka has to say.

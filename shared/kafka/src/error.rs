@@ -78,6 +78,8 @@ pub enum Error {
         partition: Option<i32>,
         /// The offset that was asked for.
         offset: Option<i64>,
+        /// First offset and end of the partition.
+        held: Option<(i64, i64)>,
     },
     /// A topic is missing, or not as we require it.
     #[error("topic {topic}: {problem}")]

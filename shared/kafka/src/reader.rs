@@ -12,6 +12,9 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::client::{self, ASK_TIMEOUT, Context};
 use crate::{Config, Error};
 
+/// How long a seek may take; it asks no broker.
+const SEEK_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How a [`Reader`] behaves.
 #[derive(Clone, Debug)]
 pub struct ReaderOptions {
@@ -116,18 +119,19 @@ impl Reader {
     /// # Errors
     /// [`Error::Topic`] if it does not exist, [`Error::Unavailable`] if Kafka does not answer.
     pub fn partitions(&self, topic: &str) -> Result<Vec<i32>, Error> {
-        let failed = |error| Error::of(error, topic, "asking about");
-        let metadata = self.consumer.fetch_metadata(Some(topic), ASK_TIMEOUT).map_err(failed)?;
-        let found = metadata.topics().iter().find(|found| found.name() == topic);
-        let Some(found) = found else {
-            return Err(Error::missing_topic(topic));
-        };
-        if let Some(error) = found.error() {
-            return Err(failed(KafkaError::MetadataFetch(error.into())));
-        }
-        let mut partitions: Vec<i32> = found.partitions().iter().map(|partition| partition.id()).collect();
-        partitions.sort_unstable();
-        Ok(partitions)
+        client::partitions(self.consumer.client(), topic)
+    }
+
+    /// The id that Kafka's cluster was given when it was set up. Asks Kafka, for at most 5 s.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if Kafka does not answer.
+    pub fn cluster_id(&self) -> Result<String, Error> {
+        let id = self.consumer.client().fetch_cluster_id(ASK_TIMEOUT);
+        id.ok_or_else(|| Error::Unavailable {
+            doing: "asking for the cluster's id".to_owned(),
+            source: None,
+        })
     }
 
     /// First offset and end offset of a partition. Asks Kafka, for at most 5 s. A read-committed reader is told the end of
@@ -155,21 +159,33 @@ impl Reader {
         self.assign_positions()
     }
 
-    /// Moves one assigned partition, and throws away what was prefetched of it.
+    /// Moves one assigned partition; see [`Reader::seek_all`].
     ///
     /// # Errors
-    /// Those of [`Reader::watermarks`] if the position is [`Position::End`].
+    /// As [`Reader::seek_all`].
     pub fn seek(&mut self, partition: i32, position: Position) -> Result<(), Error> {
-        let position = self.resolve(&self.topic, partition, position)?;
-        self.positions.insert(partition, position);
-        match self
-            .consumer
-            .seek(&self.topic, partition, offset_of(position), ASK_TIMEOUT)
-        {
-            Ok(()) => Ok(()),
-            // The partition is not being fetched yet (just assigned): assigning anew comes to the same.
-            Err(_) => self.assign_positions(),
+        self.seek_all(&[(partition, position)])
+    }
+
+    /// Moves assigned partitions, and throws away what was prefetched of them. Takes a second at most, however many they are.
+    ///
+    /// # Errors
+    /// Those of [`Reader::watermarks`] if a position is [`Position::End`].
+    pub fn seek_all(&mut self, partitions: &[(i32, Position)]) -> Result<(), Error> {
+        let failed = |error| Error::of(error, &self.topic, "seeking in");
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for &(partition, position) in partitions {
+            let position = self.resolve(&self.topic, partition, position)?;
+            self.positions.insert(partition, position);
+            list.add_partition_offset(&self.topic, partition, offset_of(position))
+                .map_err(failed)?;
         }
+        let sought = self.consumer.seek_partitions(list, SEEK_TIMEOUT);
+        if sought.is_ok_and(|list| list.elements().iter().all(|element| element.error().is_ok())) {
+            return Ok(());
+        }
+        // A partition is not being fetched yet (just assigned): assigning anew comes to the same.
+        self.assign_positions()
     }
 
     /// Where the next record of an assigned partition is read: one past the last one polled, or where it was assigned or
@@ -222,12 +238,13 @@ impl Reader {
         let outside = self.positions.iter().find_map(|(&partition, &position)| {
             let Position::At(offset) = position else { return None };
             let (low, high) = self.watermarks(&self.topic, partition).ok()?;
-            (!(low..=high).contains(&offset)).then_some((partition, offset))
+            (!(low..=high).contains(&offset)).then_some((partition, offset, (low, high)))
         });
         Error::OffsetGone {
             topic: self.topic.clone(),
-            partition: outside.map(|(partition, _)| partition),
-            offset: outside.map(|(_, offset)| offset),
+            partition: outside.map(|(partition, ..)| partition),
+            offset: outside.map(|(_, offset, _)| offset),
+            held: outside.map(|(.., held)| held),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{Producer, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ThreadedProducer};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use uuid::Uuid;
 
@@ -17,6 +17,41 @@ use crate::{Config, Error, client};
 
 /// Partitions of the topics that a test gets, at most.
 const TEST_PARTITIONS: i32 = 4;
+/// What one step of an [`OpenTransaction`] may take.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A transaction that hides what is written behind it from committed readers until it ends.
+pub struct OpenTransaction(BaseProducer);
+
+impl OpenTransaction {
+    /// Begins a transaction with a record in each of these partitions. Blocks until Kafka has them.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if Kafka does not take them.
+    pub fn begin(config: &Config, transactional_id: &str, topic: &str, partitions: &[i32]) -> Result<Self, Error> {
+        let failed = |error| Error::of(error, topic, "opening a transaction in");
+        let mut settings = client::producer_settings(config);
+        settings.set("transactional.id", format!("{}{transactional_id}", config.topic_prefix));
+        let producer: BaseProducer = settings.create().map_err(Error::Config)?;
+        producer.init_transactions(TRANSACTION_TIMEOUT).map_err(failed)?;
+        producer.begin_transaction().map_err(failed)?;
+        for partition in partitions {
+            let record = BaseRecord::to(topic).partition(*partition).key("open").payload("open");
+            producer.send(record).map_err(|(error, _)| failed(error))?;
+        }
+        producer.flush(TRANSACTION_TIMEOUT).map_err(failed)?;
+        Ok(Self(producer))
+    }
+
+    /// Ends it: nothing of it was ever there.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if Kafka does not answer.
+    pub fn abort(self) -> Result<(), Error> {
+        let aborted = self.0.abort_transaction(TRANSACTION_TIMEOUT);
+        aborted.map_err(|error| Error::unavailable("aborting a transaction", error))
+    }
+}
 
 /// librdkafka's in-process broker: one node, no admin API, no time look-up, no compaction, no fencing of producers, no
 /// abort, and 5 MiB per partition. Ends when dropped, which its clients see as a broker that has gone away.

@@ -118,6 +118,14 @@ impl TransactionalWriter {
             .map_err(|error| Error::of(error, topic, "asking for the end of"))
     }
 
+    /// The topic's partitions, ascending. Asks Kafka, for at most 5 s.
+    ///
+    /// # Errors
+    /// [`Error::Topic`] if it does not exist, [`Error::Unavailable`] if Kafka does not answer.
+    pub fn partitions(&self, topic: &str) -> Result<Vec<i32>, Error> {
+        client::partitions(self.producer.client(), topic)
+    }
+
     /// Serves delivery reports until all are there. As `flush`, which would look every 100 ms only.
     fn deliver(&self) {
         let deadline = Instant::now() + self.timeout;

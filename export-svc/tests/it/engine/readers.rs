@@ -1,8 +1,13 @@
 //! Where a job goes on: after its record could not be read, after offsets have gone, behind what cannot be used.
 
-use proto::export::v1::ExportJobState;
+use std::time::Duration;
 
-use super::rig::{Rig, job};
+use control::NewExportJob;
+use kafka::testing::OpenTransaction;
+use prost::Message;
+use proto::export::v1::{ExportJobState, FeedProgress, PartitionPosition, WorkspaceProgress};
+
+use super::rig::{Rig, job, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_whose_record_cannot_be_read_keeps_its_place_and_goes_on_when_it_can_be() {
@@ -35,4 +40,161 @@ async fn a_job_whose_record_cannot_be_read_keeps_its_place_and_goes_on_when_it_c
     rig.until_slugs("cust-2", &["vip"]).await;
     assert_eq!(rig.objects().iter().sum::<usize>(), 4, "nobody was sent twice");
     engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_membership_topic_that_comes_late_is_a_fault_that_says_so_until_it_is_there() {
+    let name = "a_membership_topic_that_comes_late_is_a_fault_that_says_so_until_it_is_there";
+    let Some(kafka) = kafka::testing::real_only(name) else {
+        return;
+    };
+    kafka::topics::ensure(&kafka, &[]).await.unwrap();
+    let rig = Rig::over(kafka, None).await;
+    let authorization = rig.authorization.clone();
+    let new = NewExportJob {
+        authorization,
+        ..job("vip")
+    };
+    let vip = rig.create_at(new, Vec::new()).await;
+    let engine = rig.start();
+    let status = engine.until(&vip, |status| status.state == ExportJobState::Fault).await;
+    assert!(status.reason.contains("topics ensure"), "{}", status.reason);
+    kafka::topics::ensure(&rig.kafka, &[1234]).await.unwrap();
+    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+    engine.settled(&vip, (1, 0, 0, 0)).await;
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_whose_next_record_is_gone_is_in_fault_and_the_others_go_on() {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    let vip = rig.create(job("vip")).await;
+    let news = rig.create(job("news")).await;
+    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+    engine.settled(&vip, (1, 0, 0, 0)).await;
+    engine.drain().await;
+    let positions = (0..4).map(|partition| PartitionPosition {
+        partition,
+        next: 1_000,
+        open: Vec::new(),
+    });
+    let beyond = FeedProgress {
+        positions: positions.collect(),
+        ..FeedProgress::default()
+    };
+    rig.write_progress(&format!("1234.main/{}/vip", vip.id), &beyond).await;
+    let engine = rig.start();
+    let status = engine.until(&vip, |status| status.state == ExportJobState::Fault).await;
+    assert!(
+        status.reason.contains("resync needed") && status.reason.contains("offset 1000"),
+        "{}",
+        status.reason
+    );
+    for number in 0..20 {
+        let id = format!("cust-{number}");
+        rig.enter("news", &number.to_string(), &[("user_id", &id)]).await;
+    }
+    engine.settled(&news, (20, 0, 0, 0)).await;
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_number_of_partitions_is_a_fault_until_the_jobs_begin_anew() {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    let vip = rig.create(job("vip")).await;
+    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+    engine.settled(&vip, (1, 0, 0, 0)).await;
+    engine.drain().await;
+    let progress = rig.read(rig.topics.export_progress()).await;
+    let last = progress.into_iter().rfind(|(key, ..)| key == b"1234.main").unwrap();
+    let last = WorkspaceProgress::decode(&last.1[..]).unwrap();
+    assert_eq!(last.partitions, 4);
+    assert!(!last.cluster_id.is_empty());
+    let before = WorkspaceProgress { partitions: 3, ..last };
+    rig.write_progress("1234.main", &before).await;
+    let engine = rig.start();
+    let status = engine.until(&vip, |status| status.state == ExportJobState::Fault).await;
+    assert!(
+        status.reason.contains("it has 4 partitions and had 3"),
+        "{}",
+        status.reason
+    );
+    rig.directory.export_jobs().delete(rig.account, &vip.id).await.unwrap();
+    let again = rig.create(job("vip")).await;
+    rig.enter("vip", "2", &[("user_id", "cust-2")]).await;
+    engine.settled(&again, (1, 0, 0, 0)).await;
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_unusable_records_in_a_row_are_a_fault_of_their_jobs_and_not_all_thrown_out() {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    let vip = rig.create(job("vip")).await;
+    engine.until(&vip, |_| true).await;
+    for _ in 0..998 {
+        rig.publish_bytes("vip/1", b"\xff\xff\xff".to_vec()).await;
+    }
+    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+    engine.settled(&vip, (1, 0, 0, 998)).await;
+    for _ in 0..1_001 {
+        rig.publish_bytes("vip/1", b"\xff\xff\xff".to_vec()).await;
+    }
+    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+    let status = engine.until(&vip, |status| status.state == ExportJobState::Fault).await;
+    assert!(
+        status.reason.contains("1000 records in a row cannot be used"),
+        "{}",
+        status.reason
+    );
+    engine.until(&vip, |status| status.counters.rejected == 998 + 999).await;
+    engine.drain().await;
+    // Its position is kept before the thousandth, so a start that can do better goes on there.
+    let engine = rig.start();
+    engine.settled(&vip, (2, 0, 0, 998 + 1_001)).await;
+    assert_eq!(rig.read(rig.topics.export_rejected()).await.len(), 998 + 1_001);
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_committed_behind_an_open_transaction_of_another_workspace_is_not_forgotten() {
+    let name = "what_was_committed_behind_an_open_transaction_of_another_workspace_is_not_forgotten";
+    let Some(kafka) = kafka::testing::real_only(name) else {
+        return;
+    };
+    kafka::topics::ensure(&kafka, &[1234]).await.unwrap();
+    let rig = Rig::over(kafka, None).await;
+    let topic = rig.topics.export_progress();
+    let partitions = rig
+        .ends(topic.clone())
+        .await
+        .into_iter()
+        .map(|(partition, _)| partition);
+    let (config, partitions) = (rig.kafka.clone(), partitions.collect::<Vec<_>>());
+    let open = move || OpenTransaction::begin(&config, "another", &topic, &partitions).unwrap();
+    let engine = rig.start();
+    let vip = rig.create(job("vip")).await;
+    engine.until(&vip, |_| true).await;
+    let open = tokio::task::spawn_blocking(open).await.unwrap();
+    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+    engine.settled(&vip, (1, 0, 0, 0)).await;
+    engine.drain().await;
+    // What a committed reader may see ends before the open transaction. Ended while the next start waits for the rest.
+    let second = rig.start();
+    rig.enter("vip", "2", &[("user_id", "cust-2")]).await;
+    let begun = tokio::time::Instant::now();
+    until(
+        || begun.elapsed() > Duration::from_millis(500) || rig.sim.arrivals() > 1,
+        || "it has had time to begin too early".to_owned(),
+    )
+    .await;
+    tokio::task::spawn_blocking(move || open.abort())
+        .await
+        .unwrap()
+        .unwrap();
+    second.settled(&vip, (2, 0, 0, 0)).await;
+    second.drain().await;
+    assert_eq!(rig.objects(), [1, 1], "nothing was sent again");
 }

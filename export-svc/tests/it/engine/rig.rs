@@ -172,6 +172,11 @@ impl Rig {
     /// As [`Rig::create`], for the authorization that the job names.
     pub(super) async fn create_with(&self, job: NewExportJob) -> ExportJob {
         let start = self.ends(self.topics.audience_membership(ACCOUNT)).await;
+        self.create_at(job, start).await
+    }
+
+    /// Creates a job that starts at these offsets.
+    pub(super) async fn create_at(&self, job: NewExportJob, start: Vec<(i32, i64)>) -> ExportJob {
         let job = NewExportJob { start, ..job };
         self.directory
             .export_jobs()
@@ -253,6 +258,16 @@ impl Rig {
     pub(super) async fn publish_bytes(&self, key: &str, payload: Vec<u8>) {
         self.publish_to(&self.topics.audience_membership(ACCOUNT), key, payload)
             .await;
+    }
+
+    /// Writes a record where the workspace's progress is looked for, whichever partition that is.
+    pub(super) async fn write_progress(&self, key: &str, progress: &impl Message) {
+        let topic = self.topics.export_progress();
+        for (partition, _) in self.ends(topic.clone()).await {
+            let record = RecordOut::new(topic.clone()).partition(partition);
+            let record = record.key(key.to_owned()).payload(progress.encode_to_vec());
+            self.publisher.publish(record).await.unwrap();
+        }
     }
 
     pub(super) async fn publish_to(&self, topic: &str, key: &str, payload: Vec<u8>) {

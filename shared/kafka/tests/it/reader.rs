@@ -1,13 +1,10 @@
 use std::time::{Duration, Instant};
 
-use kafka::testing::{self, InProcessBroker};
+use kafka::testing::{self, InProcessBroker, OpenTransaction};
 use kafka::{
     Config, Disposition, Error, Polled, Position, Publisher, PublisherOptions, Reader, ReaderOptions, RecordOut,
     Topics, TransactionalWriter,
 };
-
-use rdkafka::ClientConfig;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::{PATIENCE, read_to_end};
 
@@ -170,16 +167,7 @@ async fn an_open_transaction_hides_itself_and_what_follows() {
     kafka::topics::ensure(&config, &[]).await.unwrap();
     let topic = Topics::new(&config).profile_events();
     publish(&config, &topic, &["a"]).await;
-    let open: BaseProducer = ClientConfig::new()
-        .set("bootstrap.servers", &config.brokers)
-        .set("transactional.id", format!("{}open", config.topic_prefix))
-        .create()
-        .unwrap();
-    open.init_transactions(PATIENCE).unwrap();
-    open.begin_transaction().unwrap();
-    open.send(BaseRecord::to(&topic).partition(0).key("k").payload("open"))
-        .unwrap();
-    open.flush(PATIENCE).unwrap();
+    let open = OpenTransaction::begin(&config, "open", &topic, &[0]).unwrap();
     publish(&config, &topic, &["b"]).await;
 
     let mut committed = Reader::open(&config, ReaderOptions::default()).unwrap();
@@ -199,6 +187,6 @@ async fn an_open_transaction_hides_itself_and_what_follows() {
     uncommitted.assign(&topic, &[(0, Position::Beginning)]).unwrap();
     assert_eq!(payloads(&mut committed), ["a"]);
     assert_eq!(payloads(&mut uncommitted), ["a", "open", "b"]);
-    open.abort_transaction(PATIENCE).unwrap();
+    open.abort().unwrap();
     assert_eq!(payloads(&mut committed), ["b"]);
 }

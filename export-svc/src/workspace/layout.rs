@@ -1,0 +1,102 @@
+//! What positions belong to: in another topic, cluster or number of partitions they would lead astray.
+
+use proto::export::v1::WorkspaceProgress;
+
+use crate::engine::Error;
+
+/// The membership topic as a workspace is served from it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) topic: String,
+    pub(crate) partitions: usize,
+    pub(crate) cluster_id: String,
+}
+
+impl Layout {
+    /// Whether positions that a predecessor wrote mean something here.
+    ///
+    /// # Errors
+    /// [`Error::Moved`] if not.
+    pub(crate) fn check(&self, progress: &WorkspaceProgress) -> Result<(), Error> {
+        if progress.topic != self.topic {
+            return Err(self.moved(format!("positions are those of topic {}", progress.topic)));
+        }
+        if !progress.cluster_id.is_empty() && progress.cluster_id != self.cluster_id {
+            let (was, is) = (&progress.cluster_id, &self.cluster_id);
+            return Err(self.moved(format!("it is in cluster {is} and was in {was}")));
+        }
+        match usize::try_from(progress.partitions) {
+            // Written before that was.
+            Ok(0) => Ok(()),
+            partitions => self.compare(partitions.unwrap_or(usize::MAX), self.partitions),
+        }
+    }
+
+    /// Whether the topic still has the partitions it had.
+    ///
+    /// # Errors
+    /// [`Error::Moved`] if not.
+    pub(crate) fn still(&self, partitions: usize) -> Result<(), Error> {
+        self.compare(self.partitions, partitions)
+    }
+
+    fn compare(&self, was: usize, is: usize) -> Result<(), Error> {
+        if was == is {
+            return Ok(());
+        }
+        Err(self.moved(format!("it has {is} partitions and had {was}")))
+    }
+
+    fn moved(&self, changed: String) -> Error {
+        Error::Moved {
+            topic: self.topic.clone(),
+            changed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_of_another_topic_cluster_or_number_of_partitions_are_a_fault_that_says_so() {
+        let layout = Layout {
+            topic: "membership".into(),
+            partitions: 4,
+            cluster_id: "here".into(),
+        };
+        let written = WorkspaceProgress {
+            topic: "membership".into(),
+            partitions: 4,
+            cluster_id: "here".into(),
+            ..WorkspaceProgress::default()
+        };
+        let problem = |progress| layout.check(&progress).err().map(|error| error.to_string());
+        assert_eq!(problem(written.clone()), None);
+        let older = WorkspaceProgress {
+            partitions: 0,
+            cluster_id: String::new(),
+            ..written.clone()
+        };
+        assert_eq!(problem(older), None, "written before this was");
+        let topic = "other".to_owned();
+        let other = problem(WorkspaceProgress {
+            topic,
+            ..written.clone()
+        });
+        assert!(other.is_some_and(|text| text.contains("topic other")));
+        let cluster_id = "there".to_owned();
+        let other = problem(WorkspaceProgress {
+            cluster_id,
+            ..written.clone()
+        });
+        assert!(other.is_some_and(|text| text.contains("cluster here and was in there")));
+        let other = problem(WorkspaceProgress {
+            partitions: 3,
+            ..written
+        });
+        assert!(other.is_some_and(|text| text.contains("4 partitions and had 3")));
+        assert!(layout.still(4).is_ok() && layout.still(5).is_err());
+    }
+}
