@@ -171,6 +171,7 @@ pub struct Batch<T> {
     in_flight: usize,
     pending: usize,
     pending_bytes: usize,
+    conflicts: u64,
     draining: bool,
 }
 
@@ -197,6 +198,7 @@ impl<T> Batch<T> {
             in_flight: 0,
             pending: 0,
             pending_bytes: 0,
+            conflicts: 0,
             draining: false,
         }
     }
@@ -277,6 +279,7 @@ impl<T> Batch<T> {
         self.pending_bytes += pending.bytes;
         let id = self.target(change.identifier);
         self.claim(id, &pending);
+        self.conflicts += u64::from(self.is_contested(id, &pending));
         let target = self.targets[id].as_mut().expect("just found or made");
         let superseded = match target.changes.iter_mut().find(|known| known.slug == pending.slug) {
             Some(known) => {
@@ -372,6 +375,24 @@ impl<T> Batch<T> {
         self.targets[id] = Some(target);
         self.by_identifier.insert(identifier, id);
         id
+    }
+
+    /// How often since the last call a change met another profile's of the same user and slug: two profiles with one
+    /// identifier, of which the last change decides.
+    pub fn take_conflicts(&mut self) -> u64 {
+        std::mem::take(&mut self.conflicts)
+    }
+
+    fn is_contested(&self, id: TargetId, change: &Pending<T>) -> bool {
+        let Some(target) = self.targets[id].as_ref() else {
+            return false;
+        };
+        let sent = target.in_flight.and_then(|request| self.requests.get(&request));
+        let mut known = target
+            .changes
+            .iter()
+            .chain(sent.into_iter().flat_map(InFlight::changes));
+        known.any(|known| known.keys[1] == change.keys[1] && known.profile != change.profile)
     }
 
     /// A change is pending in a target.

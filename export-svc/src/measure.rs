@@ -4,6 +4,8 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
 /// Membership changes by what became of them: accepted, omitted, rejected. Label `outcome`.
 pub const CHANGES_TOTAL: &str = "export_changes_total";
+/// Changes that met another profile's of the same Braze user and slug while that was pending.
+pub const IDENTITY_CONFLICTS_TOTAL: &str = "export_identity_conflicts_total";
 /// Records read by what they were: wanted, unwanted, tombstone, unreadable. Label `kind`.
 pub const RECORDS_TOTAL: &str = "export_records_total";
 /// Attempts by how they ended: accepted, refused, unknown. Label `end`.
@@ -36,6 +38,10 @@ pub fn describe() {
     describe_counter!(
         CHANGES_TOTAL,
         "Membership changes settled, by outcome (accepted, omitted, rejected)"
+    );
+    describe_counter!(
+        IDENTITY_CONFLICTS_TOTAL,
+        "Changes that met another profile's of the same Braze user and slug: two profiles with one identifier"
     );
     describe_counter!(
         RECORDS_TOTAL,

@@ -378,6 +378,7 @@ impl Workspace {
         ] {
             metrics::counter!(measure::CHANGES_TOTAL, "outcome" => outcome).increment(count);
         }
+        metrics::counter!(measure::IDENTITY_CONFLICTS_TOTAL).increment(self.batch.take_conflicts());
         for (kind, count) in [
             ("wanted", tally.wanted),
             ("unwanted", tally.unwanted),

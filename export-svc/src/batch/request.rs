@@ -40,6 +40,10 @@ struct Sent {
 }
 
 impl<T> InFlight<T> {
+    pub(super) fn changes(&self) -> impl Iterator<Item = &Pending<T>> {
+        self.changes.iter()
+    }
+
     pub(super) fn changes_mut(&mut self) -> impl Iterator<Item = &mut Pending<T>> {
         self.changes.iter_mut()
     }

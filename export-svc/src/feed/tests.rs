@@ -3,6 +3,8 @@
 //!
 //! How: a log with holes in one partition, a naive reader that goes where it is told, and a book of what each feed was handed.
 
+mod health;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;

@@ -133,3 +133,26 @@ fn a_retried_change_keeps_its_turn() {
     batch.wake(&order, at(1));
     assert_eq!(deliver(&mut batch, &mut order, at(1))[0].0, "a");
 }
+
+#[test]
+fn two_profiles_of_one_user_are_counted_and_the_last_change_decides() {
+    let (mut batch, mut order) = (Batch::new(limits()), order());
+    batch.drain();
+    batch.push(under("a", change(1, "vip", true, at(0))), &order, at(0));
+    batch.push(under("a", change(1, "vip", true, at(0))), &order, at(0));
+    batch.push(under("a", change(2, "news", true, at(0))), &order, at(0));
+    assert_eq!(batch.take_conflicts(), 0, "one profile, or another slug");
+    let request = batch.close(&order, at(0)).unwrap();
+    batch.push(under("a", change(2, "vip", false, at(0))), &order, at(0));
+    assert_eq!(batch.take_conflicts(), 1, "with what is in flight");
+    batch.push(under("a", change(3, "vip", true, at(0))), &order, at(0));
+    assert_eq!(batch.take_conflicts(), 1, "with what is pending");
+    assert_eq!(batch.take_conflicts(), 0);
+    batch.complete(
+        request,
+        ended(End::Accepted, vec![Verdict::Accepted]),
+        &mut order,
+        at(0),
+    );
+    assert_eq!(deliver(&mut batch, &mut order, at(0))[0].1, ["vip"]);
+}

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use braze_sim::{Fault, JournalEntry, Key};
+use braze_sim::{ErrorForm, Fault, JournalEntry, Key};
 use control::sealing::Sealer;
 use control::{NewAuthorization, NewExportJob};
 use jiff::Timestamp;
@@ -58,11 +58,18 @@ async fn jobs_of_a_refused_key_sleep_and_the_others_of_the_workspace_go_on() {
             .all(|entry| entry.accepted + entry.refused == 0),
         "asking touches nobody"
     );
+    rig.enter("news", "98", &[("user_id", "cust-98")]).await;
     rig.enter("vip", "99", &[("user_id", "cust-99")]).await;
     engine.settled(&vip, (21, 0, 0, 0)).await;
+    rig.sim.idle().await;
+    assert_eq!(
+        rig.slugs("cust-98"),
+        None,
+        "a job that sleeps sends nothing, under no key"
+    );
     rig.sim.put_key(Key::new("unknown-key"));
     // What travelled with another job's oldest change was accepted under that job's key; the rest comes now.
-    engine.settled(&news, (20, 0, 0, 0)).await;
+    engine.settled(&news, (21, 0, 0, 0)).await;
     rig.sim.idle().await;
     assert!((0..20).all(|number| {
         rig.slugs(&format!("cust-{number}"))
@@ -139,5 +146,101 @@ async fn a_person_is_in_one_call_at_a_time_however_slow_braze_is() {
         journal.iter().filter(beside).count() > 0,
         "other people's calls ran beside"
     );
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_form_a_refusal_has_the_update_at_fault_is_kept_and_the_others_arrive() {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    let vip = rig
+        .create(NewExportJob {
+            flush_after: Duration::from_millis(400),
+            ..job("vip")
+        })
+        .await;
+    engine.until(&vip, |_| true).await;
+    let (mut added, mut rejected) = (0, 0);
+    for (errors, error_index) in [
+        (ErrorForm::Sentences, true),
+        (ErrorForm::Codes, true),
+        (ErrorForm::Strings, true),
+        (ErrorForm::Sentences, false),
+    ] {
+        rig.sim
+            .change_settings(|settings| (settings.errors, settings.error_index) = (errors, error_index));
+        let before = rig.sim.arrivals();
+        for number in 0..8 {
+            let id = if number == 3 {
+                "x".repeat(1_000 + rejected)
+            } else {
+                format!("cust-{added}-{number}")
+            };
+            rig.enter("vip", &format!("{added}-{number}"), &[("user_id", &id)])
+                .await;
+        }
+        (added, rejected) = (added + 7, rejected + 1);
+        engine.settled(&vip, (added as u64, 0, 0, rejected as u64)).await;
+        let calls: Vec<_> = rig
+            .sim
+            .journal()
+            .into_iter()
+            .filter(|entry| entry.arrival > before)
+            .collect();
+        assert!(
+            calls.iter().any(|call| call.accepted > 0 && call.refused > 0),
+            "{errors:?}: Braze answered for several at once"
+        );
+        assert!(
+            calls.len() <= 10,
+            "{errors:?}, index {error_index}: {} calls",
+            calls.len()
+        );
+    }
+    // A lone one is refused with a 400, with and without a count beside it.
+    for counts in [false, true] {
+        rig.sim
+            .change_settings(|settings| settings.all_refused_with_processed = counts);
+        rig.enter("vip", &format!("lone-{counts}"), &[("user_id", &"y".repeat(1_000))])
+            .await;
+        rejected += 1;
+        engine.settled(&vip, (added as u64, 0, 0, rejected as u64)).await;
+    }
+    rig.sim.idle().await;
+    assert_eq!(rig.sim.users("default").len(), added);
+    assert_eq!(rig.read(rig.topics.export_rejected()).await.len(), rejected);
+    engine.drain().await;
+}
+
+/// What upstream publishes after a merge: the survivor's state, and the merged profile's exit under the identifiers that the
+/// survivor does not hold.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merged_profile_takes_nothing_from_its_survivor_in_either_order() {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    let vip = rig
+        .create(NewExportJob {
+            flush_after: Duration::from_millis(200),
+            ..job("vip")
+        })
+        .await;
+    for case in ["enter-first", "exit-first"] {
+        let (survivor, merged) = (format!("{case}-survivor"), format!("{case}-merged"));
+        let (kept, gone) = (format!("{case}-kept"), format!("{case}-gone"));
+        rig.enter("vip", &merged, &[("user_id", &gone)]).await;
+        rig.until_slugs(&gone, &["vip"]).await;
+        if case == "enter-first" {
+            rig.enter("vip", &survivor, &[("user_id", &kept)]).await;
+        }
+        rig.exit("vip", &merged, &[("user_id", &gone)]).await;
+        // It held no identifier of its own: nobody at Braze is meant.
+        rig.exit("vip", &format!("{case}-nobody"), &[]).await;
+        if case == "exit-first" {
+            rig.enter("vip", &survivor, &[("user_id", &kept)]).await;
+        }
+        rig.until_slugs(&gone, &[]).await;
+        rig.until_slugs(&kept, &["vip"]).await;
+    }
+    engine.settled(&vip, (4, 2, 2, 0)).await;
     engine.drain().await;
 }
