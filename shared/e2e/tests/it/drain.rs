@@ -55,7 +55,7 @@ async fn draining_with_an_unacknowledged_publish(
 #[tokio::test]
 async fn sigterm_waits_for_a_publish_that_kafka_acknowledges_late() {
     let broker = Broker::in_process(1);
-    let (mut ingest, mut webhook) = draining_with_an_unacknowledged_publish(&broker, "20s").await;
+    let (mut ingest, mut webhook) = draining_with_an_unacknowledged_publish(&broker, "18s").await;
     broker.up();
     let answer = webhook.join_next().await.unwrap().unwrap();
     assert_eq!(
