@@ -178,6 +178,9 @@ pub(crate) fn timestamp(time: Time) -> prost_types::Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use kafka::testing::OpenTransaction;
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
 
     #[test]
@@ -210,5 +213,43 @@ mod tests {
         let used: std::collections::HashSet<_> = (0..100).map(|n| progress_partition(&format!("1.{n}"), 16)).collect();
         assert_eq!(used.len(), 16);
         assert!(used.iter().all(|partition| (0..16).contains(partition)));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_committed_behind_an_open_transaction_of_another_workspace_is_waited_for() {
+        let name = "settle::what_was_committed_behind_an_open_transaction_of_another_workspace_is_waited_for";
+        let Some(config) = kafka::testing::real_only(name) else {
+            return;
+        };
+        kafka::topics::ensure(&config, &[]).await.unwrap();
+        let config = Config {
+            open_timeout: Duration::from_secs(3),
+            ..config
+        };
+        let test = move || {
+            let topic = Topics::new(&config).export_progress();
+            let partitions = Reader::open(&config, ReaderOptions::default()).unwrap();
+            let partition = progress_partition("1234.main", partitions.partitions(&topic).unwrap().len());
+            let another = OpenTransaction::begin(&config, "another", &topic, &[partition]).unwrap();
+            let mut writer = TransactionalWriter::init(&config, "export-1234.main", Duration::from_secs(10)).unwrap();
+            let records = ProgressRecords {
+                topic: &topic,
+                partition,
+                workspace: "1234.main",
+            };
+            writer
+                .commit(vec![records.workspace(&WorkspaceProgress::default())])
+                .unwrap();
+            let stop = Stop::child_of(&CancellationToken::new());
+            let hidden = restore(&config, &writer, "1234.main", &stop);
+            assert!(
+                matches!(hidden, Err(crate::engine::Error::ProgressTimeout { .. })),
+                "{hidden:?}"
+            );
+            another.abort().unwrap();
+            let restored = restore(&config, &writer, "1234.main", &stop).unwrap();
+            assert_eq!(restored.workspace, Some(WorkspaceProgress::default()));
+        };
+        tokio::task::spawn_blocking(test).await.unwrap();
     }
 }

@@ -1,13 +1,10 @@
 //! Where a job goes on: after its record could not be read, after offsets have gone, behind what cannot be used.
 
-use std::time::Duration;
-
 use control::NewExportJob;
-use kafka::testing::OpenTransaction;
 use prost::Message;
 use proto::export::v1::{ExportJobState, FeedProgress, PartitionPosition, WorkspaceProgress};
 
-use super::rig::{Rig, job, until};
+use super::rig::{Rig, job};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_whose_record_cannot_be_read_keeps_its_place_and_goes_on_when_it_can_be() {
@@ -156,45 +153,4 @@ async fn a_thousand_unusable_records_in_a_row_are_a_fault_of_their_jobs_and_not_
     engine.settled(&vip, (2, 0, 0, 998 + 1_001)).await;
     assert_eq!(rig.read(rig.topics.export_rejected()).await.len(), 998 + 1_001);
     engine.drain().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_committed_behind_an_open_transaction_of_another_workspace_is_not_forgotten() {
-    let name = "what_was_committed_behind_an_open_transaction_of_another_workspace_is_not_forgotten";
-    let Some(kafka) = kafka::testing::real_only(name) else {
-        return;
-    };
-    kafka::topics::ensure(&kafka, &[1234]).await.unwrap();
-    let rig = Rig::over(kafka, None).await;
-    let topic = rig.topics.export_progress();
-    let partitions = rig
-        .ends(topic.clone())
-        .await
-        .into_iter()
-        .map(|(partition, _)| partition);
-    let (config, partitions) = (rig.kafka.clone(), partitions.collect::<Vec<_>>());
-    let open = move || OpenTransaction::begin(&config, "another", &topic, &partitions).unwrap();
-    let engine = rig.start();
-    let vip = rig.create(job("vip")).await;
-    engine.until(&vip, |_| true).await;
-    let open = tokio::task::spawn_blocking(open).await.unwrap();
-    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
-    engine.settled(&vip, (1, 0, 0, 0)).await;
-    engine.drain().await;
-    // What a committed reader may see ends before the open transaction. Ended while the next start waits for the rest.
-    let second = rig.start();
-    rig.enter("vip", "2", &[("user_id", "cust-2")]).await;
-    let begun = tokio::time::Instant::now();
-    until(
-        || begun.elapsed() > Duration::from_millis(500) || rig.sim.arrivals() > 1,
-        || "it has had time to begin too early".to_owned(),
-    )
-    .await;
-    tokio::task::spawn_blocking(move || open.abort())
-        .await
-        .unwrap()
-        .unwrap();
-    second.settled(&vip, (2, 0, 0, 0)).await;
-    second.drain().await;
-    assert_eq!(rig.objects(), [1, 1], "nothing was sent again");
 }
