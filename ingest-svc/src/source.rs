@@ -7,6 +7,9 @@ pub(crate) mod window;
 use bytes::Bytes;
 use model::AccountNumber;
 
+/// The longest name of a stream, in bytes. It is said in the reason and the headers of every record that is kept.
+pub(crate) const STREAM_BYTES_MAX: usize = 256;
+
 /// Where raw records came from.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {

@@ -23,7 +23,7 @@ use crate::metrics;
 use crate::publish::{Outcome, Publish};
 use crate::source::webhook::{Admission, RETRY_AFTER, SENDERS};
 use crate::source::window::Window;
-use crate::source::{Origin, Source};
+use crate::source::{Origin, STREAM_BYTES_MAX, Source};
 
 /// Records published together at most.
 const CHUNK_RECORDS: usize = 256;
@@ -56,8 +56,9 @@ pub(super) async fn answers(
     };
     directory.authorize(&credentials, origin.account, &SENDERS)?;
     directory.account(model::AccountRef::Number(origin.account))?;
-    if origin.stream.is_empty() {
-        return Err(status::invalid_argument("stream", "must not be empty"));
+    if !(1..=STREAM_BYTES_MAX).contains(&origin.stream.len()) {
+        let problem = format!("must have 1 to {STREAM_BYTES_MAX} bytes");
+        return Err(status::invalid_argument("stream", problem));
     }
     let work = std::sync::Arc::new(Work {
         directory,

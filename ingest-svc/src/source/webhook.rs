@@ -39,7 +39,7 @@ use self::work::Work;
 use crate::config;
 use crate::metrics;
 use crate::publish::Publish;
-use crate::source::{Origin, Source};
+use crate::source::{Origin, STREAM_BYTES_MAX, Source};
 
 /// Who may send data.
 pub(crate) const SENDERS: [Role; 3] = [Role::Admin, Role::DataManager, Role::DataWrite];
@@ -171,11 +171,7 @@ async fn answer(
             }
         }
         Err(_) => {
-            let refused = Refused {
-                status: StatusCode::BAD_REQUEST,
-                reason: "path",
-                message: "the path is not UTF-8".to_owned(),
-            };
+            let refused = Refused::path("the path is not UTF-8".to_owned());
             webhook.refuse(("", ""), &refused, &headers, body)
         }
     };
@@ -223,6 +219,10 @@ impl Webhook {
         body: &mut Body,
     ) -> Result<Summary, Refused> {
         let (received, limits) = (Timestamp::now(), &*self.limits);
+        if stream.len() > STREAM_BYTES_MAX {
+            let message = format!("the stream's name is longer than {STREAM_BYTES_MAX} bytes");
+            return Err(Refused::path(message));
+        }
         let (parts, account, mut admitted) = self.admit(account, &request)?;
         let body = receive::body(body, &mut admitted, limits.body_bytes_max, limits.body_timeout).await?;
         Span::current().record("account", account.get());

@@ -312,3 +312,13 @@ async fn a_kept_body_says_its_content_type_as_received_or_that_it_is_bytes() {
         assert_eq!(kept.content_type, content_type);
     }
 }
+
+#[tokio::test]
+async fn the_name_of_a_stream_is_bounded_because_every_kept_record_says_it() {
+    let service = harness::shared().await;
+    let (account, token) = service.sender().await;
+    for (length, status) in [(256, 200), (257, 400)] {
+        let path = format!("/c/{account}/{}?dryrun=true&key={token}", "s".repeat(length));
+        assert_eq!(service.post(&path, "{}").await.status, status, "{length}");
+    }
+}

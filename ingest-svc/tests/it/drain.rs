@@ -3,13 +3,10 @@
 use kafka::testing::InProcessBroker;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use proto::ingest::v1::ingest_service_client::IngestServiceClient;
-use proto::ingest::v1::{IngestRecordsRequest, TailEventsRequest};
 use tokio::io::AsyncBufReadExt;
-use tokio_stream::wrappers::ReceiverStream;
 
 use crate::harness::process::{Process, command};
-use crate::harness::{ADMIN_TOKEN, eventually, http, topic};
+use crate::harness::{ADMIN_TOKEN, eventually, http, ingest, topic};
 use crate::process::{GOOD, account, admin, process, reports, until_accepted, with_account};
 
 /// Waits until the process reports one request in progress.
@@ -90,30 +87,11 @@ async fn sigterm_waits_for_a_publish_that_is_not_acknowledged_yet() {
 #[tokio::test]
 async fn sigterm_ends_open_streams_and_tails_and_says_so() {
     let (_brokers, _, mut process) = process(&[]).await;
-    let endpoint = format!("http://{}", process.grpc);
-    let channel = runtime::grpc::connect(&endpoint, Some(&ADMIN_TOKEN.into()))
-        .await
-        .unwrap();
-    let mut client = IngestServiceClient::new(channel);
-    let (sender, receiver) = tokio::sync::mpsc::channel(1);
-    let first = IngestRecordsRequest {
-        account: "accounts/1234".to_owned(),
-        stream: "braze_users".to_owned(),
-        record: GOOD.into(),
-    };
-    sender.send(first).await.unwrap();
-    let mut answers = client
-        .ingest_records(ReceiverStream::new(receiver))
-        .await
-        .unwrap()
-        .into_inner();
+    let mut client = ingest::client(process.grpc, ADMIN_TOKEN).await;
+    let (_sender, mut answers) = ingest::open(&mut client, ingest::record(account(), GOOD)).await;
     answers.message().await.unwrap().unwrap();
-    let tail = TailEventsRequest {
-        account: "accounts/1234".to_owned(),
-        newest: 1,
-        follow: true,
-    };
-    let mut tail = client.tail_events(tail).await.unwrap().into_inner();
+    let tail = client.tail_events(ingest::tail(account(), 1, true)).await;
+    let mut tail = tail.unwrap().into_inner();
     tail.message().await.unwrap().unwrap();
     process.terminate();
     assert_eq!(answers.message().await.unwrap_err().code(), tonic::Code::Unavailable);

@@ -5,14 +5,13 @@ use ingest_svc::config::TAILS_MAX;
 use model::{AccountNumber, Role};
 use proto::apitoken::v1 as tokens;
 use proto::apitoken::v1::api_token_service_client::ApiTokenServiceClient;
+use proto::ingest::v1::IngestRecordsRequest;
 use proto::ingest::v1::ingest_records_response::Outcome;
-use proto::ingest::v1::ingest_service_client::IngestServiceClient;
-use proto::ingest::v1::{IngestRecordsRequest, TailEventsRequest};
 use runtime::grpc::Channel;
 use secrecy::SecretString;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 
+use crate::harness::ingest::{self, record, tail};
 use crate::harness::{self, ADMIN_TOKEN, Service};
 
 async fn channel(service: &Service, token: Option<&str>) -> Channel {
@@ -26,8 +25,8 @@ async fn token_client(service: &Service, token: Option<&str>) -> ApiTokenService
     ApiTokenServiceClient::new(channel(service, token).await)
 }
 
-async fn ingest_client(service: &Service, token: &str) -> IngestServiceClient<Channel> {
-    IngestServiceClient::new(channel(service, Some(token)).await)
+async fn ingest_client(service: &Service, token: &str) -> ingest::Client {
+    ingest::client(service.addresses.grpc, token).await
 }
 
 fn create(account: AccountNumber, role: Role) -> tokens::CreateApiTokenRequest {
@@ -185,27 +184,14 @@ async fn a_bad_name_or_token_is_invalid_argument_and_names_the_field() {
     assert!(status.message().starts_with("name: "), "{status}");
 }
 
-fn record(account: AccountNumber, record: &'static str) -> IngestRecordsRequest {
-    IngestRecordsRequest {
-        account: format!("accounts/{account}"),
-        stream: "braze_users".to_owned(),
-        record: record.as_bytes().into(),
-    }
-}
-
 #[tokio::test]
 async fn each_record_of_a_stream_is_answered_in_order_after_it_is_in_kafka() {
     let service = harness::shared().await;
     let account = service.account().await;
     let token = service.token(account, Role::DataWrite, None).await;
-    let (sender, receiver) = tokio::sync::mpsc::channel(1);
-    sender.send(record(account, r#"{"braze_id":"b-0"}"#)).await.unwrap();
     let mut client = ingest_client(service, &token).await;
-    let mut answers = client
-        .ingest_records(ReceiverStream::new(receiver))
-        .await
-        .unwrap()
-        .into_inner();
+    let first = record(account, r#"{"braze_id":"b-0"}"#);
+    let (sender, mut answers) = ingest::open(&mut client, first).await;
     let answer = answers.message().await.unwrap().unwrap();
     let Some(Outcome::EventId(id)) = answer.outcome else {
         panic!("{answer:?}")
@@ -270,14 +256,9 @@ async fn a_stream_needs_a_role_in_the_account_of_its_first_message() {
 async fn a_stream_ends_when_its_token_is_revoked() {
     let service = harness::shared().await;
     let (account, token) = service.sender().await;
-    let (sender, receiver) = tokio::sync::mpsc::channel(1);
-    sender.send(record(account, r#"{"braze_id":"b-0"}"#)).await.unwrap();
     let mut client = ingest_client(service, &token).await;
-    let mut answers = client
-        .ingest_records(ReceiverStream::new(receiver))
-        .await
-        .unwrap()
-        .into_inner();
+    let first = record(account, r#"{"braze_id":"b-0"}"#);
+    let (sender, mut answers) = ingest::open(&mut client, first).await;
     answers.message().await.unwrap().unwrap();
     service
         .directory
@@ -292,14 +273,6 @@ async fn a_stream_ends_when_its_token_is_revoked() {
     })
     .await;
     assert_eq!(status.code(), Code::Unauthenticated);
-}
-
-fn tail(account: AccountNumber, newest: u32, follow: bool) -> TailEventsRequest {
-    TailEventsRequest {
-        account: format!("accounts/{account}"),
-        newest,
-        follow,
-    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What the tests share: the service in this process, a raw HTTP client, and the topics read back.
 
 pub(crate) mod http;
+pub(crate) mod ingest;
 pub(crate) mod process;
 pub(crate) mod topic;
 

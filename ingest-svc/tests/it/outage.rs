@@ -5,7 +5,7 @@ use std::time::Duration;
 use ingest_svc::app::App;
 use tokio::time::Instant;
 
-use crate::harness::{self, ADMIN_TOKEN, Service, http};
+use crate::harness::{self, ADMIN_TOKEN, Service, http, ingest};
 
 const GOOD: &str = r#"{"braze_id":"b-1"}"#;
 
@@ -213,20 +213,11 @@ async fn a_request_as_a_whole_has_a_deadline_however_many_steps_it_takes() {
 async fn records_of_a_stream_beyond_the_bytes_that_may_be_held_are_unavailable() {
     let (_broker, service) = Service::alone(|config| config.http.held_bytes_max = 1_000).await;
     let (account, token) = service.sender().await;
-    let endpoint = format!("http://{}", service.addresses.grpc);
-    let channel = runtime::grpc::connect(&endpoint, Some(&token.as_str().into()))
-        .await
-        .unwrap();
-    let record = |bytes: usize| proto::ingest::v1::IngestRecordsRequest {
-        account: format!("accounts/{account}"),
-        stream: "braze_users".to_owned(),
-        record: format!(r#"{{"braze_id":"{}"}}"#, "b".repeat(bytes)).into(),
-    };
-    let mut client = proto::ingest::v1::ingest_service_client::IngestServiceClient::new(channel);
+    let mut client = ingest::client(service.addresses.grpc, &token).await;
     let mut outcomes = Vec::new();
     for bytes in [100, 1_000] {
-        let one = futures::stream::iter([record(bytes)]);
-        let mut answers = client.ingest_records(one).await.unwrap().into_inner();
+        let record = format!(r#"{{"braze_id":"{}"}}"#, "b".repeat(bytes));
+        let (_sender, mut answers) = ingest::open(&mut client, ingest::record(account, record)).await;
         outcomes.push(answers.message().await.map_err(|status| status.code()));
     }
     assert!(matches!(outcomes[0], Ok(Some(_))), "{outcomes:?}");

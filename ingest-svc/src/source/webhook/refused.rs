@@ -22,6 +22,15 @@ pub(super) struct Refused {
 }
 
 impl Refused {
+    /// 400 because of what the path says.
+    pub(super) fn path(message: String) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            reason: "path",
+            message,
+        }
+    }
+
     /// 408, which Braze retries: nobody was answered, so nothing of the body is kept.
     pub(super) fn late(reason: &'static str, message: &str) -> Self {
         Self {
