@@ -43,8 +43,8 @@ pub struct Config {
     pub admin: Listen<8092>,
     /// Logs and traces.
     pub telemetry: runtime::telemetry::Config,
-    /// How long SIGTERM waits for everything in flight; then the process ends anyway. At least `engine.drain` and 2 s, and
-    /// shorter than the pod's grace period. Default `25s`.
+    /// How long SIGTERM waits for everything in flight; then the process ends anyway. At least 5 s more than `engine.drain` and
+    /// `publish.ack_timeout`, and shorter than the pod's grace period. Default `25s`.
     #[serde(with = "humantime_serde")]
     pub drain_timeout: Duration,
 }

@@ -31,7 +31,8 @@ pub struct EngineConfig {
     /// How long the opposite of an accepted change waits: Braze may apply calls this far out of order. Default `3s`.
     #[serde(with = "humantime_serde")]
     pub settle_gap: Duration,
-    /// How long the opposite of a change waits after an attempt that ended unknown. Default `60s`.
+    /// How long after our last byte Braze may apply a call that ended unknown. The opposite of its changes waits that long and
+    /// `tcp_user_timeout`. Default `60s`.
     #[serde(with = "humantime_serde")]
     pub doubt: Duration,
     /// Changes whose opposite must wait, per Braze workspace. When as many are remembered, no request starts. Default

@@ -264,12 +264,13 @@ mod tests {
         let body: serde_json::Map<String, serde_json::Value> = serde_json::from_str(LIQUID_BODY).unwrap();
         assert_eq!(body.len(), 12);
         for (field, tag) in body {
-            // Braze's tag for the address is email_address; every other has the name of the field.
-            let named = if field == "email" { "email_address" } else { &field };
-            assert!(
-                tag.as_str().unwrap().starts_with(&format!("{{{{${{{named}}}")),
-                "{field}: {tag}"
-            );
+            // Braze's tag for the address is email_address; every other has the name of the field. Every user has a braze_id.
+            let wanted = match field.as_str() {
+                "braze_id" => "{{${braze_id}}}".to_owned(),
+                "email" => "{{${email_address} | default: ''}}".to_owned(),
+                named => format!("{{{{${{{named}}} | default: ''}}}}"),
+            };
+            assert_eq!(tag, wanted.as_str(), "{field}");
         }
     }
 

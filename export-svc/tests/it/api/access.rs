@@ -6,11 +6,14 @@ use prost::Message;
 use prost_types::FileDescriptorSet;
 use proto::account::v1 as account;
 use proto::authorization::v1 as authorization;
+use proto::authorization::v1::authorization_service_client::AuthorizationServiceClient;
+use proto::export::v1::export_job_service_client::ExportJobServiceClient;
 use runtime::grpc::Channel;
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
-use crate::service::{ADMIN, Service, config};
+use super::jobs;
+use crate::service::{ACCOUNT, ADMIN, Service, config};
 
 /// The services of this binary; the others of the contracts are ingest-svc's.
 const SERVICES: [&str; 4] = [
@@ -37,13 +40,70 @@ fn methods() -> Vec<String> {
 
 /// Calls a method with an empty message, which every request of ours decodes from.
 async fn call(channel: &Channel, path: &str) -> Result<(), Status> {
+    send(channel, path, Named::default()).await
+}
+
+async fn send(channel: &Channel, path: &str, request: Named) -> Result<(), Status> {
     let mut client = tonic::client::Grpc::new(channel.clone());
     client.ready().await.unwrap();
     let path = PathAndQuery::try_from(path).unwrap();
     client
-        .unary(Request::new(()), path, ProstCodec::<(), ()>::default())
+        .unary(Request::new(request), path, ProstCodec::<Named, ()>::default())
         .await
         .map(|_| ())
+}
+
+/// What requests about one resource, and those about all of a parent, have in common: its name is their first field.
+#[derive(Clone, PartialEq, Message)]
+struct Named {
+    #[prost(string, tag = "1")]
+    name: String,
+}
+
+/// Resources of account 1234.
+struct Foreign {
+    authorization: String,
+    job: String,
+}
+
+impl Foreign {
+    async fn create(service: &Service) -> Self {
+        let authorization = jobs::authorization(service, "Sim", "").await;
+        let mut client = ExportJobServiceClient::new(service.admin().await);
+        let job = client
+            .create_export_job(jobs::create("VIP", "vip", &authorization))
+            .await;
+        let job = job.unwrap().into_inner().export_job.unwrap().name;
+        Self { authorization, job }
+    }
+
+    /// One call of each method that names a resource or its parent.
+    fn requests(&self) -> Vec<(&'static str, Named)> {
+        let named = |path, name: &str| (path, Named { name: name.to_owned() });
+        vec![
+            named("/lytics.account.v1.AccountService/GetAccount", ACCOUNT),
+            named(
+                "/lytics.authorization.v1.AuthorizationService/GetAuthorization",
+                &self.authorization,
+            ),
+            named(
+                "/lytics.authorization.v1.AuthorizationService/ListAuthorizations",
+                ACCOUNT,
+            ),
+            named(
+                "/lytics.authorization.v1.AuthorizationService/CreateAuthorization",
+                ACCOUNT,
+            ),
+            named(
+                "/lytics.authorization.v1.AuthorizationService/DeleteAuthorization",
+                &self.authorization,
+            ),
+            named("/lytics.export.v1.ExportJobService/GetExportJob", &self.job),
+            named("/lytics.export.v1.ExportJobService/ListExportJobs", ACCOUNT),
+            named("/lytics.export.v1.ExportJobService/CreateExportJob", ACCOUNT),
+            named("/lytics.export.v1.ExportJobService/DeleteExportJob", &self.job),
+        ]
+    }
 }
 
 /// A role that is good for something, but not for this method.
@@ -118,7 +178,7 @@ async fn a_token_is_good_in_its_own_account_only() {
     config.bootstrap.accounts = "1234=Demo,5678=Other".to_owned();
     let service = Service::start(config).await;
     let own = service.connect(Some(&service.token_of(5678, Role::Admin).await)).await;
-    let mut authorizations = authorization::authorization_service_client::AuthorizationServiceClient::new(own.clone());
+    let mut authorizations = AuthorizationServiceClient::new(own.clone());
     let list = |parent: &str| authorization::ListAuthorizationsRequest {
         parent: parent.to_owned(),
         ..Default::default()
@@ -129,6 +189,15 @@ async fn a_token_is_good_in_its_own_account_only() {
         .unwrap_err();
     assert_eq!(status.code(), Code::PermissionDenied, "{}", status.message());
     assert!(authorizations.list_authorizations(list("accounts/5678")).await.is_ok());
+    let foreign = Foreign::create(&service).await;
+    for (path, request) in foreign.requests() {
+        let status = send(&own, path, request).await.expect_err(path);
+        assert_eq!(status.code(), Code::PermissionDenied, "{path}: {}", status.message());
+    }
+    let admin = service.admin().await;
+    for (path, request) in foreign.requests().into_iter().filter(|(path, _)| path.contains("/Get")) {
+        send(&admin, path, request).await.expect("it still exists");
+    }
     let mut accounts = account::account_service_client::AccountServiceClient::new(own);
     let listed = accounts
         .list_accounts(account::ListAccountsRequest::default())

@@ -13,7 +13,7 @@ use tonic::Code;
 use super::{authorizations, blamed, code};
 use crate::service::{ACCOUNT, Service, config};
 
-async fn authorization(service: &Service, label: &str, workspace: &str) -> String {
+pub(super) async fn authorization(service: &Service, label: &str, workspace: &str) -> String {
     let mut client = AuthorizationServiceClient::new(service.admin().await);
     let created = client
         .create_authorization(authorizations::create(label, workspace))
@@ -23,7 +23,7 @@ async fn authorization(service: &Service, label: &str, workspace: &str) -> Strin
     created.authorization.unwrap().name
 }
 
-fn create(label: &str, audience: &str, authorization: &str) -> CreateExportJobRequest {
+pub(super) fn create(label: &str, audience: &str, authorization: &str) -> CreateExportJobRequest {
     let job = ExportJob {
         r#type: "export_audiences".to_owned(),
         label: label.to_owned(),

@@ -260,6 +260,12 @@ impl Rig {
             .await;
     }
 
+    /// What upstream writes long after an exit.
+    pub(super) async fn publish_tombstone(&self, key: &str) {
+        let record = RecordOut::new(self.topics.audience_membership(ACCOUNT)).key(key.to_owned());
+        self.publisher.publish(record).await.unwrap();
+    }
+
     /// Writes a record where the workspace's progress is looked for, whichever partition that is.
     pub(super) async fn write_progress(&self, key: &str, progress: &impl Message) {
         let topic = self.topics.export_progress();
