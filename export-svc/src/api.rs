@@ -19,7 +19,7 @@ use proto::membership::v1::audience_membership_service_server::AudienceMembershi
 use runtime::grpc::status::{Violations, invalid_argument};
 use runtime::grpc::{MESSAGE_BYTES_MAX, Services};
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Status};
+use tonic::Status;
 
 use crate::engine::EngineHandle;
 
@@ -93,14 +93,6 @@ pub fn services(parts: Parts) -> Services {
         .add(AuthorizationServiceServer::new(authorizations).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(ExportJobServiceServer::new(jobs).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(AudienceMembershipServiceServer::new(memberships).max_decoding_message_size(MESSAGE_BYTES_MAX))
-}
-
-/// Who calls, once it is sure that the token is good and has one of `roles`; for which account is asked with
-/// [`Caller::require`] as soon as the request says it.
-fn admit<T>(directory: &Directory, request: &Request<T>, roles: &[Role]) -> Result<Caller, Status> {
-    let caller = directory.caller(request)?;
-    caller.require_role(roles)?;
-    Ok(caller)
 }
 
 /// The account that a request's `parent` names, if the caller may use it.

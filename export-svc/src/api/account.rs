@@ -11,7 +11,7 @@ use proto::account::v1::{
 use runtime::grpc::status::{Violations, already_exists, invalid_argument};
 use tonic::{Request, Response, Status};
 
-use super::{READ, admit, check, page};
+use super::{READ, check, page};
 
 pub(super) struct Service {
     pub(super) directory: Directory,
@@ -80,7 +80,7 @@ impl AccountService for Service {
     }
 
     async fn get_account(&self, request: Request<GetAccountRequest>) -> Result<Response<GetAccountResponse>, Status> {
-        let caller = admit(&self.directory, &request, READ)?;
+        let caller = self.directory.admit(&request, READ)?;
         let number = parse_name(&request.get_ref().name)?;
         caller.require(number, READ)?;
         let account = self.directory.account(AccountRef::Number(number))?;
@@ -94,7 +94,7 @@ impl AccountService for Service {
         &self,
         request: Request<ListAccountsRequest>,
     ) -> Result<Response<ListAccountsResponse>, Status> {
-        let caller = admit(&self.directory, &request, READ)?;
+        let caller = self.directory.admit(&request, READ)?;
         let request = request.get_ref();
         let page = page(request.page_size, &request.page_token)?;
         let response = match caller.account() {

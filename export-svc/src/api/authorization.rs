@@ -16,7 +16,7 @@ use runtime::grpc::status::Violations;
 use secrecy::{ExposeSecret, SecretString};
 use tonic::{Request, Response, Status};
 
-use super::{READ, WRITE, admit, check, check_is, child, page, parent};
+use super::{READ, WRITE, check, check_is, child, page, parent};
 
 /// Bound of a workspace's name, in bytes: it becomes part of Kafka's transactional ids and consumer groups.
 const WORKSPACE_BYTES_MAX: usize = 100;
@@ -110,7 +110,7 @@ impl AuthorizationService for Service {
         &self,
         request: Request<CreateAuthorizationRequest>,
     ) -> Result<Response<CreateAuthorizationResponse>, Status> {
-        let caller = admit(&self.directory, &request, WRITE)?;
+        let caller = self.directory.admit(&request, WRITE)?;
         let request = request.into_inner();
         let key = SecretString::from(request.rest_api_key);
         let account = parent(&caller, &request.parent, WRITE)?;
@@ -130,7 +130,7 @@ impl AuthorizationService for Service {
         &self,
         request: Request<GetAuthorizationRequest>,
     ) -> Result<Response<GetAuthorizationResponse>, Status> {
-        let caller = admit(&self.directory, &request, READ)?;
+        let caller = self.directory.admit(&request, READ)?;
         let (account, id) = child(&caller, &request.get_ref().name, name::AUTHORIZATIONS, READ)?;
         let authorization = self.directory.authorizations().get(account, id)?;
         Ok(Response::new(GetAuthorizationResponse {
@@ -142,7 +142,7 @@ impl AuthorizationService for Service {
         &self,
         request: Request<ListAuthorizationsRequest>,
     ) -> Result<Response<ListAuthorizationsResponse>, Status> {
-        let caller = admit(&self.directory, &request, READ)?;
+        let caller = self.directory.admit(&request, READ)?;
         let request = request.get_ref();
         let account = parent(&caller, &request.parent, READ)?;
         let page = page(request.page_size, &request.page_token)?;
@@ -158,7 +158,7 @@ impl AuthorizationService for Service {
         &self,
         request: Request<DeleteAuthorizationRequest>,
     ) -> Result<Response<DeleteAuthorizationResponse>, Status> {
-        let caller = admit(&self.directory, &request, WRITE)?;
+        let caller = self.directory.admit(&request, WRITE)?;
         let name = &request.get_ref().name;
         let (account, id) = child(&caller, name, name::AUTHORIZATIONS, WRITE)?;
         self.directory.authorizations().delete(account, id).await?;

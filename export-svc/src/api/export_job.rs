@@ -13,7 +13,7 @@ use proto::export::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{READ, WRITE, admit, child, page, parent};
+use super::{READ, WRITE, child, page, parent};
 use crate::engine::EngineHandle;
 
 pub(super) struct Service {
@@ -87,7 +87,7 @@ impl ExportJobService for Service {
         &self,
         request: Request<CreateExportJobRequest>,
     ) -> Result<Response<CreateExportJobResponse>, Status> {
-        let caller = admit(&self.directory, &request, WRITE)?;
+        let caller = self.directory.admit(&request, WRITE)?;
         let request = request.into_inner();
         let account = parent(&caller, &request.parent, WRITE)?;
         let mut new = parse::parse(account, request.export_job.unwrap_or_default())?;
@@ -109,7 +109,7 @@ impl ExportJobService for Service {
         &self,
         request: Request<GetExportJobRequest>,
     ) -> Result<Response<GetExportJobResponse>, Status> {
-        let caller = admit(&self.directory, &request, READ)?;
+        let caller = self.directory.admit(&request, READ)?;
         let (account, id) = child(&caller, &request.get_ref().name, name::EXPORT_JOBS, READ)?;
         let job = self.directory.export_jobs().get(account, id)?;
         Ok(Response::new(GetExportJobResponse {
@@ -121,7 +121,7 @@ impl ExportJobService for Service {
         &self,
         request: Request<ListExportJobsRequest>,
     ) -> Result<Response<ListExportJobsResponse>, Status> {
-        let caller = admit(&self.directory, &request, READ)?;
+        let caller = self.directory.admit(&request, READ)?;
         let request = request.get_ref();
         let account = parent(&caller, &request.parent, READ)?;
         let listed = self
@@ -139,7 +139,7 @@ impl ExportJobService for Service {
         &self,
         request: Request<DeleteExportJobRequest>,
     ) -> Result<Response<DeleteExportJobResponse>, Status> {
-        let caller = admit(&self.directory, &request, WRITE)?;
+        let caller = self.directory.admit(&request, WRITE)?;
         let name = &request.get_ref().name;
         let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
         self.directory.export_jobs().delete(account, id).await?;

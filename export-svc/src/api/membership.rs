@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{SEND, admit};
+use super::SEND;
 use crate::metrics;
 
 /// Full name of the message on the membership topic.
@@ -45,7 +45,7 @@ impl AudienceMembershipService for Service {
         &self,
         request: Request<Streaming<PublishMembershipChangesRequest>>,
     ) -> Result<Response<Answers>, Status> {
-        let caller = admit(&self.directory, &request, SEND)?;
+        let caller = self.directory.admit(&request, SEND)?;
         let (metadata, extensions, requests) = request.into_parts();
         let call = Call {
             service: self.clone(),
@@ -93,7 +93,7 @@ impl Call {
     /// meanwhile: a stream may outlive its token.
     fn prepare(&mut self, chunk: Vec<Asked>) -> Work {
         let mut work = Work::default();
-        match admit(&self.service.directory, &self.credentials, SEND) {
+        match self.service.directory.admit(&self.credentials, SEND) {
             Ok(caller) => self.caller = caller,
             Err(refused) => {
                 work.ended = Some(refused);

@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{records, tail};
 use crate::config::TAILS_MAX;
 use crate::publish::Publish;
-use crate::source::webhook::Admission;
+use crate::source::webhook::{Admission, SENDERS};
 
 /// Who may look at profile data.
 const READERS: [Role; 2] = [Role::Admin, Role::DataManager];
@@ -63,7 +63,7 @@ impl IngestService for Ingest {
         &self,
         request: Request<Streaming<wire::IngestRecordsRequest>>,
     ) -> Result<Response<Self::IngestRecordsStream>, Status> {
-        self.directory.caller(&request)?;
+        self.directory.admit(&request, &SENDERS)?;
         let (directory, publish, admission) = (self.directory.clone(), self.publish.clone(), self.admission.clone());
         let answers = records::answers(directory, publish, admission, request, self.drain.clone()).await?;
         Ok(Response::new(answers))
@@ -75,7 +75,7 @@ impl IngestService for Ingest {
         &self,
         request: Request<wire::TailEventsRequest>,
     ) -> Result<Response<Self::TailEventsStream>, Status> {
-        let caller = self.directory.caller(&request)?;
+        let caller = self.directory.admit(&request, &READERS)?;
         let request = request.into_inner();
         let account = account(&request.account)?;
         caller.require(account, &READERS)?;

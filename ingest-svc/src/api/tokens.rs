@@ -30,7 +30,7 @@ impl Tokens {
 
     /// The account that `parent` names, if the caller administers it.
     fn parent<T>(&self, request: &Request<T>, parent: &str) -> Result<AccountNumber, Status> {
-        let caller = self.directory.caller(request)?;
+        let caller = self.directory.admit(request, &[Role::Admin])?;
         let account = name::account(parent).map_err(|error| status::invalid_argument("parent", error.to_string()))?;
         caller.require(account, &[Role::Admin])?;
         Ok(account)
@@ -38,7 +38,7 @@ impl Tokens {
 
     /// The account and id that `name` names, if the caller administers the account.
     fn child<'a, T>(&self, request: &Request<T>, name: &'a str) -> Result<(AccountNumber, &'a str), Status> {
-        let caller = self.directory.caller(request)?;
+        let caller = self.directory.admit(request, &[Role::Admin])?;
         let child = name::child(name, name::API_TOKENS);
         let (account, id) = child.map_err(|error| status::invalid_argument("name", error.to_string()))?;
         caller.require(account, &[Role::Admin])?;

@@ -14,7 +14,7 @@ use tonic::Code;
 use crate::harness::ingest::{self, record, tail};
 use crate::harness::{self, ADMIN_TOKEN, Service};
 
-async fn channel(service: &Service, token: Option<&str>) -> Channel {
+pub(crate) async fn channel(service: &Service, token: Option<&str>) -> Channel {
     let endpoint = format!("http://{}", service.addresses.grpc);
     runtime::grpc::connect(&endpoint, token.map(SecretString::from).as_ref())
         .await

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod accepted;
+mod access;
 mod bad_input;
 mod drain;
 mod grpc;

@@ -17,6 +17,17 @@ impl Directory {
         Ok(self.authenticate(token, Timestamp::now())?)
     }
 
+    /// Who sends this request, once it is sure that the token is good and has one of `roles`; for which account is asked with
+    /// [`Caller::require`] as soon as the request says it.
+    ///
+    /// # Errors
+    /// As [`Directory::caller`]; PERMISSION_DENIED for another role.
+    pub fn admit<T>(&self, request: &Request<T>, roles: &[Role]) -> Result<Caller, Status> {
+        let caller = self.caller(request)?;
+        caller.require_role(roles)?;
+        Ok(caller)
+    }
+
     /// That the sender of this request has one of `roles` in `account`.
     ///
     /// # Errors
