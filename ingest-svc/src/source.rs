@@ -2,7 +2,6 @@
 
 pub(crate) mod body;
 pub(crate) mod webhook;
-pub(crate) mod window;
 
 use bytes::Bytes;
 use model::AccountNumber;

@@ -15,6 +15,7 @@ use proto::membership::v1::publish_membership_changes_response::Outcome;
 use proto::membership::v1::{
     MembershipChange, PublishMembershipChangesRequest, PublishMembershipChangesResponse, PublishedAt,
 };
+use runtime::window::next_window;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
@@ -59,7 +60,8 @@ impl AudienceMembershipService for Service {
 }
 
 /// One call: changes in, answers out, in order. What is ready is published together, and the next changes are taken when all
-/// of it is acknowledged, so changes of one key keep their order and at most a window of them is in flight.
+/// of it is acknowledged, so changes of one key keep their order and at most a window of them, in number and in bytes, is in
+/// flight.
 struct Call {
     service: Service,
     credentials: Request<()>,
@@ -77,11 +79,11 @@ impl Call {
         let interrupted = stream::once(async move { drained.is_cancelled() })
             .filter_map(|drained| async move { drained.then(|| Err(draining())) });
         let window_max = self.service.window_max;
-        let chunks = requests
-            .take_until(drain.cancelled_owned())
-            .chain(interrupted)
-            .ready_chunks(window_max);
-        let answered = chunks.scan(self, |call, chunk| {
+        let asked = requests.take_until(drain.cancelled_owned()).chain(interrupted);
+        let windows = stream::unfold(Box::pin(asked.peekable()), move |from| {
+            next_window(from, window_max, bytes)
+        });
+        let answered = windows.scan(self, |call, chunk| {
             let work = call.prepare(chunk);
             let publisher = call.service.publisher.clone();
             async move { Some(stream::iter(work.publish(&publisher).await)) }
@@ -145,6 +147,11 @@ impl Call {
         record.headers = kafka::headers::standard(MESSAGE_TYPE, &self.context);
         Ok(record)
     }
+}
+
+/// What a change takes of a window.
+fn bytes(asked: &Asked) -> usize {
+    asked.as_ref().map_or(0, Message::encoded_len)
 }
 
 enum Refused {
@@ -228,4 +235,21 @@ fn outcome(ack: Result<Ack, kafka::Error>) -> Result<Outcome, Status> {
 
 fn draining() -> Status {
     Status::unavailable("this replica is shutting down; send the changes that were not answered again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_told_the_bytes_of_the_changes() {
+        let change = MembershipChange {
+            profile_id: "p".repeat(1_000),
+            ..MembershipChange::default()
+        };
+        let asked = |change| bytes(&Ok(PublishMembershipChangesRequest { change }));
+        assert!((1_000..1_020).contains(&asked(Some(change))));
+        assert_eq!(asked(None), 0);
+        assert_eq!(bytes(&Err(draining())), 0);
+    }
 }

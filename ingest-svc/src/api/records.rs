@@ -3,17 +3,16 @@
 //! Records that have arrived are published together, a few such chunks at once, each bounded in records and bytes. Nothing more is
 //! read before the client has taken its answers, so what else waits is bounded by HTTP/2's own windows.
 
-use std::pin::Pin;
-
 use bytes::Bytes;
 use control::Directory;
 use futures::future::ready;
-use futures::stream::{self, BoxStream, Peekable};
-use futures::{FutureExt, Stream, StreamExt};
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use proto::ingest::v1 as wire;
 use proto::ingest::v1::ingest_records_response::Outcome as Answer;
 use runtime::grpc::status;
+use runtime::window::next_window;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status, Streaming};
 use tracing::{Instrument, Span};
@@ -22,7 +21,6 @@ use super::ingest::account;
 use crate::metrics;
 use crate::publish::{Outcome, Publish};
 use crate::source::webhook::{Admission, RETRY_AFTER, SENDERS};
-use crate::source::window::Window;
 use crate::source::{Origin, STREAM_BYTES_MAX, Source};
 
 /// Records published together at most.
@@ -73,15 +71,17 @@ pub(super) async fn answers(
         .chain(inbound)
         .enumerate()
         .take_until(drain.cancelled_owned());
-    let answers = stream::unfold(Box::pin(received.peekable()), next_chunk)
-        .map(move |chunk| std::sync::Arc::clone(&work).chunk(chunk))
-        .buffered(CHUNKS_MAX)
-        .flat_map(stream::iter)
-        .chain(
-            async move { ended.is_cancelled().then(draining).map(Err) }
-                .into_stream()
-                .filter_map(ready),
-        );
+    let answers = stream::unfold(Box::pin(received.peekable()), |from| {
+        next_window(from, CHUNK_RECORDS, bytes)
+    })
+    .map(move |chunk| std::sync::Arc::clone(&work).chunk(chunk))
+    .buffered(CHUNKS_MAX)
+    .flat_map(stream::iter)
+    .chain(
+        async move { ended.is_cancelled().then(draining).map(Err) }
+            .into_stream()
+            .filter_map(ready),
+    );
     Ok(answers.boxed())
 }
 
@@ -94,20 +94,9 @@ fn draining() -> Status {
 
 type Received = (usize, Result<wire::IngestRecordsRequest, Status>);
 
-/// The next record, and those behind it that have arrived and fit a window.
-async fn next_chunk<S: Stream<Item = Received>>(
-    mut from: Pin<Box<Peekable<S>>>,
-) -> Option<(Vec<Received>, Pin<Box<Peekable<S>>>)> {
-    let bytes = |(_, message): &Received| message.as_ref().map_or(0, |message| message.record.len());
-    let first = from.next().await?;
-    let mut window = Window::new(CHUNK_RECORDS);
-    // A window always takes its first.
-    let _fits = window.takes(bytes(&first));
-    let mut chunk = vec![first];
-    while let Some(Some(next)) = from.as_mut().next_if(|next| window.takes(bytes(next))).now_or_never() {
-        chunk.push(next);
-    }
-    Some((chunk, from))
+/// What a record takes of a window.
+fn bytes((_, message): &Received) -> usize {
+    message.as_ref().map_or(0, |message| message.record.len())
 }
 
 struct Work {
@@ -185,34 +174,14 @@ fn answer(index: usize, outcome: Outcome) -> wire::IngestRecordsResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::window::WINDOW_BYTES;
 
-    /// The sizes of the chunks that are made of records of these sizes, which have all arrived.
-    async fn chunks(sizes: &[usize]) -> Vec<usize> {
-        let record = |bytes: &usize| wire::IngestRecordsRequest {
-            record: vec![0; *bytes].into(),
+    #[test]
+    fn a_window_is_told_the_bytes_of_the_records() {
+        let record = wire::IngestRecordsRequest {
+            record: vec![0; 7].into(),
             ..Default::default()
         };
-        let arrived: Vec<_> = sizes.iter().map(record).map(Ok).enumerate().collect();
-        let arrived = Box::pin(stream::iter(arrived).peekable());
-        let chunks: Vec<_> = stream::unfold(arrived, next_chunk).collect().await;
-        let indexes = chunks.iter().flatten().map(|(index, _)| *index);
-        assert!(indexes.eq(0..sizes.len()), "every record once and in order");
-        chunks.iter().map(Vec::len).collect()
-    }
-
-    #[tokio::test]
-    async fn a_chunk_is_bounded_in_bytes_as_well_as_in_records() {
-        assert_eq!(chunks(&[1; CHUNK_RECORDS + 2]).await, [CHUNK_RECORDS, 2]);
-        let half = WINDOW_BYTES / 2;
-        assert_eq!(chunks(&[half, half, half, 2 * WINDOW_BYTES, 1, 1]).await, [2, 1, 1, 2]);
-    }
-
-    #[tokio::test]
-    async fn a_record_does_not_wait_for_one_that_has_not_arrived() {
-        let first = (0, Ok(wire::IngestRecordsRequest::default()));
-        let stalled = stream::iter([first]).chain(stream::pending());
-        let (chunk, _) = next_chunk(Box::pin(stalled.peekable())).await.unwrap();
-        assert_eq!(chunk.len(), 1);
+        assert_eq!(bytes(&(0, Ok(record))), 7);
+        assert_eq!(bytes(&(0, Err(draining()))), 0);
     }
 }

@@ -11,3 +11,4 @@ pub mod lifecycle;
 pub mod secrets;
 pub mod telemetry;
 pub mod trace;
+pub mod window;

@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use http::StatusCode;
 use jiff::Timestamp;
+use runtime::window::Window;
 use tokio::time::Instant;
 
 use super::refused::Refused;
 use crate::metrics;
 use crate::publish::{self, Outcome, Publish, Refusal};
-use crate::source::window::Window;
 use crate::source::{Origin, body};
 
 /// Records published before the next of the same body are looked at.
