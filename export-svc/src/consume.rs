@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use braze::Identifier;
 use bytes::Bytes;
 use kafka::rejected::Rejected;
 use kafka::{RecordOut, RecordView, headers};
@@ -15,6 +16,7 @@ use proto::membership::v1::MembershipChange;
 use crate::batch::{self, Change};
 use crate::clock::Time;
 use crate::feed::FeedId;
+use crate::positions::Part;
 use crate::route;
 use crate::workspace::{Fate, Origin, Place, Workspace};
 
@@ -97,6 +99,7 @@ impl Workspace {
                 feed: *feed,
                 partition: record.partition(),
                 offset: record.offset(),
+                part: Part::WHOLE,
                 payload: payload.clone(),
                 trace: trace.clone(),
             };
@@ -121,22 +124,46 @@ impl Workspace {
         Ok(membership)
     }
 
-    /// One change for one feed.
+    /// One record for one feed: what it says, under the present identifier, after a remove under each that was another before.
     fn change(&mut self, membership: &Membership, origin: Origin, written: Option<Time>, now: Time) {
-        let place = Place {
-            feed: origin.feed,
-            partition: origin.partition,
-            offset: origin.offset,
-        };
         let Some(feed) = self.feeds.get_mut(origin.feed) else {
             return;
         };
         feed.positions.hand(origin.partition, origin.offset);
-        let Some(identifier) = route::identifier(&feed.job.identifiers, &membership.fields) else {
-            self.settle(place, Fate::Omitted);
+        let identifiers = &feed.job.identifiers;
+        let present = route::identifier(identifiers, &membership.fields);
+        let earlier = route::earlier(identifiers, membership, present.as_ref());
+        let parts = u8::try_from(earlier.len()).unwrap_or(u8::MAX) + u8::from(present.is_some());
+        if parts == 0 {
+            self.settle(origin.place(), Fate::Omitted);
+            return;
+        }
+        let add = membership.action == Action::Enter;
+        let changes = earlier.into_iter().map(|identifier| (identifier, false));
+        let changes = changes.chain(present.map(|identifier| (identifier, add)));
+        for ((identifier, add), part) in changes.zip(Part::each(parts)) {
+            let origin = Origin { part, ..origin.clone() };
+            self.push(membership, identifier, add, origin, written, now);
+        }
+        self.touch();
+    }
+
+    /// One change, unless a reading of its record before has settled it.
+    fn push(
+        &mut self,
+        membership: &Membership,
+        identifier: Identifier,
+        add: bool,
+        origin: Origin,
+        written: Option<Time>,
+        now: Time,
+    ) {
+        let Some(feed) = self.feeds.get(origin.feed) else {
             return;
         };
-        let add = membership.action == Action::Enter;
+        if feed.positions.is_settled(origin.partition, origin.offset, origin.part) {
+            return;
+        }
         let (slug, lane) = (feed.slug.clone(), feed.lane);
         let flush_at = flush_at(written, feed.job.flush_after, self.config.late_flush_after, now);
         if let Some(takeover) = &self.takeover
@@ -148,35 +175,19 @@ impl Workspace {
             let keys = batch::keys(&identifier, &membership.profile_id, &slug);
             self.order.doubt(keys, add, takeover.doubt_until);
         }
-        let bytes = CHANGE_BYTES + origin.payload.len();
-        let profile_id = membership.profile_id.clone();
         let change = Change {
             identifier,
-            profile_id,
+            profile_id: membership.profile_id.clone(),
             lane,
             slug,
             add,
             flush_at,
-            bytes,
+            bytes: CHANGE_BYTES + origin.payload.len(),
             origin,
         };
         if let Some(superseded) = self.batch.push(change, &self.order, now) {
-            let Origin {
-                feed,
-                partition,
-                offset,
-                ..
-            } = superseded;
-            self.settle(
-                Place {
-                    feed,
-                    partition,
-                    offset,
-                },
-                Fate::Omitted,
-            );
+            self.settle(superseded.place(), Fate::Omitted);
         }
-        self.touch();
     }
 
     /// Counts a record that cannot be used. If it is one too many in a row, whoever wants it is in fault instead and stays
@@ -283,6 +294,7 @@ impl Workspace {
                 feed: *feed,
                 partition,
                 offset,
+                part: Part::WHOLE,
             })
             .collect()
     }

@@ -29,7 +29,7 @@ use crate::feed::{Credential, Used};
 use crate::lease::Lease;
 use crate::measure;
 use crate::pipeline::Event;
-use crate::workspace::{Fate, Origin, Place, Workspace};
+use crate::workspace::{Fate, Origin, Workspace};
 
 /// Spans of changes that the span of a request links to.
 const LINKS_MAX: usize = 16;
@@ -281,11 +281,7 @@ impl Workspace {
             outcome,
         } in self.batch.complete(request, ending, &mut self.order, now)
         {
-            let place = Place {
-                feed: origin.feed,
-                partition: origin.partition,
-                offset: origin.offset,
-            };
+            let place = origin.place();
             match outcome {
                 Outcome::Accepted => self.settle(place, if add { Fate::Added } else { Fate::Removed }),
                 Outcome::Superseded => self.settle(place, Fate::Omitted),

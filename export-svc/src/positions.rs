@@ -3,8 +3,11 @@
 //! An open offset is either *handed* (somewhere between batch and Braze) or *awaited* (to be read again: after a restart, or
 //! after the feed was detached). An awaited offset that the reader passes without seeing it was compacted away: a newer
 //! record of its key follows, so it is dropped.
+//!
+//! A record that changes an identifier is several changes, its *parts*. It is settled when all of them are, and those that are
+//! settled already are not sent again when it is read again: someone else may have had the last word on them since.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proto::export::v1::PartitionPosition;
 
@@ -17,6 +20,38 @@ struct PartitionState {
     next: i64,
     handed: BTreeSet<i64>,
     awaited: BTreeSet<i64>,
+    /// Of open offsets that are several changes: the bits of those that are settled.
+    parts: BTreeMap<i64, u32>,
+}
+
+/// Which of the changes of a record: nearly every record is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    index: u8,
+    of: u8,
+}
+
+impl Part {
+    /// The one change of a record that is one.
+    pub const WHOLE: Self = Self { index: 0, of: 1 };
+
+    /// The parts of a record that is `of` changes, a few at most.
+    pub fn each(of: u8) -> impl Iterator<Item = Self> {
+        (0..of).map(move |index| Self { index, of })
+    }
+
+    /// Whether the outcome of this part is the record's: the last one's is.
+    pub fn counts(self) -> bool {
+        self.index + 1 == self.of
+    }
+
+    fn bit(self) -> u32 {
+        1 << self.index
+    }
+
+    fn all(self) -> u32 {
+        (1 << self.of) - 1
+    }
 }
 
 impl Positions {
@@ -38,6 +73,7 @@ impl Positions {
             if let Some(state) = positions.state_mut(written.partition) {
                 state.next = written.next;
                 state.awaited = written.open.iter().copied().collect();
+                state.parts = written.settled_parts.iter().map(|(at, bits)| (*at, *bits)).collect();
             }
         }
         positions
@@ -52,6 +88,7 @@ impl Positions {
                 partition,
                 next: state.next.max(read_to(partition)),
                 open: state.handed.union(&state.awaited).copied().collect(),
+                settled_parts: state.parts.iter().map(|(at, bits)| (*at, *bits)).collect(),
             }
         };
         self.0.iter().enumerate().map(position).collect()
@@ -82,14 +119,46 @@ impl Positions {
 
     /// The record is settled. `false` if it was not open: it has been settled before.
     pub fn settle(&mut self, partition: i32, offset: i64) -> bool {
-        self.state_mut(partition)
-            .is_some_and(|state| state.handed.remove(&offset) || state.awaited.remove(&offset))
+        self.settle_part(partition, offset, Part::WHOLE)
+    }
+
+    /// A part of the record is settled, and with the last part the record. `false` if the part has been settled before.
+    pub fn settle_part(&mut self, partition: i32, offset: i64, part: Part) -> bool {
+        let Some(state) = self.state_mut(partition) else {
+            return false;
+        };
+        if !state.is_open(offset) {
+            return false;
+        }
+        let settled = state.parts.get(&offset).copied().unwrap_or(0);
+        if settled & part.bit() != 0 {
+            return false;
+        }
+        if (settled | part.bit()) == part.all() {
+            state.parts.remove(&offset);
+            state.handed.remove(&offset);
+            state.awaited.remove(&offset);
+        } else {
+            state.parts.insert(offset, settled | part.bit());
+        }
+        true
+    }
+
+    /// Whether this part of an open record is settled.
+    pub fn is_settled(&self, partition: i32, offset: i64, part: Part) -> bool {
+        let settled = self.state(partition).and_then(|state| state.parts.get(&offset));
+        settled.is_some_and(|settled| settled & part.bit() != 0)
     }
 
     /// The reader has passed everything below `offset`: what was awaited there does not exist any more.
     pub fn passed(&mut self, partition: i32, offset: i64) {
         if let Some(state) = self.state_mut(partition) {
             state.awaited = state.awaited.split_off(&offset);
+            if !state.parts.is_empty() {
+                let mut parts = std::mem::take(&mut state.parts);
+                parts.retain(|at, _| state.is_open(*at));
+                state.parts = parts;
+            }
         }
     }
 
@@ -134,6 +203,12 @@ impl Positions {
     }
 }
 
+impl PartitionState {
+    fn is_open(&self, offset: i64) -> bool {
+        self.handed.contains(&offset) || self.awaited.contains(&offset)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -145,6 +220,7 @@ mod tests {
             partition: 0,
             next,
             open: open.to_vec(),
+            ..PartitionPosition::default()
         }
     }
 
@@ -186,42 +262,87 @@ mod tests {
         assert!(positions.wants(0, 1) && !positions.wants(0, 0));
     }
 
+    fn parts<const N: usize>() -> [Part; N] {
+        let mut parts = Part::each(u8::try_from(N).unwrap());
+        std::array::from_fn(|_| parts.next().unwrap())
+    }
+
+    #[test]
+    fn a_record_of_two_changes_is_settled_with_the_second_and_a_settled_one_is_not_sent_again() {
+        let mut positions = Positions::starting(1, &[]);
+        let [first, second] = parts();
+        assert!(!first.counts() && second.counts() && Part::WHOLE.counts());
+        positions.hand(0, 7);
+        assert!(positions.settle_part(0, 7, first));
+        assert!(!positions.settle_part(0, 7, first), "once");
+        let persisted = positions.written(|_| 0);
+        assert_eq!(persisted[0].open, [7]);
+        let mut successor = Positions::restore(1, &persisted);
+        for positions in [&mut positions, &mut successor] {
+            positions.detach();
+            positions.hand(0, 7);
+            assert!(positions.is_settled(0, 7, first) && !positions.is_settled(0, 7, second));
+            assert!(positions.settle_part(0, 7, second));
+            assert!(!positions.settle_part(0, 7, first), "the record is settled");
+            assert_eq!(positions.written(|_| 0), [written(8, &[])]);
+        }
+    }
+
+    #[test]
+    fn the_parts_of_a_record_that_was_compacted_away_are_forgotten() {
+        let mut positions = Positions::starting(1, &[]);
+        for offset in [3, 4] {
+            positions.hand(0, offset);
+            assert!(positions.settle_part(0, offset, parts::<2>()[0]));
+        }
+        positions.detach();
+        positions.hand(0, 4);
+        positions.passed(0, 5);
+        let kept = PartitionPosition {
+            settled_parts: [(4, 1)].into(),
+            ..written(5, &[4])
+        };
+        assert_eq!(positions.written(|_| 0), [kept]);
+    }
+
     proptest! {
-        /// Proves: whatever is handed and settled in whatever order, with restarts, detaching and other feeds' seeks in
-        /// between, every record of a log with holes is settled exactly once, except those handed again because a restart
-        /// lost the knowledge of them; and none is left out.
+        /// Proves: whatever is handed and settled in whatever order, with restarts, detaching, late answers and other feeds'
+        /// seeks in between, every part of every record of a log with holes is settled exactly once, except those handed again
+        /// because a restart lost the knowledge of them; and none is left out.
         #[test]
         fn every_record_is_settled_whatever_happens(
             holes in proptest::collection::btree_set(0i64..60, 0..30),
-            script in proptest::collection::vec((0..6u8, any::<prop::sample::Index>()), 1..200),
+            script in proptest::collection::vec((0..7u8, any::<prop::sample::Index>()), 1..200),
         ) {
             let log: Vec<i64> = (0..60).filter(|offset| !holes.contains(offset)).collect();
+            let parts_of = |offset: i64| Part::each(1 + u8::try_from(offset % 3).unwrap());
             let mut feed = Positions::starting(1, &[]);
             let mut persisted = feed.written(|_| 0);
-            let (mut read_to, mut handed) = (0i64, Vec::new());
+            let (mut read_to, mut handed, mut late) = (0i64, Vec::new(), Vec::new());
             let mut settled = std::collections::HashMap::new();
             let mut since = Vec::new();
-            let mut repeats_allowed = std::collections::HashMap::<i64, usize>::new();
-            let read = |feed: &mut Positions, read_to: &mut i64, handed: &mut Vec<i64>| {
+            let mut repeats_allowed = std::collections::HashMap::<(i64, u8), usize>::new();
+            let read = |feed: &mut Positions, read_to: &mut i64, handed: &mut Vec<(i64, Part)>| {
                 let Some(offset) = log.iter().copied().find(|offset| offset >= read_to) else { return false };
                 feed.passed(0, offset);
                 if feed.wants(0, offset) {
                     feed.hand(0, offset);
-                    handed.push(offset);
+                    handed.extend(parts_of(offset).filter(|part| !feed.is_settled(0, offset, *part)).map(|part| (offset, part)));
                 }
                 *read_to = offset + 1;
                 true
             };
             for (what, index) in script {
+                let answered = if what == 6 { &mut late } else { &mut handed };
                 match what {
                     0 | 1 => {
                         read(&mut feed, &mut read_to, &mut handed);
                     }
-                    2 if !handed.is_empty() => {
-                        let offset = handed.swap_remove(index.index(handed.len()));
-                        if feed.settle(0, offset) {
-                            *settled.entry(offset).or_insert(0) += 1;
-                            since.push(offset);
+                    2 | 6 if !answered.is_empty() => {
+                        let (offset, part) = answered.swap_remove(index.index(answered.len()));
+                        if feed.settle_part(0, offset, part) {
+                            *settled.entry((offset, part.index)).or_insert(0) += 1;
+                            since.push((offset, part.index));
                         }
                     }
                     3 => {
@@ -231,34 +352,35 @@ mod tests {
                     4 => {
                         // A crash: what was settled since the last write may be settled again.
                         feed = Positions::restore(1, &persisted);
-                        for offset in since.drain(..) {
-                            *repeats_allowed.entry(offset).or_default() += 1;
+                        for part in since.drain(..) {
+                            *repeats_allowed.entry(part).or_default() += 1;
                         }
-                        handed.clear();
+                        (handed, late) = (Vec::new(), Vec::new());
                         read_to = feed.read_from(0);
                     }
                     5 => {
                         // Another feed makes the reader go back, and this one is detached and attached again.
                         feed.advance(0, read_to);
                         feed.detach();
-                        handed.clear();
+                        late.append(&mut handed);
                         read_to = feed.read_from(0).min(read_to) / 2;
                     }
                     _ => {}
                 }
             }
             while read(&mut feed, &mut read_to, &mut handed) {}
-            for offset in handed.drain(..) {
-                if feed.settle(0, offset) {
-                    *settled.entry(offset).or_insert(0) += 1;
+            for (offset, part) in handed.drain(..) {
+                if feed.settle_part(0, offset, part) {
+                    *settled.entry((offset, part.index)).or_insert(0) += 1;
                 }
             }
-            for offset in &log {
-                let times = settled.get(offset).copied().unwrap_or(0);
-                let allowed = 1 + repeats_allowed.get(offset).copied().unwrap_or(0);
-                prop_assert!((1..=allowed).contains(&times), "{offset}: settled {times} times");
+            for (offset, part) in log.iter().flat_map(|offset| parts_of(*offset).map(|part| (*offset, part.index))) {
+                let times = settled.get(&(offset, part)).copied().unwrap_or(0);
+                let allowed = 1 + repeats_allowed.get(&(offset, part)).copied().unwrap_or(0);
+                prop_assert!((1..=allowed).contains(&times), "{offset}, part {part}: settled {times} times");
             }
             prop_assert_eq!(feed.open_len(), 0);
+            prop_assert!(feed.written(|_| 0)[0].settled_parts.is_empty());
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use braze::Identifier;
 use control::Identifiers;
+use model::Membership;
 
 /// The first identifier of the job that the profile has a value for: external id, Braze id, alias. Blank is no value. `None`:
 /// the change cannot be sent and is omitted.
@@ -31,9 +32,26 @@ pub fn identifier(identifiers: &Identifiers, fields: &HashMap<String, String>) -
     external_id.or_else(braze_id).or_else(alias)
 }
 
+/// The identifiers that the profile may have been sent under before this change, and is not any more: at most two, for the
+/// previous fields may be all fields of then, or only those that differ.
+pub fn earlier(identifiers: &Identifiers, change: &Membership, present: Option<&Identifier>) -> Vec<Identifier> {
+    if change.previous_fields.is_empty() {
+        return Vec::new();
+    }
+    let mut merged = change.fields.clone();
+    merged.extend(change.previous_fields.clone());
+    let mut earlier = Vec::new();
+    for fields in [&merged, &change.previous_fields] {
+        let found = identifier(identifiers, fields).filter(|found| Some(found) != present && !earlier.contains(found));
+        earlier.extend(found);
+    }
+    earlier
+}
+
 #[cfg(test)]
 mod tests {
     use control::Alias;
+    use model::{AccountNumber, Action};
 
     use super::*;
 
@@ -81,6 +99,48 @@ mod tests {
         assert_eq!(
             identifier(&identifiers, &fields(&[("external_id", "7"), ("user_id", "8")])),
             None
+        );
+    }
+
+    fn change(now: &[(&str, &str)], before: &[(&str, &str)]) -> Membership {
+        Membership {
+            account: AccountNumber::new(1).unwrap(),
+            audience: "vip".into(),
+            profile_id: "42".into(),
+            action: Action::Enter,
+            fields: fields(now),
+            previous_fields: fields(before),
+        }
+    }
+
+    #[test]
+    fn an_earlier_identifier_is_found_whether_all_previous_fields_are_given_or_those_that_differ() {
+        let identifiers = Identifiers {
+            external_id_field: Some("user_id".into()),
+            braze_id_field: Some("b".into()),
+            ..Identifiers::default()
+        };
+        let earlier = |now: &[_], before: &[_]| {
+            let change = change(now, before);
+            let present = identifier(&identifiers, &change.fields);
+            earlier(&identifiers, &change, present.as_ref())
+        };
+        let external = |id: &str| Identifier::ExternalId(id.into());
+        let braze = |id: &str| Identifier::BrazeId(id.into());
+        let (one, two, b) = (("user_id", "cust-1"), ("user_id", "cust-2"), ("b", "64b1"));
+        assert_eq!(earlier(&[two], &[]), []);
+        assert_eq!(earlier(&[two], &[one]), [external("cust-1")]);
+        assert_eq!(earlier(&[two, b], &[one, b]), [external("cust-1")]);
+        assert_eq!(earlier(&[two, b], &[("user_id", "")]), [braze("64b1")], "it has come");
+        assert_eq!(earlier(&[two, b], &[b]), [braze("64b1")], "the same, all given");
+        assert_eq!(earlier(&[b], &[one]), [external("cust-1")], "it has gone");
+        assert_eq!(earlier(&[two], &[two, b]), [], "the same, however given");
+        assert_eq!(earlier(&[one, ("b", "b2")], &[("b", "b1")]), [braze("b1")]);
+        assert_eq!(earlier(&[], &[one]), [external("cust-1")]);
+        assert_eq!(
+            earlier(&[two], &[("email", "x@example.org")]),
+            [],
+            "no identifier of the job"
         );
     }
 }

@@ -23,25 +23,40 @@ use crate::engine::{EngineConfig, JobStatus, Statuses};
 use crate::feed::{Fault, FeedId, Feeds, JobSet};
 use crate::measure;
 use crate::order::{Order, OrderLimits, Unsettled};
+use crate::positions::Part;
 use crate::settle::{self, NOT_BEFORE_MAX, ProgressRecords, Restored};
 
 /// What settles a change: where it came from, and what is kept if Braze rejects it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Origin {
     pub(crate) feed: FeedId,
     pub(crate) partition: i32,
     pub(crate) offset: i64,
+    pub(crate) part: Part,
     pub(crate) payload: Bytes,
     /// Span of whoever published the change, if it is sampled.
     pub(crate) trace: Option<Box<SpanContext>>,
 }
 
-/// A record of a feed, to be settled.
+impl Origin {
+    /// What is to be settled.
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            feed: self.feed,
+            partition: self.partition,
+            offset: self.offset,
+            part: self.part,
+        }
+    }
+}
+
+/// A record of a feed, or a part of it, to be settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) feed: FeedId,
     pub(crate) partition: i32,
     pub(crate) offset: i64,
+    pub(crate) part: Part,
 }
 
 /// What became of a change.
@@ -208,16 +223,19 @@ impl Workspace {
         self.touched = true;
     }
 
-    /// A record of a feed is settled. Only the first time counts.
+    /// A record of a feed is settled, or a part of it. Only the first time counts, and of several parts the last one.
     pub(crate) fn settle(&mut self, place: Place, fate: Fate) {
         // A feed that has ended has nobody to tell.
         let Some(feed) = self.feeds.get_mut(place.feed) else {
             return;
         };
-        if !feed.positions.settle(place.partition, place.offset) {
+        if !feed.positions.settle_part(place.partition, place.offset, place.part) {
             return;
         }
         self.touched = true;
+        if !place.part.counts() {
+            return;
+        }
         let (counter, tally) = match fate {
             Fate::Added => (&mut feed.counters.added, &mut self.tally.accepted),
             Fate::Removed => (&mut feed.counters.removed, &mut self.tally.accepted),

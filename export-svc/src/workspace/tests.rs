@@ -194,6 +194,7 @@ fn a_doubt_is_written_down_for_as_long_as_it_lasts_even_if_its_change_is_settled
         feed: 1,
         partition: 0,
         offset: 0,
+        part: Part::WHOLE,
         payload: Bytes::new(),
         trace: None,
     };

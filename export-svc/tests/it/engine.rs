@@ -2,6 +2,7 @@
 
 mod delivery;
 mod faults;
+mod identifiers;
 mod limits;
 mod order;
 mod readers;

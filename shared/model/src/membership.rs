@@ -29,7 +29,7 @@ pub struct Membership {
     pub action: Action,
     /// Profile fields that identifiers are chosen from.
     pub fields: HashMap<String, String>,
-    /// Those fields before this change, where they differ.
+    /// Those fields before this change: all of them, or those that differ.
     pub previous_fields: HashMap<String, String>,
 }
 

@@ -1,6 +1,7 @@
 //! Proves: whatever the interleaving of changes, closes, verdicts, unknown ends, retries and drains, and however Braze
 //! delays and reorders what it applies (within the settle gap of its 2xx, and within the doubt of an unknown end), every
-//! user ends with what the last change said – also where a profile is sent under two identifiers that are one user at Braze.
+//! user ends with what the last change said – also where a profile is sent under two identifiers that are one user at Braze, and
+//! where one record removes under an earlier identifier and says something else under the present one.
 //!
 //! How: a naive last-write map beside the batch, and a Braze that applies each call at a random time within its bound, or,
 //! if the end is unknown, perhaps never. On every close the test's own books say whether a person was in flight already and
@@ -21,9 +22,11 @@ const SLUGS: [&str; 3] = ["vip", "risk", "news"];
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A change of a profile; `under` chooses among the identifiers that it may be sent under.
+    /// A change of a profile; `under` chooses among the identifiers that it may be sent under, and `before` among them, if it was
+    /// another before.
     Change {
         profile: u8,
+        before: Option<u8>,
         under: u8,
         slug: usize,
         add: bool,
@@ -62,8 +65,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(How::UnknownNotApplied),
     ];
     prop_oneof![
-        6 => (0..PROFILES, 0..3u8, 0..SLUGS.len(), any::<bool>())
-            .prop_map(|(profile, under, slug, add)| Step::Change { profile, under, slug, add }),
+        6 => (0..PROFILES, proptest::option::weighted(0.3, 0..3u8), 0..3u8, 0..SLUGS.len(), any::<bool>())
+            .prop_map(|(profile, before, under, slug, add)| Step::Change { profile, before, under, slug, add }),
         3 => (0..4_000u64).prop_map(|millis| Step::Wait { millis }),
         1 => (0..90_000u64).prop_map(|millis| Step::Wait { millis }),
         4 => Just(Step::Close),
@@ -106,6 +109,7 @@ struct World {
     batch: Batch<Origin>,
     order: Order,
     now: Time,
+    /// Changes: profile, identifier, slug, value. A record that changes an identifier is two.
     log: Vec<(u8, u8, usize, bool)>,
     open: HashSet<usize>,
     last: HashMap<Slot, bool>,
@@ -277,17 +281,21 @@ fn check(steps: &[Step], objects_max: usize) {
         match step {
             Step::Change {
                 profile,
+                before,
                 under,
                 slug,
                 add,
             } => {
-                world.log.push((*profile, *under, *slug, *add));
-                let number = world.log.len() - 1;
-                world.open.insert(number);
-                world
-                    .last
-                    .insert((user(&identifier(*profile, *under)), SLUGS[*slug].into()), *add);
-                world.hand(number);
+                let removed = before.filter(|before| before != under).map(|before| (before, false));
+                for (under, add) in removed.into_iter().chain([(*under, *add)]) {
+                    world.log.push((*profile, under, *slug, add));
+                    let number = world.log.len() - 1;
+                    world.open.insert(number);
+                    world
+                        .last
+                        .insert((user(&identifier(*profile, under)), SLUGS[*slug].into()), add);
+                    world.hand(number);
+                }
             }
             Step::Wait { millis } => world.wait(world.now + Duration::from_millis(*millis)),
             Step::Close => {

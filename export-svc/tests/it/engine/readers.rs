@@ -74,7 +74,7 @@ async fn a_feed_whose_next_record_is_gone_is_in_fault_and_the_others_go_on() {
     let positions = (0..4).map(|partition| PartitionPosition {
         partition,
         next: 1_000,
-        open: Vec::new(),
+        ..PartitionPosition::default()
     });
     let beyond = FeedProgress {
         positions: positions.collect(),

@@ -230,25 +230,59 @@ impl Rig {
     }
 
     pub(super) async fn enter(&self, audience: &str, profile: &str, fields: &[(&str, &str)]) {
-        self.publish(audience, profile, MembershipAction::Enter, fields).await;
+        self.publish(audience, profile, MembershipAction::Enter, fields, &[])
+            .await;
+    }
+
+    /// As [`Rig::enter`], of a profile whose fields were others before.
+    pub(super) async fn enter_from(
+        &self,
+        audience: &str,
+        profile: &str,
+        fields: &[(&str, &str)],
+        previous: &[(&str, &str)],
+    ) {
+        self.publish(audience, profile, MembershipAction::Enter, fields, previous)
+            .await;
+    }
+
+    /// As [`Rig::exit`], of a profile whose fields were others before.
+    pub(super) async fn exit_from(
+        &self,
+        audience: &str,
+        profile: &str,
+        fields: &[(&str, &str)],
+        previous: &[(&str, &str)],
+    ) {
+        self.publish(audience, profile, MembershipAction::Exit, fields, previous)
+            .await;
     }
 
     pub(super) async fn exit(&self, audience: &str, profile: &str, fields: &[(&str, &str)]) {
-        self.publish(audience, profile, MembershipAction::Exit, fields).await;
+        self.publish(audience, profile, MembershipAction::Exit, fields, &[])
+            .await;
     }
 
-    async fn publish(&self, audience: &str, profile: &str, action: MembershipAction, fields: &[(&str, &str)]) {
-        let fields: HashMap<_, _> = fields
-            .iter()
-            .map(|(name, value)| ((*name).into(), (*value).into()))
-            .collect();
+    async fn publish(
+        &self,
+        audience: &str,
+        profile: &str,
+        action: MembershipAction,
+        fields: &[(&str, &str)],
+        previous: &[(&str, &str)],
+    ) {
+        let map = |fields: &[(&str, &str)]| -> HashMap<_, _> {
+            let fields = fields.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+            fields.collect()
+        };
         let change = MembershipChange {
             account: ACCOUNT,
             audience_id: audience.to_owned(),
             audience_slug: audience.to_owned(),
             profile_id: profile.to_owned(),
             action: action.into(),
-            fields,
+            fields: map(fields),
+            previous_fields: map(previous),
             ..MembershipChange::default()
         };
         self.publish_bytes(&membership_key(audience, profile), change.encode_to_vec())

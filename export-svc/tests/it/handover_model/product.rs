@@ -24,6 +24,7 @@ impl Owner {
             partition: 0,
             next: self.next.into(),
             open: open.map(i64::from).collect(),
+            ..PartitionPosition::default()
         };
         let mut positions = Positions::restore(1, &[written]);
         let handed = self.pending.into_iter().chain(self.call.map(Call::offset));
