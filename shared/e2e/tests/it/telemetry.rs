@@ -1,6 +1,7 @@
 //! Proves that a trace goes all the way: from Braze's webhook into the profile event, and from a membership change to the call of
 //! Braze. How: both services send their spans to a collector in the test; the spans are compared with the trace context that the
-//! test sent, and with the one that is on the records.
+//! test sent, and with the one that is on the records. And that a log collector can read what both services write: every line is
+//! an object, and what a line is about stands in fields.
 
 use kafka::{Publisher, PublisherOptions, RecordOut, Topics};
 use prost::Message;
@@ -46,6 +47,42 @@ async fn a_webhooks_trace_is_the_ancestor_of_the_publish_span_that_its_record_na
     let mut ancestor = publish.parent_span_id;
     while hex(&ancestor) != CALLER {
         ancestor = collector.span(&hex(&ancestor)).parent_span_id;
+    }
+}
+
+#[tokio::test]
+async fn with_the_json_format_every_line_is_an_object_and_a_refusal_names_account_stream_and_reason_in_fields() {
+    let (broker, sim) = (Broker::any(4), Sim::start(KEY).await);
+    let json = [("TELEMETRY__LOG_FORMAT", "json")];
+    let mut export = Export::start(&broker, &sim, &json).await;
+    let mut ingest = Ingest::start(&broker, &json).await;
+    let answer = ingest.post(ADMIN_TOKEN, "not json").await;
+    assert_eq!(answer.status, 400, "{answer:?}");
+    ingest.process.terminate().await;
+    export.process.terminate().await;
+
+    let mut refusals = Vec::new();
+    for log in [ingest.process.log(), export.process.log()] {
+        for line in log.lines() {
+            let object: serde_json::Value =
+                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            let text = |field: &str| object[field].as_str().is_some_and(|text| !text.is_empty());
+            assert!(text("level") && text("message"), "{line}");
+            if object["message"] == "a webhook was refused for good" {
+                refusals.push(object);
+            }
+        }
+    }
+    let [refusal] = refusals.as_slice() else {
+        panic!("{refusals:?}")
+    };
+    for (field, value) in [
+        ("level", "INFO"),
+        ("account", "1234"),
+        ("stream", "braze_users"),
+        ("reason", "broken_body"),
+    ] {
+        assert_eq!(refusal[field], value, "{refusal}");
     }
 }
 

@@ -96,7 +96,7 @@ impl Process {
             assert!(!self.has_ended(), "{} has ended: {}", self.name, self.log());
             let log = self.log();
             let (_, rest) = log.split_once(after)?;
-            rest.split([' ', ',', '\n']).next()?.parse().ok()
+            rest.split([' ', ',', '"', '\n']).next()?.parse().ok()
         })
         .await
     }
