@@ -30,7 +30,7 @@ pub(crate) async fn run(sabotage: Option<Sabotage>) -> anyhow::Result<()> {
         ..Default::default()
     };
     let guard = runtime::telemetry::init("local", &telemetry)?;
-    let stack = Stack::start(Ports::free()).await?;
+    let mut stack = Stack::start(Ports::free()).await?;
 
     let posted = webhooks::all()?;
     let mut differences = ingest::post(&stack, &posted, sabotage == Some(Sabotage::WrongField)).await?;
@@ -38,7 +38,7 @@ pub(crate) async fn run(sabotage: Option<Sabotage>) -> anyhow::Result<()> {
     differences.extend(webhooks::compare(&posted, &published.events, &published.rejected));
 
     let script = memberships::script();
-    let exported = export::run(&stack, &script, sabotage == Some(Sabotage::DropExit)).await?;
+    let exported = export::run(&mut stack, &script, sabotage == Some(Sabotage::DropExit)).await?;
     differences.extend(exported.differences);
     stack.stop().await?;
     guard.shutdown(FLUSH).await;

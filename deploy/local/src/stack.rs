@@ -171,8 +171,8 @@ impl Stack {
         futures::future::select_all(draining).await;
     }
 
-    /// Drains both services and stops the simulator.
-    pub(crate) async fn stop(mut self) -> Result<(), Failure> {
+    /// Drains both services: they call Braze no more.
+    pub(crate) async fn drain(&mut self) -> Result<(), Failure> {
         for lifecycle in &self.lifecycles {
             lifecycle.drain("the local stack ends");
         }
@@ -181,6 +181,12 @@ impl Stack {
             let ended = service.map_err(Failure::internal).and_then(|ended| ended);
             outcome = outcome.and(ended);
         }
+        outcome
+    }
+
+    /// Drains both services and stops the simulator.
+    pub(crate) async fn stop(mut self) -> Result<(), Failure> {
+        let outcome = self.drain().await;
         self.sim.shutdown().await;
         outcome
     }
@@ -189,4 +195,30 @@ impl Stack {
 async fn connect(address: SocketAddr) -> anyhow::Result<Channel> {
     let token = SecretString::from(ADMIN_TOKEN);
     Ok(runtime::grpc::connect(&format!("http://{address}"), Some(&token)).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_ports_are_those_that_the_services_and_the_simulator_listen_on_by_default() {
+        let (ingest, export) = (
+            ingest_svc::config::Config::default(),
+            export_svc::config::Config::default(),
+        );
+        let usual = Ports::usual();
+        for (port, default) in [
+            (usual.ingest_http, &*ingest.http.listen),
+            (usual.ingest_grpc, &ingest.grpc.listen),
+            (usual.ingest_admin, &ingest.admin.listen),
+            (usual.export_grpc, &export.grpc.listen),
+            (usual.export_admin, &export.admin.listen),
+            (usual.sim, "127.0.0.1:8099"),
+        ] {
+            let default: SocketAddr = default.parse().expect("an address");
+            assert!(port.ip().is_loopback(), "{port}");
+            assert_eq!(port.port(), default.port());
+        }
+    }
 }

@@ -38,16 +38,17 @@ pub(super) struct Exported {
     pub(super) users: usize,
 }
 
-pub(super) async fn run(stack: &Stack, script: &Script, drop_exit: bool) -> anyhow::Result<Exported> {
+/// Drains the stack's services in the end.
+pub(super) async fn run(stack: &mut Stack, script: &Script, drop_exit: bool) -> anyhow::Result<Exported> {
     let sim = stack.sim();
     seed_aliases(stack).await?;
     let seeded = sim.arrivals();
     publish(stack, &script.before, None).await?;
-    create_jobs(stack).await?;
+    create_jobs(stack, FLUSH_AFTER_SECONDS).await?;
     let dropped = drop_exit.then(|| deciding_exit(script)).transpose()?;
     publish(stack, &script.after, dropped).await?;
     let expected = memberships::expected(script);
-    let differences = settle(&sim, &expected).await?;
+    let differences = verdict(stack, &expected).await?;
     let users = sim.users(braze_sim::DEFAULT_WORKSPACE).len();
     Ok(Exported {
         differences,
@@ -80,7 +81,7 @@ async fn seed_aliases(stack: &Stack) -> anyhow::Result<()> {
 }
 
 /// One authorization, two jobs: two audiences by external id with existing users, one by alias without.
-async fn create_jobs(stack: &Stack) -> anyhow::Result<()> {
+async fn create_jobs(stack: &Stack, flush_after_seconds: i64) -> anyhow::Result<()> {
     let parent = format!("accounts/{ACCOUNT}");
     let authorization = Authorization {
         provider: "braze".to_owned(),
@@ -107,7 +108,7 @@ async fn create_jobs(stack: &Stack) -> anyhow::Result<()> {
         r#type: "export_audiences".to_owned(),
         authorization,
         flush_after: Some(prost_types::Duration {
-            seconds: FLUSH_AFTER_SECONDS,
+            seconds: flush_after_seconds,
             nanos: 0,
         }),
         ..Default::default()
@@ -195,8 +196,20 @@ fn deciding_exit(script: &Script) -> anyhow::Result<usize> {
     Ok(found.context("the script has an exit that decides")?.0)
 }
 
-/// Waits until the simulator's users are as expected; gives the differences that are left when nothing changes any more.
-async fn settle(sim: &SimHandle, expected: &BTreeMap<User, BTreeSet<&'static str>>) -> anyhow::Result<Vec<String>> {
+/// What the simulator's users are to be.
+type Expected = BTreeMap<User, BTreeSet<&'static str>>;
+
+/// The differences that are left when nothing can change any more: a first match may be undone by what is still on its way.
+async fn verdict(stack: &mut Stack, expected: &Expected) -> anyhow::Result<Vec<String>> {
+    let sim = stack.sim();
+    settle(&sim, expected).await?;
+    stack.drain().await?;
+    sim.idle().await;
+    Ok(compare(&sim, expected))
+}
+
+/// Waits until the simulator's users are as expected, or until they change no more.
+async fn settle(sim: &SimHandle, expected: &Expected) -> anyhow::Result<()> {
     let bar = bar("waiting for Braze", expected.len())?;
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     let mut seen = (sim.arrivals(), Instant::now());
@@ -210,12 +223,12 @@ async fn settle(sim: &SimHandle, expected: &BTreeMap<User, BTreeSet<&'static str
         }
         if differences.is_empty() || seen.1.elapsed() > PATIENCE {
             bar.finish();
-            return Ok(differences);
+            return Ok(());
         }
     }
 }
 
-fn compare(sim: &SimHandle, expected: &BTreeMap<User, BTreeSet<&'static str>>) -> Vec<String> {
+fn compare(sim: &SimHandle, expected: &Expected) -> Vec<String> {
     let mut actual = BTreeMap::new();
     for user in sim.users(braze_sim::DEFAULT_WORKSPACE) {
         let slugs: BTreeSet<String> = user.array("lytics_segments").into_iter().map(str::to_owned).collect();
@@ -242,4 +255,49 @@ fn compare(sim: &SimHandle, expected: &BTreeMap<User, BTreeSet<&'static str>>) -
             .map(|(user, slugs)| format!("{user:?} has {slugs:?} at Braze, must have none")),
     );
     differences
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::Ports;
+
+    /// Waits until export-svc has read one change that it has not sent.
+    async fn one_is_read(stack: &Stack) {
+        let client = reqwest::Client::builder().timeout(PATIENCE).build().expect("a client");
+        let url = format!("http://{}/metrics", stack.ports.export_admin);
+        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        let read = async {
+            loop {
+                ticks.tick().await;
+                let answer = client.get(&url).send().await.expect("an answer");
+                let metrics = answer.text().await.expect("a text");
+                let pending = metrics.lines().find(|line| line.starts_with("export_pending_changes{"));
+                if pending.is_some_and(|line| line.ends_with(" 1")) {
+                    break;
+                }
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, read).await;
+        waited.expect("the change is read");
+    }
+
+    #[tokio::test]
+    async fn what_is_still_on_its_way_at_the_first_match_counts_in_the_verdict() {
+        let mut stack = Stack::start(Ports::free()).await.expect("a stack");
+        let enter = Change {
+            audience: VIP,
+            profile: 1,
+            enter: true,
+        };
+        publish(&stack, &[enter], None).await.expect("published");
+        // So late that only the drain sends it.
+        create_jobs(&stack, 300).await.expect("jobs");
+        one_is_read(&stack).await;
+        let nobody = Expected::new();
+        assert_eq!(compare(&stack.sim(), &nobody), [""; 0]);
+        let differences = verdict(&mut stack, &nobody).await.expect("a verdict");
+        assert_eq!(differences.len(), 1, "{differences:?}");
+        stack.stop().await.expect("a good end");
+    }
 }
