@@ -57,7 +57,7 @@ In a second terminal, in this folder:
   # Braze -> Kafka
   TOKEN=$(ingest-svc tokens create --account {ACCOUNT} --role data_manager --output token)
   curl -d @examples/webhook.json "http://{ingest_http}/c/{ACCOUNT}/braze_users?key=$TOKEN"
-  ingest-svc events tail --account {ACCOUNT}
+  ingest-svc events tail --account {ACCOUNT}        # goes on until Ctrl-C
 
   # Kafka -> Braze
   echo {BRAZE_KEY} > key.txt

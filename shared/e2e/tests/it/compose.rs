@@ -89,3 +89,26 @@ fn every_image_holds_the_program_that_its_service_runs() {
         assert_eq!(exposed.split(' ').collect::<Vec<_>>(), service.ports());
     }
 }
+
+/// The user that an image of the Dockerfile runs as: what its stage says last, else what the stage says that it is made from.
+fn user<'a>(dockerfile: &'a str, image: &str) -> Option<&'a str> {
+    let stages = dockerfile.split("\nFROM ").skip(1);
+    let (base, stage) = stages
+        .filter_map(|stage| stage.split_once('\n'))
+        .find_map(|(from, stage)| {
+            let (base, name) = from.split_once(" AS ")?;
+            (name == image).then_some((base, stage))
+        })?;
+    let mut said = stage.lines().filter_map(|line| line.strip_prefix("USER "));
+    said.next_back().or_else(|| user(dockerfile, base))
+}
+
+/// By number, because that is how a cluster can see that it is not root.
+#[test]
+fn no_image_runs_as_root() {
+    let dockerfile = text("deploy/docker/Dockerfile");
+    for name in ["braze-sim", "export-svc", "ingest-svc"] {
+        let id = user(&dockerfile, name).map(str::parse::<u32>);
+        assert!(matches!(id, Some(Ok(1..))), "{name}: USER {id:?}");
+    }
+}

@@ -3,11 +3,14 @@
 use std::net::SocketAddr;
 
 use super::process::Process;
+use super::reader::without_comment;
 use super::wait_for;
 
 /// A stack on free ports; killed when dropped, it keeps nothing.
 pub(crate) struct Local {
     process: Process,
+    /// What it tells the reader to type, line by line.
+    pub(crate) commands: Vec<String>,
     /// What it tells the reader to set: `name=value`.
     pub(crate) exports: Vec<(String, String)>,
     /// Where webhooks go.
@@ -24,15 +27,20 @@ impl Local {
             log.contains("braze-sim users get").then_some(log)
         })
         .await;
-        let exports = manual.lines().filter_map(|line| {
-            let (name, value) = line.trim().strip_prefix("export ")?.split_once('=')?;
+        let (_, typed) = manual.split_once("In a second terminal").unwrap();
+        let lines = typed.lines().filter_map(|line| line.strip_prefix("  "));
+        let commands = lines.filter(|line| !line.starts_with('#')).map(without_comment);
+        let commands: Vec<_> = commands.map(str::to_owned).collect();
+        let exports = commands.iter().filter_map(|line| {
+            let (name, value) = line.strip_prefix("export ")?.split_once('=')?;
             (name != "PATH").then(|| (name.to_owned(), value.to_owned()))
         });
-        let curl = manual.lines().find(|line| line.trim().starts_with("curl ")).unwrap();
+        let curl = commands.iter().find(|line| line.starts_with("curl ")).unwrap();
         let url = curl.split("http://").nth(1).unwrap();
         Self {
             exports: exports.collect(),
             http: url.split('/').next().unwrap().parse().unwrap(),
+            commands,
             process,
         }
     }

@@ -32,11 +32,14 @@ pub(crate) fn commands(document: &str, section: &str) -> Vec<String> {
         .flat_map(|section| section.split("```sh\n").skip(1))
         .map(|block| block.split("```").next().unwrap());
     let lines = blocks.flat_map(str::lines).filter(|line| !line.trim().is_empty());
-    let lines: Vec<_> = lines
-        .map(|line| line.split("   #").next().unwrap().trim().to_owned())
-        .collect();
+    let lines: Vec<_> = lines.map(|line| without_comment(line).to_owned()).collect();
     assert!(!lines.is_empty(), "no commands in {document}, {section:?}");
     lines
+}
+
+/// The command of a line.
+pub(crate) fn without_comment(line: &str) -> &str {
+    line.split("   #").next().unwrap().trim()
 }
 
 impl Reader {
