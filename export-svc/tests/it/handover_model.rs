@@ -1,7 +1,7 @@
 //! The hand-over of a Braze workspace between replicas, checked in every order of events at small sizes.
 //!
-//! One person, one audience, a log of two or three opposite changes, two owners at a time, and small numbers of ticks for
-//! lease, attempt, settle gap and doubt. What may happen, in any order and at any time:
+//! One person, one audience, a log of two opposite changes (three where a broken rule shows only then), two owners at a time,
+//! and small numbers of ticks for lease, attempt, settle gap and doubt. What may happen, in any order and at any time:
 //!
 //! * any replica believes that the slot is its own and takes over: what the consumer group says is not trusted at all, so every
 //!   claim, revoke, late claim and session that ends early is among it;
@@ -30,25 +30,13 @@ use stateright::{Checker, Model};
 
 use self::rules::{Rules, Scale};
 
-fn holds(scale: Scale) {
-    let rules = Rules { scale, broken: None };
-    let checker = rules.checker().threads(2).spawn_bfs().join();
-    assert!(checker.is_done());
-    println!("{scale:?}: {} states", checker.unique_state_count());
-    checker.assert_properties();
-}
-
 #[test]
 fn braze_ends_with_the_last_change_whatever_the_replicas_do() {
-    holds(Scale::SMALL);
-}
-
-#[test]
-#[ignore = "takes minutes without optimisation"]
-fn braze_ends_with_the_last_of_three_changes_whatever_the_replicas_do() {
-    holds(Scale {
-        doubt: 2,
-        records: 3,
-        ..Scale::SMALL
-    });
+    let rules = Rules {
+        scale: Scale::SMALL,
+        broken: None,
+    };
+    let checker = rules.checker().threads(2).spawn_bfs().join();
+    assert!(checker.is_done());
+    checker.assert_properties();
 }
