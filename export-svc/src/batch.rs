@@ -323,6 +323,13 @@ impl<T> Batch<T> {
         abandoned
     }
 
+    /// Of the changes in flight those that were abandoned: nobody may ever read them again, and Braze may still apply them.
+    pub fn abandoned(&self) -> impl Iterator<Item = ([Key; 2], bool)> {
+        let sent = self.requests.values().flat_map(InFlight::changes);
+        sent.filter(|change| change.abandoned)
+            .map(|change| (change.keys, change.add))
+    }
+
     /// Whether a request should close now.
     pub fn is_ready(&mut self, now: Time) -> bool {
         self.prune_due();

@@ -276,11 +276,22 @@ impl Workspace {
         } else {
             unsettled
         };
+        // A successor does not find these among what is unsettled: their feeds may have ended.
+        let until = now + self.config.attempt_max() + self.config.doubt;
+        let abandoned = self
+            .batch
+            .abandoned()
+            .flat_map(|(keys, add)| keys.map(|key| (key, add)));
+        let abandoned = abandoned.map(|(key, add)| Unsettled { key, add, until });
         let progress = WorkspaceProgress {
             topic: self.layout.topic.clone(),
             partitions: u32::try_from(self.layout.partitions).unwrap_or(u32::MAX),
             cluster_id: self.layout.cluster_id.clone(),
-            not_before: unsettled.iter().map(settle::to_wire).collect(),
+            not_before: unsettled
+                .into_iter()
+                .chain(abandoned)
+                .map(|unsettled| settle::to_wire(&unsettled))
+                .collect(),
             released,
             write_time: Some(settle::timestamp(now)),
             lease: prost_types::Duration::try_from(self.config.lease).ok(),

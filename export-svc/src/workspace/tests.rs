@@ -8,6 +8,7 @@ use proto::export::v1::NotBefore;
 
 use super::*;
 use crate::batch::{Change, keys};
+use crate::order::Key;
 
 fn at(seconds: i64) -> Time {
     Time::from_millis(seconds * 1_000)
@@ -185,9 +186,8 @@ fn it_is_not_released_with_a_call_in_flight() {
     assert!(!written(&mut workspace, true, at(101)).released);
 }
 
-#[test]
-fn a_doubt_is_written_down_for_as_long_as_it_lasts_even_if_its_change_is_settled() {
-    let mut workspace = workspace(None);
+/// An enter that is due at 100 s, with its keys.
+fn enter() -> (Change<Origin>, [Key; 2]) {
     let identifier = braze::Identifier::ExternalId("cust-1".into());
     let both = keys(&identifier, "1", "vip");
     let origin = Origin {
@@ -208,6 +208,44 @@ fn a_doubt_is_written_down_for_as_long_as_it_lasts_even_if_its_change_is_settled
         bytes: 1,
         origin,
     };
+    (change, both)
+}
+
+#[test]
+fn what_a_deleted_job_has_in_flight_is_in_doubt_for_whoever_comes_after_a_crash() {
+    let config = EngineConfig::default();
+    let mut first = workspace(None);
+    let (change, both) = enter();
+    first.batch.push(change, &first.order, at(90));
+    let request = first.batch.close(&first.order, at(90)).unwrap();
+    first.in_flight.insert(request, sent());
+    assert!(
+        written(&mut first, false, at(95)).not_before.is_empty(),
+        "it is unsettled: a successor reads it again"
+    );
+    first.batch.abandon(|_| true, &first.order, at(96));
+    let progress = written(&mut first, false, at(100));
+    let successor = workspace(Some(progress));
+    let over = at(100) + config.attempt_max() + config.doubt;
+    for key in both {
+        assert_eq!(successor.order.not_before([key, 7], false), over);
+    }
+    let accepted = crate::batch::Ending {
+        end: crate::batch::End::Accepted,
+        verdicts: vec![braze::Verdict::Accepted],
+        split: false,
+    };
+    first.batch.complete(request, accepted, &mut first.order, at(100));
+    assert!(
+        written(&mut first, false, at(101)).not_before.is_empty(),
+        "it has ended"
+    );
+}
+
+#[test]
+fn a_doubt_is_written_down_for_as_long_as_it_lasts_even_if_its_change_is_settled() {
+    let mut workspace = workspace(None);
+    let (change, both) = enter();
     workspace.batch.push(change, &workspace.order, at(100));
     let request = workspace.batch.close(&workspace.order, at(100)).unwrap();
     let unknown = crate::batch::Ending {
