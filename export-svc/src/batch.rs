@@ -228,6 +228,30 @@ impl<T> Batch<T> {
         self.pending >= self.limits.pending_max || self.pending_bytes >= self.limits.pending_bytes_max
     }
 
+    /// Whether a lane holds so much that the others need the rest: an eighth of a batch that is half full. If it did `until_now`,
+    /// it does until it is down to half of that.
+    pub fn is_crowded_by(&self, lane: LaneId, until_now: bool) -> bool {
+        let BatchLimits {
+            pending_max,
+            pending_bytes_max,
+            ..
+        } = self.limits;
+        let own = self.pending_of(lane);
+        let many = self.pending >= pending_max.div_ceil(2);
+        let large = self.pending_bytes >= pending_bytes_max.div_ceil(2);
+        if until_now {
+            own > 0 && (large || own > pending_max / 16)
+        } else {
+            own > 0 && (many && own >= pending_max / 8 || large && own >= self.pending / 8)
+        }
+    }
+
+    /// Whether any lane may crowd it.
+    pub fn is_half_full(&self) -> bool {
+        self.pending >= self.limits.pending_max.div_ceil(2)
+            || self.pending_bytes >= self.limits.pending_bytes_max.div_ceil(2)
+    }
+
     /// Changes taken and not settled.
     pub fn pending(&self) -> usize {
         self.pending

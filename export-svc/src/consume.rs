@@ -15,7 +15,7 @@ use proto::membership::v1::MembershipChange;
 
 use crate::batch::{self, Change};
 use crate::clock::Time;
-use crate::feed::FeedId;
+use crate::feed::{FeedId, Which};
 use crate::positions::Part;
 use crate::route;
 use crate::workspace::{Fate, Origin, Place, Workspace};
@@ -41,17 +41,23 @@ enum Unusable {
 
 impl Workspace {
     /// Takes a record. Gives back the records to keep on the rejected topic, and what is settled once they are there.
-    pub(crate) fn take(&mut self, record: &RecordView<'_>, now: Time) -> Option<(Vec<Place>, Vec<RecordOut>)> {
+    pub(crate) fn take(
+        &mut self,
+        which: Which,
+        record: &RecordView<'_>,
+        now: Time,
+    ) -> Option<(Vec<Place>, Vec<RecordOut>)> {
         let (partition, offset) = (record.partition(), record.offset());
-        self.feeds.passed(partition, offset);
+        self.feeds.passed(which, partition, offset);
         let mut wanting = std::mem::take(&mut self.wanting);
         wanting.clear();
         let key = record.key().and_then(parse_membership_key);
         self.feeds
-            .wanting(key.map(|(slug, _)| slug), partition, offset, &mut wanting);
+            .wanting(which, key.map(|(slug, _)| slug), partition, offset, &mut wanting);
         let kept = self.take_wanted(record, key, &wanting, now);
         self.wanting = wanting;
-        self.feeds.passed(partition, offset + 1);
+        self.feeds.passed(which, partition, offset + 1);
+        self.feeds.join();
         kept
     }
 

@@ -1,10 +1,10 @@
 //! Feeds: one audience of one export job, with its own positions, and the jobs and authorizations they belong to.
 //!
-//! One reader serves all feeds of a workspace. Which records a feed has had is the feed's own knowledge, so a feed that comes
-//! later, or comes back, only makes the reader go back; the others pass over what they know. A feed that must not be served
-//! (its authorization is refused) is *detached*: it keeps its positions and nothing else.
+//! Which records a feed has had is the feed's own knowledge, whichever of the two readers serves it (`readers`). A feed that
+//! must not be served (its authorization is refused) is *detached*: it keeps its positions and nothing else.
 
 mod health;
+mod readers;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +16,8 @@ use proto::export::v1::{ExportCounters, ExportJobState, FeedProgress};
 
 use self::health::Authorization;
 pub(crate) use self::health::{Credential, Grant, Probed, Used};
+use self::readers::Readers;
+pub(crate) use self::readers::Which;
 use crate::batch::LaneId;
 use crate::positions::Positions;
 use crate::settle;
@@ -52,7 +54,12 @@ pub(crate) struct Feed {
     pub(crate) lane: LaneId,
     pub(crate) positions: Positions,
     pub(crate) counters: ExportCounters,
-    pub(crate) attached: bool,
+    /// Which reader serves it, if any.
+    reader: Option<Which>,
+    /// It is left out for now, and what it was handed goes on.
+    resting: bool,
+    /// Too much of the batch is its own.
+    full: bool,
     /// Where it began, by partition, until it is known that the topic reaches so far.
     began: Vec<i64>,
     /// Why it is not served until somebody acts.
@@ -66,6 +73,14 @@ pub(crate) enum Fault {
     Unreadable,
     /// It cannot go on where it is, for this reason.
     Stuck(String),
+}
+
+impl Feed {
+    /// A reader serves it.
+    #[cfg(test)]
+    fn attached(&self) -> bool {
+        self.reader.is_some()
+    }
 }
 
 impl Fault {
@@ -83,7 +98,6 @@ pub(crate) struct Feeds {
     partitions: usize,
     next_id: FeedId,
     feeds: BTreeMap<FeedId, Feed>,
-    attached_len: usize,
     /// Feeds with something that progress does not have yet.
     dirty: BTreeSet<FeedId>,
     by_slug: HashMap<Arc<str>, Vec<FeedId>>,
@@ -92,12 +106,7 @@ pub(crate) struct Feeds {
     restored: HashMap<String, FeedProgress>,
     /// Progress keys of feeds that have ended.
     pub(crate) tombstones: BTreeSet<String>,
-    /// One past the last record that the reader has shown, by partition; `None` before it was assigned.
-    read_to: Vec<Option<i64>>,
-    /// Where the reader must go before it reads on.
-    seeks: BTreeMap<i32, i64>,
-    /// (first awaited offset, feed) of attached feeds, by partition.
-    awaited: Vec<BTreeSet<(i64, FeedId)>>,
+    readers: Readers,
 }
 
 impl Feeds {
@@ -105,8 +114,7 @@ impl Feeds {
         Self {
             partitions,
             restored,
-            read_to: vec![None; partitions],
-            awaited: vec![BTreeSet::new(); partitions],
+            readers: Readers::new(partitions),
             ..Self::default()
         }
     }
@@ -141,9 +149,9 @@ impl Feeds {
         let unusable = self.unusable();
         self.detach(&unusable);
         for id in &ended {
+            self.leave(*id);
             self.dirty.remove(id);
             if let Some(feed) = self.feeds.remove(id) {
-                self.attached_len -= usize::from(feed.attached);
                 self.tombstones
                     .insert(settle::feed_key(workspace, &feed.job.id, &feed.slug));
                 if let Some(ids) = self.by_slug.get_mut(&feed.slug) {
@@ -178,7 +186,9 @@ impl Feeds {
                     .collect(),
                 positions,
                 counters,
-                attached: false,
+                reader: None,
+                resting: false,
+                full: false,
                 fault: None,
             };
             self.next_id += 1;
@@ -198,7 +208,7 @@ impl Feeds {
         let gone = |key: &String| settle::job_of(workspace, key).is_none_or(|id| !kept.contains(id));
         let gone = self.restored.extract_if(|key, _| gone(key));
         self.tombstones.extend(gone.map(|(key, _)| key));
-        self.attach_healthy();
+        self.serve();
         ended.extend(unreadable);
         ended.extend(unusable);
         ended
@@ -208,18 +218,12 @@ impl Feeds {
     /// again.
     fn detach(&mut self, ids: &[FeedId]) {
         for id in ids {
-            let Some(feed) = self.feeds.get_mut(id).filter(|feed| feed.attached) else {
-                continue;
-            };
-            feed.positions.detach();
-            for (partition, read_to) in self.read_to.iter().enumerate() {
-                if let (Ok(partition), Some(read_to)) = (i32::try_from(partition), read_to) {
-                    feed.positions.advance(partition, *read_to);
-                }
+            self.leave(*id);
+            if let Some(feed) = self.feeds.get_mut(id) {
+                feed.positions.detach();
+                feed.resting = false;
+                self.dirty.insert(*id);
             }
-            feed.attached = false;
-            self.attached_len -= 1;
-            self.dirty.insert(*id);
         }
     }
 
@@ -232,6 +236,7 @@ impl Feeds {
                 self.dirty.insert(*id);
             }
         }
+        self.serve();
     }
 
     /// The newest feed there is.
@@ -251,119 +256,12 @@ impl Feeds {
         beyond
     }
 
-    /// The reader was refused a position in a partition that holds offsets from the first to the end in `held`. Whoever needs
-    /// what is not there sticks, and is given back; the reader goes where the others need it.
-    pub(crate) fn offset_gone(
-        &mut self,
-        partition: i32,
-        held: (i64, i64),
-        reason: impl Fn(i64) -> String,
-    ) -> Vec<FeedId> {
-        let Some(index) = usize::try_from(partition).ok().filter(|index| *index < self.partitions) else {
-            return Vec::new();
-        };
-        let (first, end) = held;
-        let (mut stuck, mut rest) = (Vec::new(), Vec::new());
-        for (id, feed) in self.feeds.iter_mut().filter(|(_, feed)| feed.attached) {
-            feed.positions.advance(partition, self.read_to[index].unwrap_or(0));
-            match feed.positions.read_from(partition) {
-                // It has read nothing, and begins with whatever there is.
-                0 => rest.push(0),
-                from if (first..=end).contains(&from) => rest.push(from),
-                _ => stuck.push(*id),
-            }
-        }
-        self.stick(&stuck, |feed| reason(feed.positions.read_from(partition)));
-        self.read_to[index] = rest.into_iter().min();
-        if let Some(from) = self.read_to[index] {
-            self.seeks.insert(partition, from);
-        }
-        stuck
-    }
-
     /// How a feed fares, and why, if not well.
     pub(crate) fn condition<'a>(&'a self, feed: &'a Feed) -> (ExportJobState, Option<&'a str>) {
         match (&feed.fault, self.asleep(&feed.job.authorization)) {
             (Some(fault), _) => (ExportJobState::Fault, Some(fault.reason())),
             (None, Some(reason)) => (ExportJobState::Sleeping, Some(reason)),
             (None, None) => (ExportJobState::Runnable, None),
-        }
-    }
-
-    /// Attaches whoever may be served and is not; the reader goes back as far as they need.
-    fn attach_healthy(&mut self) {
-        let coming: Vec<_> = self
-            .feeds
-            .iter()
-            .filter(|(_, f)| !f.attached && f.fault.is_none() && self.asleep(&f.job.authorization).is_none())
-            .map(|(id, _)| *id)
-            .collect();
-        if coming.is_empty() {
-            return;
-        }
-        for partition in 0..self.partitions {
-            let Ok(number) = i32::try_from(partition) else { continue };
-            let from = coming
-                .iter()
-                .filter_map(|id| self.feeds.get(id))
-                .map(|feed| feed.positions.read_from(number));
-            let from = from.min().unwrap_or(0);
-            let read_to = self.read_to[partition];
-            if read_to.is_none_or(|read_to| from < read_to) {
-                self.read_to[partition] = Some(from);
-                self.seeks.insert(number, from);
-            }
-            for id in &coming {
-                if let Some(awaited) = self.feeds.get(id).and_then(|feed| feed.positions.first_awaited(number)) {
-                    self.awaited[partition].insert((awaited, *id));
-                }
-            }
-        }
-        self.attached_len += coming.len();
-        for id in coming {
-            if let Some(feed) = self.feeds.get_mut(&id) {
-                feed.attached = true;
-            }
-            self.dirty.insert(id);
-        }
-    }
-
-    /// Where the reader must go before it reads on.
-    pub(crate) fn take_seeks(&mut self) -> BTreeMap<i32, i64> {
-        std::mem::take(&mut self.seeks)
-    }
-
-    /// Everything below `offset` has been shown to every attached feed.
-    pub(crate) fn passed(&mut self, partition: i32, offset: i64) {
-        let Some(index) = usize::try_from(partition).ok().filter(|index| *index < self.partitions) else {
-            return;
-        };
-        self.read_to[index] = Some(offset);
-        while let Some((awaited, id)) = self.awaited[index].first().copied()
-            && awaited < offset
-        {
-            self.awaited[index].remove(&(awaited, id));
-            let Some(feed) = self.feeds.get_mut(&id).filter(|feed| feed.attached) else {
-                continue;
-            };
-            feed.positions.passed(partition, offset);
-            self.dirty.insert(id);
-            if let Some(next) = feed.positions.first_awaited(partition) {
-                self.awaited[index].insert((next, id));
-            }
-        }
-    }
-
-    /// Attached feeds that have still to be handed a record: of its audience, or of any if that is not known.
-    pub(crate) fn wanting(&self, slug: Option<&str>, partition: i32, offset: i64, found: &mut Vec<FeedId>) {
-        let wants = |id: &FeedId| {
-            self.feeds
-                .get(id)
-                .is_some_and(|feed| feed.attached && feed.positions.wants(partition, offset))
-        };
-        match slug {
-            Some(slug) => found.extend(self.by_slug.get(slug).into_iter().flatten().copied().filter(wants)),
-            None => found.extend(self.feeds.keys().copied().filter(wants)),
         }
     }
 
@@ -382,10 +280,6 @@ impl Feeds {
         self.feeds.values()
     }
 
-    pub(crate) fn any_attached(&self) -> bool {
-        self.attached_len > 0
-    }
-
     pub(crate) fn any_dirty(&self) -> bool {
         !self.tombstones.is_empty() || !self.dirty.is_empty()
     }
@@ -395,11 +289,9 @@ impl Feeds {
         self.dirty.extend(self.feeds.keys());
     }
 
-    /// How far the reader has come.
-    pub(crate) fn read_to(&self, partition: i32) -> Option<i64> {
-        usize::try_from(partition)
-            .ok()
-            .and_then(|index| *self.read_to.get(index)?)
+    /// How far a feed's reader has come; 0 if it has none.
+    fn shown(&self, feed: &Feed, partition: i32) -> i64 {
+        feed.reader.map_or(0, |which| self.readers.read_to(which, partition))
     }
 
     /// Records that a feed has not been shown yet, at most, by the ends of the partitions; `None` as long as they are unknown.
@@ -408,11 +300,7 @@ impl Feeds {
             return None;
         }
         let unread = |(partition, end): (i32, &i64)| {
-            let shown = if feed.attached {
-                self.read_to(partition).unwrap_or(0)
-            } else {
-                0
-            };
+            let shown = self.shown(feed, partition);
             u64::try_from(end - shown.max(feed.positions.next(partition))).unwrap_or(0)
         };
         Some((0..).zip(ends).map(unread).sum())
@@ -423,18 +311,9 @@ impl Feeds {
         let mut written = Vec::new();
         let dirty = std::mem::take(&mut self.dirty);
         for (_, feed) in self.feeds.iter().filter(|(id, _)| all || dirty.contains(id)) {
-            let read_to = |partition: i32| {
-                let index = usize::try_from(partition).unwrap_or(usize::MAX);
-                self.read_to
-                    .get(index)
-                    .copied()
-                    .flatten()
-                    .filter(|_| feed.attached)
-                    .unwrap_or(0)
-            };
             let (state, reason) = self.condition(feed);
             let progress = FeedProgress {
-                positions: feed.positions.written(read_to),
+                positions: feed.positions.written(|partition| self.shown(feed, partition)),
                 counters: Some(feed.counters),
                 state: state.into(),
                 state_reason: reason.unwrap_or_default().to_owned(),

@@ -3,13 +3,13 @@
 //! Back-pressure is not polling: a reader with manual assignment has no deadline, and `pause` would throw away what was
 //! prefetched. Everything else that happens comes through one bounded queue of events.
 
+mod read;
 mod start;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use braze::AttributeName;
-use kafka::{Disposition, Polled, Position, Reader};
 use tokio::sync::{mpsc, watch};
 
 use crate::batch::RequestId;
@@ -23,10 +23,9 @@ use crate::placement::{Pulse, Stop};
 use crate::settle::{NOT_BEFORE_MAX, ProgressWriter};
 use crate::workspace::{Place, Workspace};
 
-pub(crate) use start::{Parts, open};
+use self::read::Readers;
+pub(crate) use self::start::{Parts, open};
 
-/// Records taken before events are looked at again.
-const RECORDS_PER_ROUND: usize = 256;
 /// Longest wait for a record while something is in flight, and while nothing is.
 const POLL_BUSY: Duration = Duration::from_millis(5);
 const POLL_IDLE: Duration = Duration::from_millis(100);
@@ -68,8 +67,7 @@ pub(crate) enum Event {
 /// One Braze workspace being served.
 pub(crate) struct Pipeline {
     workspace: Workspace,
-    reader: Reader,
-    assigned: bool,
+    readers: Readers,
     progress: ProgressWriter,
     deliverer: Deliverer,
     events: mpsc::Receiver<Event>,
@@ -106,9 +104,7 @@ impl Pipeline {
                 self.apply();
             }
             let now = self.tick()?;
-            if self.workspace.may_read() {
-                self.read(now)?;
-            } else {
+            if !self.read(now)? {
                 let wait = self.wait(now, POLL_IDLE);
                 self.await_event(wait)?;
             }
@@ -257,103 +253,6 @@ impl Pipeline {
             self.last_written = now;
             self.progress.commit(self.workspace.progress(false, now))?;
             self.writing = true;
-        }
-        Ok(())
-    }
-
-    /// Takes the records that are there, waiting a little for the first one.
-    fn read(&mut self, now: Time) -> Result<(), Error> {
-        self.reposition()?;
-        let mut timeout = self.wait(
-            now,
-            if self.workspace.in_flight.is_empty() {
-                POLL_IDLE
-            } else {
-                POLL_BUSY
-            },
-        );
-        for _ in 0..RECORDS_PER_ROUND {
-            match self.reader.poll(timeout) {
-                None => break,
-                Some(Ok(Polled::Record(record))) => {
-                    if let Some((places, records)) = self.workspace.take(&record, self.clock.now()) {
-                        self.workspace.keeping += 1;
-                        self.deliverer.keep(places, records);
-                    }
-                }
-                Some(Ok(Polled::Eof { partition })) => {
-                    if let Some(Position::At(offset)) = self.reader.position(partition) {
-                        self.workspace.feeds.passed(partition, offset);
-                    }
-                }
-                Some(Err(error)) if error.disposition() == Disposition::Retry => {
-                    tracing::debug!(error = &error as &dyn std::error::Error, "reading goes on by itself");
-                    break;
-                }
-                Some(Err(error @ kafka::Error::Topic { .. })) => {
-                    self.cannot_read(&error);
-                    break;
-                }
-                Some(Err(kafka::Error::OffsetGone { partition, held, .. })) => {
-                    match partition.zip(held) {
-                        Some((partition, held)) => self.workspace.offset_gone(partition, held, now),
-                        None => self.read_again()?,
-                    }
-                    break;
-                }
-                Some(Err(error)) => return Err(error.into()),
-            }
-            if !self.workspace.may_read() {
-                break;
-            }
-            timeout = Duration::ZERO;
-        }
-        Ok(())
-    }
-
-    /// The topic is gone, perhaps for as long as a broker takes to start: its jobs are in fault until it is there.
-    fn cannot_read(&mut self, error: &kafka::Error) {
-        if self.workspace.unread.replace(error.to_string()).is_none() {
-            tracing::error!("nothing can be read: {error}");
-            self.last_measured = Time::MIN;
-        }
-        self.workspace.touch();
-    }
-
-    /// The topic is there again: every partition is read on from where it was.
-    fn read_again(&mut self) -> Result<(), Error> {
-        tracing::info!("topic {} can be read again", self.workspace.layout.topic);
-        let partitions = 0..i32::try_from(self.workspace.layout.partitions).unwrap_or(i32::MAX);
-        let positions = partitions.filter_map(|partition| Some((partition, self.reader.position(partition)?)));
-        let positions: Vec<_> = positions.collect();
-        Ok(self.reader.seek_all(&positions)?)
-    }
-
-    /// Goes where the feeds need it.
-    fn reposition(&mut self) -> Result<(), Error> {
-        let seeks = self.workspace.feeds.take_seeks();
-        let position = |offset: i64| {
-            if offset <= 0 {
-                Position::Beginning
-            } else {
-                Position::At(offset)
-            }
-        };
-        if !self.assigned && !seeks.is_empty() {
-            let partitions: Vec<_> = seeks
-                .iter()
-                .map(|(partition, offset)| (*partition, position(*offset)))
-                .collect();
-            self.reader.assign(&self.workspace.layout.topic, &partitions)?;
-            self.assigned = true;
-            return Ok(());
-        }
-        if !seeks.is_empty() {
-            let seeks: Vec<_> = seeks
-                .iter()
-                .map(|(partition, offset)| (*partition, position(*offset)))
-                .collect();
-            self.reader.seek_all(&seeks)?;
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ use crate::budget::Budget;
 use crate::clock::Time;
 use crate::deliver::Sent;
 use crate::engine::{EngineConfig, JobStatus, Statuses};
-use crate::feed::{Fault, FeedId, Feeds, JobSet};
+use crate::feed::{Fault, FeedId, Feeds, JobSet, Which};
 use crate::measure;
 use crate::order::{Order, OrderLimits, Unsettled};
 use crate::positions::Part;
@@ -246,13 +246,30 @@ impl Workspace {
         *tally += 1;
     }
 
-    /// Whether more records may be read. After a take-over each may add to what is in doubt: half of the room is left to the
-    /// requests in flight.
-    pub(crate) fn may_read(&self) -> bool {
-        self.feeds.any_attached()
+    /// Looks whose changes fill the batch, and leaves them out while there are others to read for.
+    pub(crate) fn make_room(&mut self) {
+        if self.batch.is_half_full() || self.feeds.any_full() {
+            let batch = &self.batch;
+            self.feeds.fill(|lane, until_now| batch.is_crowded_by(lane, until_now));
+        }
+    }
+
+    /// Whether a reader may read on. After a take-over each record may add to what is in doubt: half of the room is left to
+    /// the requests in flight.
+    pub(crate) fn may_read(&self, which: Which) -> bool {
+        self.feeds.readable(which)
             && !self.batch.is_full()
             && self.keeping < self.config.in_flight_max
             && (self.takeover.is_none() || !self.order.is_full(NOT_BEFORE_MAX / 2))
+    }
+
+    /// A reader has come to the end of a partition, which is before `offset`, if that is known.
+    pub(crate) fn ended(&mut self, which: Which, partition: i32, offset: Option<i64>) {
+        if let Some(offset) = offset {
+            self.feeds.passed(which, partition, offset);
+        }
+        self.feeds.ended(which, partition);
+        self.feeds.join();
     }
 
     /// The next progress transaction. `last`: the workspace is being left, and released if nothing is in flight, no predecessor
@@ -362,10 +379,10 @@ impl Workspace {
 
     /// A position is not in its partition, which holds offsets from the first to the end in `held`: the feeds that need it
     /// are in fault, and the others go on.
-    pub(crate) fn offset_gone(&mut self, partition: i32, held: (i64, i64), now: Time) {
+    pub(crate) fn offset_gone(&mut self, which: Which, partition: i32, held: (i64, i64), now: Time) {
         let stopped = self
             .feeds
-            .offset_gone(partition, held, |offset| resync(partition, offset, held.1));
+            .offset_gone(which, partition, held, |offset| resync(partition, offset, held.1));
         self.stop(&stopped, now);
     }
 
@@ -419,7 +436,7 @@ impl Workspace {
         let unread = |(partition, end): (usize, &i64)| {
             let read_to = i32::try_from(partition)
                 .ok()
-                .and_then(|partition| self.feeds.read_to(partition));
+                .map(|partition| self.feeds.read_to(partition));
             u64::try_from(end - read_to.unwrap_or(0)).unwrap_or(0)
         };
         let lag: u64 = self.ends.iter().enumerate().map(unread).sum();

@@ -92,9 +92,10 @@ impl Feeds {
         }
     }
 
-    /// Attached feeds whose authorization cannot be used.
+    /// Feeds with something to give up whose authorization cannot be used.
     pub(super) fn unusable(&self) -> Vec<FeedId> {
-        let unusable = |feed: &Feed| feed.attached && self.asleep(&feed.job.authorization).is_some();
+        let unusable =
+            |feed: &Feed| (feed.reader.is_some() || feed.resting) && self.asleep(&feed.job.authorization).is_some();
         let unusable = self.feeds.iter().filter(|(_, feed)| unusable(feed));
         unusable.map(|(id, _)| *id).collect()
     }
@@ -128,6 +129,7 @@ impl Feeds {
         };
         let detached = self.unusable();
         self.detach(&detached);
+        self.serve();
         detached
     }
 
@@ -187,7 +189,7 @@ impl Feeds {
         };
         let taken = matches!(known.health, Health::Good { .. });
         if taken {
-            self.attach_healthy();
+            self.serve();
         }
         taken
     }

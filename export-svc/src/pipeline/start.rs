@@ -10,6 +10,7 @@ use model::AccountNumber;
 use tokio::sync::{mpsc, watch};
 
 use super::Pipeline;
+use super::read::Readers;
 use crate::clock::{Clock, Time};
 use crate::deliver::Deliverer;
 use crate::engine::{EngineConfig, Error, Statuses};
@@ -107,8 +108,7 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
         },
         attribute: AttributeName::new(control::ATTRIBUTE)?,
         workspace,
-        reader,
-        assigned: false,
+        readers: Readers::new(kafka, reader),
         progress,
         events,
         wanted,

@@ -1,5 +1,6 @@
 //! The engine end to end: membership records in Kafka, users at the simulated Braze.
 
+mod catch_up;
 mod delivery;
 mod faults;
 mod identifiers;

@@ -7,20 +7,20 @@ const NEVER: Time = Time::MAX;
 /// Two jobs, each with an authorization of its own, of which the first one's is as given.
 fn wanted(first: Grant) -> JobSet {
     JobSet {
-        jobs: vec![job(0, true, 0), job(2, true, 0)],
+        jobs: vec![job(0, true, [0, 0]), job(2, true, [0, 0])],
         authorizations: [("auth-0".to_owned(), first), ("auth-1".to_owned(), grant())].into(),
         ..JobSet::default()
     }
 }
 
 fn feeds() -> Feeds {
-    let mut feeds = Feeds::new(1, HashMap::new());
+    let mut feeds = Feeds::new(2, HashMap::new());
     assert!(feeds.apply(WORKSPACE, &wanted(grant())).is_empty());
     feeds
 }
 
 fn attached(feeds: &Feeds) -> Vec<String> {
-    let attached = feeds.iter().filter(|feed| feed.attached);
+    let attached = feeds.iter().filter(|feed| feed.attached());
     attached.map(|feed| feed.slug.to_string()).collect()
 }
 

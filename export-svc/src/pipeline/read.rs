@@ -1,0 +1,176 @@
+//! Polling the two readers. Catch-up has a client only while there is something to catch up.
+
+use std::time::Duration;
+
+use kafka::{Disposition, Polled, Position, Reader, ReaderOptions};
+
+use super::{POLL_BUSY, POLL_IDLE, Pipeline};
+use crate::clock::Time;
+use crate::engine::Error;
+use crate::feed::Which;
+
+/// Records taken from a reader before the other one and the events are looked at again.
+const RECORDS_PER_ROUND: usize = 256;
+
+/// The clients that read.
+pub(super) struct Readers {
+    kafka: kafka::Config,
+    live: Source,
+    catch_up: Option<Source>,
+}
+
+struct Source {
+    reader: Reader,
+    assigned: bool,
+}
+
+impl Readers {
+    pub(super) fn new(kafka: kafka::Config, live: Reader) -> Self {
+        Self {
+            kafka,
+            live: Source::new(live),
+            catch_up: None,
+        }
+    }
+
+    fn get(&mut self, which: Which) -> Result<&mut Source, Error> {
+        match (which, &mut self.catch_up) {
+            (Which::Live, _) => Ok(&mut self.live),
+            (Which::CatchUp, Some(source)) => Ok(source),
+            (Which::CatchUp, none) => {
+                let reader = Reader::open(&self.kafka, ReaderOptions::default())?;
+                Ok(none.insert(Source::new(reader)))
+            }
+        }
+    }
+}
+
+impl Source {
+    fn new(reader: Reader) -> Self {
+        Self {
+            reader,
+            assigned: false,
+        }
+    }
+}
+
+impl Pipeline {
+    /// Takes the records that are there, waiting a little for the first one. `false` if nothing may be read.
+    pub(super) fn read(&mut self, now: Time) -> Result<bool, Error> {
+        if !self.workspace.feeds.serves(Which::CatchUp) {
+            self.readers.catch_up = None;
+        }
+        let longest = if self.workspace.in_flight.is_empty() {
+            POLL_IDLE
+        } else {
+            POLL_BUSY
+        };
+        let timeout = self.wait(now, longest);
+        self.workspace.make_room();
+        let both = Which::BOTH.map(|which| self.workspace.may_read(which));
+        match both {
+            [false, false] => return Ok(false),
+            [true, false] => self.read_by(Which::Live, timeout, now)?,
+            [false, true] => self.read_by(Which::CatchUp, timeout, now)?,
+            // Neither waits for the other one's records, or not long.
+            [true, true] => {
+                let found = self.read_by(Which::Live, Duration::ZERO, now)?;
+                let timeout = if found { Duration::ZERO } else { timeout.min(POLL_BUSY) };
+                self.read_by(Which::CatchUp, timeout, now)?
+            }
+        };
+        Ok(true)
+    }
+
+    /// Whether there was anything.
+    fn read_by(&mut self, which: Which, mut timeout: Duration, now: Time) -> Result<bool, Error> {
+        let mut found = false;
+        // A round is small beside the batch, of which each feed is to leave something to the others.
+        let records = RECORDS_PER_ROUND.min(self.workspace.config.pending_max / 16).max(1);
+        for _ in 0..records {
+            if !self.workspace.may_read(which) {
+                break;
+            }
+            if self.workspace.feeds.must_seek(which) {
+                self.reposition(which)?;
+            }
+            let reader = &mut self.readers.get(which)?.reader;
+            match reader.poll(timeout) {
+                None => break,
+                Some(Ok(Polled::Record(record))) => {
+                    if let Some((places, records)) = self.workspace.take(which, &record, self.clock.now()) {
+                        self.workspace.keeping += 1;
+                        self.deliverer.keep(places, records);
+                    }
+                }
+                Some(Ok(Polled::Eof { partition })) => {
+                    let offset = match reader.position(partition) {
+                        Some(Position::At(offset)) => Some(offset),
+                        _ => None,
+                    };
+                    self.workspace.ended(which, partition, offset);
+                }
+                Some(Err(error)) if error.disposition() == Disposition::Retry => {
+                    tracing::debug!(error = &error as &dyn std::error::Error, "reading goes on by itself");
+                    break;
+                }
+                Some(Err(error @ kafka::Error::Topic { .. })) => {
+                    self.cannot_read(&error);
+                    break;
+                }
+                Some(Err(kafka::Error::OffsetGone { partition, held, .. })) => {
+                    match partition.zip(held) {
+                        Some((partition, held)) => self.workspace.offset_gone(which, partition, held, now),
+                        None => self.read_again()?,
+                    }
+                    break;
+                }
+                Some(Err(error)) => return Err(error.into()),
+            }
+            (timeout, found) = (Duration::ZERO, true);
+        }
+        Ok(found)
+    }
+
+    /// The topic is gone, perhaps for as long as a broker takes to start: its jobs are in fault until it is there.
+    pub(super) fn cannot_read(&mut self, error: &kafka::Error) {
+        if self.workspace.unread.replace(error.to_string()).is_none() {
+            tracing::error!("nothing can be read: {error}");
+            self.last_measured = Time::MIN;
+        }
+        self.workspace.touch();
+    }
+
+    /// The topic is there again: every partition is read on from where it was.
+    pub(super) fn read_again(&mut self) -> Result<(), Error> {
+        tracing::info!("topic {} can be read again", self.workspace.layout.topic);
+        let partitions = 0..i32::try_from(self.workspace.layout.partitions).unwrap_or(i32::MAX);
+        for source in [Some(&mut self.readers.live), self.readers.catch_up.as_mut()] {
+            let Some(Source { reader, .. }) = source else { continue };
+            let position = |partition| Some((partition, reader.position(partition)?));
+            let positions: Vec<_> = partitions.clone().filter_map(position).collect();
+            reader.seek_all(&positions)?;
+        }
+        Ok(())
+    }
+
+    /// A reader goes where its feeds need it.
+    fn reposition(&mut self, which: Which) -> Result<(), Error> {
+        let seeks = self.workspace.feeds.take_seeks(which).into_iter();
+        let position = |offset: i64| {
+            if offset <= 0 {
+                Position::Beginning
+            } else {
+                Position::At(offset)
+            }
+        };
+        let seeks: Vec<_> = seeks.map(|(partition, offset)| (partition, position(offset))).collect();
+        let source = self.readers.get(which)?;
+        if std::mem::replace(&mut source.assigned, true) {
+            source.reader.seek_all(&seeks)?;
+        } else {
+            source.reader.assign(&self.workspace.layout.topic, &seeks)?;
+        }
+        Ok(())
+    }
+}
