@@ -19,6 +19,8 @@ use crate::{api, metrics};
 
 /// How long the last spans may take on their way out.
 const TELEMETRY_BUDGET: Duration = Duration::from_secs(2);
+/// How long gRPC calls may last in a drain, on top of the acknowledgement timeout.
+const GRPC_GRACE: Duration = Duration::from_secs(1);
 
 /// A running export service. Drop it only after [`App::run`].
 pub struct App {
@@ -137,7 +139,12 @@ async fn assemble(config: &Config, lifecycle: &Lifecycle) -> Result<Assembled, F
         "admin",
         admin.serve(lifecycle.drained(), lifecycle.readiness(), recorder),
     );
-    let server = grpc::Server::bind(&config.grpc, grpc::Options::default())
+    let options = grpc::Options {
+        // What a drain must not cut off are changes that wait for Kafka.
+        drain_grace: config.publish.ack_timeout + GRPC_GRACE,
+        ..grpc::Options::default()
+    };
+    let server = grpc::Server::bind(&config.grpc, options)
         .await
         .map_err(|error| bind("grpc", &config.grpc.listen, error))?;
     let grpc_addr = server.local_addr().map_err(Failure::internal)?;

@@ -289,13 +289,13 @@ impl Placement {
             }
             Some(Err(error @ Error::Kafka(kafka::Error::Fenced { .. }))) => {
                 metrics::counter!(measure::RESTARTS_TOTAL, "reason" => "fenced").increment(1);
-                (self.config.lease, Some(chain(error)))
+                (self.config.lease, Some(runtime::error::chain(error)))
             }
             Some(Err(error)) => {
                 metrics::counter!(measure::RESTARTS_TOTAL, "reason" => "failed").increment(1);
                 let doubled = self.config.restart_after.saturating_mul(1 << served.failures.min(16));
                 served.failures += 1;
-                (doubled.min(RESTART_AFTER_MAX), Some(chain(error)))
+                (doubled.min(RESTART_AFTER_MAX), Some(runtime::error::chain(error)))
             }
             None => {
                 metrics::counter!(measure::RESTARTS_TOTAL, "reason" => "failed").increment(1);
@@ -359,15 +359,4 @@ impl Statuses {
             },
         );
     }
-}
-
-/// An error with its sources, once.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
