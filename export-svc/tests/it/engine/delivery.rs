@@ -107,7 +107,7 @@ async fn a_key_that_cannot_be_opened_holds_only_its_own_jobs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_is_in_one_call_at_a_time_however_slow_braze_is() {
     let rig = Rig::new().await;
-    rig.sim.inject(Fault::delay(Duration::from_millis(60)));
+    rig.sim.inject(Fault::delay(Duration::from_millis(300)));
     let engine = rig.start();
     let quick = |audience| NewExportJob {
         flush_after: Duration::from_millis(5),

@@ -127,7 +127,7 @@ async fn calls_applied_later_than_the_guarantee_allows_are_noticed_by_these_test
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_in_two_calls_at_once_however_often_and_slowly() {
     let rig = Rig::new().await;
-    rig.sim.inject(Fault::delay(Duration::from_millis(40)));
+    rig.sim.inject(Fault::delay(Duration::from_millis(200)));
     let engine = rig.start_with(EngineConfig {
         settle_gap: Duration::ZERO,
         ..fast()
