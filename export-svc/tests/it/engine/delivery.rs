@@ -107,7 +107,7 @@ async fn a_key_that_cannot_be_opened_holds_only_its_own_jobs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_is_in_one_call_at_a_time_however_slow_braze_is() {
     let rig = Rig::new().await;
-    rig.sim.inject(Fault::delay(Duration::from_millis(300)));
+    rig.sim.inject(Fault::delay(Duration::from_secs(1)));
     let engine = rig.start();
     let quick = |audience| NewExportJob {
         flush_after: Duration::from_millis(5),
@@ -124,6 +124,8 @@ async fn a_person_is_in_one_call_at_a_time_however_slow_braze_is() {
         }
         rig.enter("vip", &format!("p{round}"), &[("user_id", &format!("other-{round}"))])
             .await;
+        // From the second round on there is a call to be beside.
+        rig.sim.until_arrivals(1).await;
     }
     let all = |sum: u64| {
         move |status: &export_svc::engine::JobStatus| {
