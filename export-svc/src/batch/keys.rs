@@ -5,7 +5,7 @@ use braze::Identifier;
 use crate::hash::stable_hash;
 use crate::order::Key;
 
-/// What [`Order`] knows a change by: its profile and its user, each with the slug.
+/// What [`Order`](crate::order::Order) knows a change by: its profile and its user, each with the slug.
 pub fn keys(identifier: &Identifier, profile_id: &str, slug: &str) -> [Key; 2] {
     let slug = slug.as_bytes();
     [
