@@ -231,14 +231,9 @@ impl<T> Batch<T> {
     /// Whether a lane holds so much that the others need the rest: an eighth of a batch that is half full. If it did `until_now`,
     /// it does until it is down to half of that.
     pub fn is_crowded_by(&self, lane: LaneId, until_now: bool) -> bool {
-        let BatchLimits {
-            pending_max,
-            pending_bytes_max,
-            ..
-        } = self.limits;
+        let pending_max = self.limits.pending_max;
         let own = self.pending_of(lane);
-        let many = self.pending >= pending_max.div_ceil(2);
-        let large = self.pending_bytes >= pending_bytes_max.div_ceil(2);
+        let (many, large) = self.half_full();
         if until_now {
             own > 0 && (large || own > pending_max / 16)
         } else {
@@ -248,8 +243,21 @@ impl<T> Batch<T> {
 
     /// Whether any lane may crowd it.
     pub fn is_half_full(&self) -> bool {
-        self.pending >= self.limits.pending_max.div_ceil(2)
-            || self.pending_bytes >= self.limits.pending_bytes_max.div_ceil(2)
+        let (many, large) = self.half_full();
+        many || large
+    }
+
+    /// The same in changes, and in bytes.
+    fn half_full(&self) -> (bool, bool) {
+        let BatchLimits {
+            pending_max,
+            pending_bytes_max,
+            ..
+        } = self.limits;
+        (
+            self.pending >= pending_max.div_ceil(2),
+            self.pending_bytes >= pending_bytes_max.div_ceil(2),
+        )
     }
 
     /// Changes taken and not settled.

@@ -77,9 +77,10 @@ impl Process {
             admin,
             log,
         };
-        while super::http::get(process.admin, "/readyz").await.status != 200 {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        super::eventually("the process is ready", async || {
+            (super::http::get(process.admin, "/readyz").await.status == 200).then_some(())
+        })
+        .await;
         process
     }
 
