@@ -18,8 +18,16 @@ pub(crate) const RECORD_BYTES_MAX: usize = 11 << 20;
 /// How long one question to a broker (metadata, watermarks) may take.
 pub(crate) const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Settings of every client: addresses, security, and quick reconnection, so that a broker's restart is over for us about
-/// a second after it is over for the broker.
+/// How often a client asks about its topics. A broker that starts or ends may say that a topic does not exist; librdkafka
+/// believes it, refuses every record at once, and does not ask again before this is over (its default: 5 minutes).
+const TOPIC_REFRESH: Duration = Duration::from_secs(5);
+
+/// For how long librdkafka does not believe a broker that changes its word about a topic. Shorter than [`TOPIC_REFRESH`], so
+/// that one question is enough (its default: 30 s).
+const TOPIC_PROPAGATION: Duration = Duration::from_secs(4);
+
+/// Settings of every client: addresses, security, and quick reconnection, so that a broker's restart is over for us a few
+/// seconds after it is over for the broker.
 pub(crate) fn settings(config: &Config) -> ClientConfig {
     let mut settings = ClientConfig::new();
     settings
@@ -29,6 +37,14 @@ pub(crate) fn settings(config: &Config) -> ClientConfig {
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "1000")
         .set("socket.connection.setup.timeout.ms", "5000")
+        .set(
+            "topic.metadata.refresh.interval.ms",
+            TOPIC_REFRESH.as_millis().to_string(),
+        )
+        .set(
+            "topic.metadata.propagation.max.ms",
+            TOPIC_PROPAGATION.as_millis().to_string(),
+        )
         .set("socket.keepalive.enable", "true")
         .set("socket.nagle.disable", "true")
         .set("log.connection.close", "false");

@@ -142,6 +142,20 @@ impl InProcessBroker {
         Ok(())
     }
 
+    /// Says that a topic does not exist, or, if not `hidden`, that it does: as a broker that is starting may.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if the broker has ended.
+    pub fn hide_topic(&self, name: &str, hidden: bool) -> Result<(), Error> {
+        let cluster = self.host.client().mock_cluster().ok_or(Error::Closed)?;
+        let error = if hidden {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+        } else {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR
+        };
+        cluster.topic_error(name, error).map_err(|_| Error::Closed)
+    }
+
     /// Every answer takes this long from now on.
     ///
     /// # Errors

@@ -134,6 +134,28 @@ async fn a_broker_that_is_down_is_a_timeout_and_one_that_comes_back_is_used_agai
 }
 
 #[tokio::test]
+async fn a_topic_that_was_said_not_to_exist_is_written_to_again_soon_after_it_does() {
+    let broker = InProcessBroker::start(1, &[]).unwrap();
+    let topic = Topics::new(&broker.config()).profile_events();
+    let publisher = Publisher::new(&broker.config(), PublisherOptions::default()).unwrap();
+    let publish = || publisher.publish(RecordOut::new(&topic).payload("p"));
+    publish().await.unwrap();
+
+    broker.hide_topic(&topic, true).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !matches!(publish().await, Err(Error::Topic { .. })) {
+        assert!(Instant::now() < deadline, "the topic is still believed to exist");
+    }
+
+    broker.hide_topic(&topic, false).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while let Err(error) = publish().await {
+        assert!(Instant::now() < deadline, "{error}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_full_queue_refuses_the_rest_of_a_request() {
     let broker = InProcessBroker::start(1, &[]).unwrap();
     let topic = Topics::new(&broker.config()).profile_events();

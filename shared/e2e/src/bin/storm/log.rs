@@ -15,6 +15,9 @@ use crate::world::{ACCOUNT, Audience, AudienceId, Kind, User};
 /// How long Kafka may be away before the storm gives up.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// How long after Kafka has refused records they are offered again.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
+
 /// Publishes changes until Kafka has them.
 pub(crate) struct Log {
     kafka: kafka::Config,
@@ -69,6 +72,9 @@ impl Log {
             while !records.is_empty() {
                 let mut results = self.publisher.publish_all(records.clone()).await.into_iter();
                 records.retain(|_| !matches!(results.next(), Some(Ok(_))));
+                if !records.is_empty() {
+                    tokio::time::sleep(AGAIN_AFTER).await;
+                }
             }
         };
         tokio::time::timeout(PATIENCE, publish)
