@@ -6,7 +6,7 @@ use braze::Identifier;
 use bytes::Bytes;
 use kafka::rejected::Rejected;
 use kafka::{RecordOut, RecordView, headers};
-use model::{Action, Membership, parse_membership_key};
+use model::{Action, Malformed, Membership, MembershipError, ReadError, parse_membership_key};
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
 use prost::Message;
@@ -30,9 +30,9 @@ const UNUSABLE_IN_A_ROW_MAX: u32 = 1_000;
 #[derive(Debug, thiserror::Error)]
 enum Unusable {
     #[error("the value is no MembershipChange")]
-    Undecodable(#[from] prost::DecodeError),
+    Undecodable(#[source] Malformed),
     #[error("{0}")]
-    Invalid(#[from] model::MembershipError),
+    Invalid(#[source] MembershipError),
     #[error("the change belongs to account {given}, the topic to account {account}")]
     Account { given: u64, account: u64 },
     #[error("the key must be the change's <audience slug>/<profile id>")]
@@ -77,20 +77,11 @@ impl Workspace {
             self.tally.tombstones += 1;
             return None;
         };
-        let change = match MembershipChange::decode(payload) {
-            Ok(change) => change,
-            Err(error) => {
-                let error = error.into();
-                return (!self.too_many_unusable(record, wanting, &error, now))
-                    .then(|| self.keep_bytes(record, payload, wanting, &error));
-            }
-        };
-        let membership = match self.check(change, key) {
+        let membership = match self.read(payload, key) {
             Ok(membership) => membership,
-            Err(error) => {
-                return (!self.too_many_unusable(record, wanting, &error, now))
-                    .then(|| self.keep_change(record, payload, wanting, &error));
-            }
+            Err(error) if self.too_many_unusable(record, wanting, &error, now) => return None,
+            Err(error @ Unusable::Undecodable(_)) => return Some(self.keep_bytes(record, payload, wanting, &error)),
+            Err(error) => return Some(self.keep_change(record, payload, wanting, &error)),
         };
         self.unusable.remove(&record.partition());
         self.tally.wanted += 1;
@@ -114,24 +105,26 @@ impl Workspace {
         None
     }
 
-    fn check(&self, change: MembershipChange, key: Option<(&str, &str)>) -> Result<Membership, Unusable> {
-        let account = self.account.get();
-        if change.account != account {
+    fn read<'a>(&self, payload: &'a [u8], key: Option<(&str, &str)>) -> Result<Membership<'a>, Unusable> {
+        let membership = Membership::read(payload).map_err(|error| match error {
+            ReadError::Malformed(error) => Unusable::Undecodable(error),
+            ReadError::Invalid(error) => Unusable::Invalid(error),
+        })?;
+        if membership.account != self.account {
             return Err(Unusable::Account {
-                given: change.account,
-                account,
+                given: membership.account.get(),
+                account: self.account.get(),
             });
         }
-        let membership = Membership::try_from(change)?;
         // Compaction goes by the key: under another one this change would outlive its successors.
-        if key != Some((&membership.audience, &membership.profile_id)) {
+        if key != Some((membership.audience, membership.profile_id)) {
             return Err(Unusable::Key);
         }
         Ok(membership)
     }
 
     /// One record for one feed: what it says, under the present identifier, after a remove under each that was another before.
-    fn change(&mut self, membership: &Membership, origin: Origin, written: Option<Time>, now: Time) {
+    fn change(&mut self, membership: &Membership<'_>, origin: Origin, written: Option<Time>, now: Time) {
         let Some(feed) = self.feeds.get_mut(origin.feed) else {
             return;
         };
@@ -157,7 +150,7 @@ impl Workspace {
     /// One change, unless a reading of its record before has settled it.
     fn push(
         &mut self,
-        membership: &Membership,
+        membership: &Membership<'_>,
         identifier: Identifier,
         add: bool,
         origin: Origin,
@@ -178,12 +171,12 @@ impl Workspace {
                 .as_ref()
                 .is_none_or(|ends| below(ends, origin.partition, origin.offset))
         {
-            let keys = batch::keys(&identifier, &membership.profile_id, &slug);
+            let keys = batch::keys(&identifier, membership.profile_id, &slug);
             self.order.doubt(keys, add, takeover.doubt_until);
         }
         let change = Change {
             identifier,
-            profile_id: membership.profile_id.clone(),
+            profile_id: membership.profile_id.to_owned(),
             lane,
             slug,
             add,

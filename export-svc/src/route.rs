@@ -1,15 +1,20 @@
 //! Which identifier a change is sent under.
 
-use std::collections::HashMap;
-
 use braze::Identifier;
 use control::Identifiers;
-use model::Membership;
+use model::{Fields, Membership};
 
 /// The first identifier of the job that the profile has a value for: external id, Braze id, alias. Blank is no value. `None`:
 /// the change cannot be sent and is omitted.
-pub fn identifier(identifiers: &Identifiers, fields: &HashMap<String, String>) -> Option<Identifier> {
-    let value = |field: &str| fields.get(field).filter(|value| !value.trim().is_empty()).cloned();
+pub fn identifier(identifiers: &Identifiers, fields: &Fields<'_>) -> Option<Identifier> {
+    choose(identifiers, |name| fields.get(name))
+}
+
+fn choose<'a>(identifiers: &Identifiers, field: impl Fn(&str) -> Option<&'a str>) -> Option<Identifier> {
+    let value = |name: &str| {
+        let value = field(name).filter(|value| !value.trim().is_empty());
+        value.map(str::to_owned)
+    };
     let external_id = identifiers
         .external_id_field
         .as_deref()
@@ -34,16 +39,20 @@ pub fn identifier(identifiers: &Identifiers, fields: &HashMap<String, String>) -
 
 /// The identifiers that the profile may have been sent under before this change, and is not any more: at most two, for the
 /// previous fields may be all fields of then, or only those that differ.
-pub fn earlier(identifiers: &Identifiers, change: &Membership, present: Option<&Identifier>) -> Vec<Identifier> {
-    if change.previous_fields.is_empty() {
+pub fn earlier(identifiers: &Identifiers, change: &Membership<'_>, present: Option<&Identifier>) -> Vec<Identifier> {
+    let previous = &change.previous_fields;
+    if previous.is_empty() {
         return Vec::new();
     }
-    let mut merged = change.fields.clone();
-    merged.extend(change.previous_fields.clone());
+    let those_that_differ = choose(identifiers, |name| {
+        previous.get(name).or_else(|| change.fields.get(name))
+    });
+    let all = identifier(identifiers, previous);
     let mut earlier = Vec::new();
-    for fields in [&merged, &change.previous_fields] {
-        let found = identifier(identifiers, fields).filter(|found| Some(found) != present && !earlier.contains(found));
-        earlier.extend(found);
+    for found in [those_that_differ, all].into_iter().flatten() {
+        if Some(&found) != present && !earlier.contains(&found) {
+            earlier.push(found);
+        }
     }
     earlier
 }
@@ -55,11 +64,8 @@ mod tests {
 
     use super::*;
 
-    fn fields(values: &[(&str, &str)]) -> HashMap<String, String> {
-        values
-            .iter()
-            .map(|(name, value)| ((*name).into(), (*value).into()))
-            .collect()
+    fn fields<'a>(values: &[(&'a str, &'a str)]) -> Fields<'a> {
+        values.iter().copied().collect()
     }
 
     #[test]
@@ -102,11 +108,11 @@ mod tests {
         );
     }
 
-    fn change(now: &[(&str, &str)], before: &[(&str, &str)]) -> Membership {
+    fn change<'a>(now: &[(&'a str, &'a str)], before: &[(&'a str, &'a str)]) -> Membership<'a> {
         Membership {
             account: AccountNumber::new(1).unwrap(),
-            audience: "vip".into(),
-            profile_id: "42".into(),
+            audience: "vip",
+            profile_id: "42",
             action: Action::Enter,
             fields: fields(now),
             previous_fields: fields(before),

@@ -128,8 +128,13 @@ impl Call {
 
     fn record(&self, change: Option<MembershipChange>) -> Result<RecordOut, Refused> {
         let mut change = change.ok_or_else(|| Refused::Change("change is missing".to_owned()))?;
-        let membership = Membership::try_from(change.clone()).map_err(|error| Refused::Change(error.to_string()))?;
-        let account = membership.account;
+        let checked = Membership::try_from(&change).map(|membership| {
+            (
+                membership.account,
+                membership_key(membership.audience, membership.profile_id),
+            )
+        });
+        let (account, key) = checked.map_err(|error| Refused::Change(error.to_string()))?;
         self.caller
             .require(account, SEND)
             .map_err(|error| Refused::Change(error.to_string()))?;
@@ -139,10 +144,10 @@ impl Call {
             Err(error) => return Err(Refused::Call(error.into())),
         }
         if change.audience_id.is_empty() {
-            change.audience_id.clone_from(&membership.audience);
+            change.audience_id.clone_from(&change.audience_slug);
         }
         let mut record = RecordOut::new(self.service.topics.audience_membership(account.get()))
-            .key(membership_key(&membership.audience, &membership.profile_id))
+            .key(key)
             .payload(Bytes::from(change.encode_to_vec()));
         record.headers = kafka::headers::standard(MESSAGE_TYPE, &self.context);
         Ok(record)

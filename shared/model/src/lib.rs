@@ -8,5 +8,7 @@ pub mod text;
 pub mod time;
 
 pub use account::{AccountHex, AccountNumber, AccountRef, ParseAccountError};
-pub use membership::{Action, Membership, MembershipError, membership_key, parse_membership_key};
+pub use membership::{
+    Action, Fields, Malformed, Membership, MembershipError, ReadError, membership_key, parse_membership_key,
+};
 pub use role::{ParseRoleError, Role};

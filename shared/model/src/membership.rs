@@ -1,9 +1,13 @@
 //! A change of audience membership, checked.
 
+mod wire;
+
 use std::collections::HashMap;
 
 use proto::membership::v1::{MembershipAction, MembershipChange};
+use smallvec::SmallVec;
 
+pub use self::wire::Malformed;
 use crate::account::AccountNumber;
 use crate::text;
 
@@ -16,21 +20,73 @@ pub enum Action {
     Exit,
 }
 
-/// A profile entered or left an audience.
+/// A profile entered or left an audience. It lies where it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Membership {
+pub struct Membership<'a> {
     /// Account of the audience.
     pub account: AccountNumber,
     /// Slug of the audience.
-    pub audience: String,
+    pub audience: &'a str,
     /// The profile.
-    pub profile_id: String,
+    pub profile_id: &'a str,
     /// Entered or left.
     pub action: Action,
     /// Profile fields that identifiers are chosen from.
-    pub fields: HashMap<String, String>,
+    pub fields: Fields<'a>,
     /// Those fields before this change: all of them, or those that differ.
-    pub previous_fields: HashMap<String, String>,
+    pub previous_fields: Fields<'a>,
+}
+
+/// Fields of a profile: a few texts by name.
+#[derive(Debug, Clone, Default)]
+pub struct Fields<'a>(SmallVec<[(&'a str, &'a str); 4]>);
+
+impl<'a> Fields<'a> {
+    /// The value of a field. Of a name that comes twice the last one counts.
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        let found = self.0.iter().rev().find(|(known, _)| *known == name);
+        found.map(|(_, value)| *value)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl PartialEq for Fields<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        let within = |one: &Self, other: &Self| one.0.iter().all(|(name, _)| one.get(name) == other.get(name));
+        within(self, other) && within(other, self)
+    }
+}
+
+impl Eq for Fields<'_> {}
+
+impl<'a> From<&'a HashMap<String, String>> for Fields<'a> {
+    fn from(fields: &'a HashMap<String, String>) -> Self {
+        fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect()
+    }
+}
+
+impl<'a> FromIterator<(&'a str, &'a str)> for Fields<'a> {
+    fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(fields: I) -> Self {
+        Self(fields.into_iter().collect())
+    }
+}
+
+/// Why a record's value is no membership.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The bytes say nothing.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// What they say is wrong.
+    #[error(transparent)]
+    Invalid(#[from] MembershipError),
 }
 
 /// Which field of a change is wrong.
@@ -50,16 +106,22 @@ pub enum MembershipError {
     Action,
 }
 
-impl TryFrom<MembershipChange> for Membership {
-    type Error = MembershipError;
+impl<'a> Membership<'a> {
+    /// Reads the value of a record.
+    ///
+    /// # Errors
+    /// [`ReadError`] if it is none, or one of its fields is wrong.
+    pub fn read(value: &'a [u8]) -> Result<Self, ReadError> {
+        Ok(Self::checked(wire::Change::read(value)?)?)
+    }
 
-    fn try_from(change: MembershipChange) -> Result<Self, MembershipError> {
-        let action = match change.action() {
-            MembershipAction::Enter => Action::Enter,
-            MembershipAction::Exit => Action::Exit,
-            MembershipAction::Unspecified => return Err(MembershipError::Action),
+    fn checked(change: wire::Change<'a>) -> Result<Self, MembershipError> {
+        let action = match MembershipAction::try_from(change.action) {
+            Ok(MembershipAction::Enter) => Action::Enter,
+            Ok(MembershipAction::Exit) => Action::Exit,
+            Ok(MembershipAction::Unspecified) | Err(_) => return Err(MembershipError::Action),
         };
-        text::slug(&change.audience_slug).map_err(MembershipError::Audience)?;
+        text::slug(change.audience_slug).map_err(MembershipError::Audience)?;
         if change.profile_id.trim().is_empty() {
             return Err(MembershipError::Profile);
         }
@@ -70,6 +132,21 @@ impl TryFrom<MembershipChange> for Membership {
             action,
             fields: change.fields,
             previous_fields: change.previous_fields,
+        })
+    }
+}
+
+impl<'a> TryFrom<&'a MembershipChange> for Membership<'a> {
+    type Error = MembershipError;
+
+    fn try_from(change: &'a MembershipChange) -> Result<Self, MembershipError> {
+        Self::checked(wire::Change {
+            account: change.account,
+            audience_slug: &change.audience_slug,
+            profile_id: &change.profile_id,
+            action: change.action,
+            fields: Fields::from(&change.fields),
+            previous_fields: Fields::from(&change.previous_fields),
         })
     }
 }
@@ -87,6 +164,8 @@ pub fn parse_membership_key(key: &[u8]) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message;
+
     use super::*;
 
     fn change() -> MembershipChange {
@@ -102,10 +181,13 @@ mod tests {
 
     #[test]
     fn a_good_change_is_taken_over_with_its_fields() {
-        let membership = Membership::try_from(change()).unwrap();
+        let change = change();
+        let value = change.encode_to_vec();
+        let membership = Membership::try_from(&change).unwrap();
         assert_eq!(membership.account.get(), 1234);
         assert_eq!(membership.action, Action::Enter);
-        assert_eq!(membership.fields["user_id"], "cust-1");
+        assert_eq!(membership.fields.get("user_id"), Some("cust-1"));
+        assert_eq!(Membership::read(&value), Ok(membership));
     }
 
     #[test]
@@ -120,8 +202,10 @@ mod tests {
         for (field, spoil) in cases {
             let mut change = change();
             spoil(&mut change);
-            let error = Membership::try_from(change).unwrap_err().to_string();
-            assert!(error.starts_with(field), "{error}");
+            let value = change.encode_to_vec();
+            let error = Membership::try_from(&change).unwrap_err();
+            assert!(error.to_string().starts_with(field), "{error}");
+            assert_eq!(Membership::read(&value), Err(ReadError::Invalid(error)));
         }
     }
 

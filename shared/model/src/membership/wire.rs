@@ -1,0 +1,266 @@
+//! A `MembershipChange` read where it lies, without a copy: the export decodes one for every record. It takes and refuses what
+//! the generated decoder does, except that groups, which proto3 does not write, are refused.
+
+use super::Fields;
+
+/// The bytes are no `MembershipChange`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(&'static str);
+
+/// The fields that matter here, unchecked.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Change<'a> {
+    pub(super) account: u64,
+    pub(super) audience_slug: &'a str,
+    pub(super) profile_id: &'a str,
+    pub(super) action: i32,
+    pub(super) fields: Fields<'a>,
+    pub(super) previous_fields: Fields<'a>,
+}
+
+impl<'a> Change<'a> {
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let mut change = Self::default();
+        let mut fields = Reader(bytes);
+        while let Some((number, value)) = fields.next()? {
+            match number {
+                1 => change.account = value.varint()?,
+                // The id of the audience; nobody needs it.
+                2 => {
+                    value.text()?;
+                }
+                3 => change.audience_slug = value.text()?,
+                4 => change.profile_id = value.text()?,
+                5 => change.action = value.enumeration()?,
+                6 => timestamp(value.bytes()?)?,
+                7 => change.fields.0.push(entry(value.bytes()?)?),
+                8 => change.previous_fields.0.push(entry(value.bytes()?)?),
+                _ => {}
+            }
+        }
+        Ok(change)
+    }
+}
+
+/// One entry of a map of texts.
+fn entry(bytes: &[u8]) -> Result<(&str, &str), Malformed> {
+    let (mut key, mut text) = ("", "");
+    let mut fields = Reader(bytes);
+    while let Some((number, value)) = fields.next()? {
+        match number {
+            1 => key = value.text()?,
+            2 => text = value.text()?,
+            _ => {}
+        }
+    }
+    Ok((key, text))
+}
+
+/// When it happened decides nothing; it must be well-formed.
+fn timestamp(bytes: &[u8]) -> Result<(), Malformed> {
+    let mut fields = Reader(bytes);
+    while let Some((number, value)) = fields.next()? {
+        if matches!(number, 1 | 2) {
+            value.varint()?;
+        }
+    }
+    Ok(())
+}
+
+/// What is left of a message.
+struct Reader<'a>(&'a [u8]);
+
+#[derive(Clone, Copy)]
+enum Value<'a> {
+    Varint(u64),
+    Bytes(&'a [u8]),
+    /// 32 or 64 bits: no field of ours.
+    Fixed,
+}
+
+impl<'a> Reader<'a> {
+    /// The next field's number and value.
+    fn next(&mut self) -> Result<Option<(u32, Value<'a>)>, Malformed> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let key = u32::try_from(self.varint()?).map_err(|_| Malformed("a field's number is too large"))?;
+        let number = key >> 3;
+        if number == 0 {
+            return Err(Malformed("a field has the number 0"));
+        }
+        let value = match key & 7 {
+            0 => Value::Varint(self.varint()?),
+            1 => self.take(8).map(|_| Value::Fixed)?,
+            2 => {
+                let length = self.varint()?;
+                Value::Bytes(self.take(length)?)
+            }
+            5 => self.take(4).map(|_| Value::Fixed)?,
+            _ => return Err(Malformed("a field's type is unknown")),
+        };
+        Ok(Some((number, value)))
+    }
+
+    fn take(&mut self, length: u64) -> Result<&'a [u8], Malformed> {
+        let length = usize::try_from(length).ok();
+        let (taken, rest) = length
+            .and_then(|length| self.0.split_at_checked(length))
+            .ok_or(Malformed("it ends in the middle of a field"))?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn varint(&mut self) -> Result<u64, Malformed> {
+        let mut number = 0;
+        for (index, byte) in self.0.iter().enumerate().take(10) {
+            // Of the tenth byte there is room for one bit.
+            if index == 9 && *byte > 1 {
+                break;
+            }
+            number |= u64::from(byte & 0x7f) << (7 * index);
+            if byte & 0x80 == 0 {
+                self.0 = &self.0[index + 1..];
+                return Ok(number);
+            }
+        }
+        Err(Malformed("a number does not end"))
+    }
+}
+
+impl<'a> Value<'a> {
+    fn varint(self) -> Result<u64, Malformed> {
+        match self {
+            Self::Varint(number) => Ok(number),
+            Self::Bytes(_) | Self::Fixed => Err(Malformed("a number is of another type")),
+        }
+    }
+
+    /// The low 32 bits, as the generated decoder has it.
+    fn enumeration(self) -> Result<i32, Malformed> {
+        let [a, b, c, d, ..] = self.varint()?.to_le_bytes();
+        Ok(i32::from_le_bytes([a, b, c, d]))
+    }
+
+    fn bytes(self) -> Result<&'a [u8], Malformed> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes),
+            Self::Varint(_) | Self::Fixed => Err(Malformed("a text or message is of another type")),
+        }
+    }
+
+    fn text(self) -> Result<&'a str, Malformed> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| Malformed("a text is no UTF-8"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use prost::Message;
+    use proto::membership::v1::MembershipChange;
+
+    use super::*;
+
+    /// Reads the bytes as the generated decoder does.
+    fn same(bytes: &[u8]) {
+        let generated = MembershipChange::decode(bytes).ok();
+        let theirs = generated.as_ref().map(|change| Change {
+            account: change.account,
+            audience_slug: &change.audience_slug,
+            profile_id: &change.profile_id,
+            action: change.action,
+            fields: Fields::from(&change.fields),
+            previous_fields: Fields::from(&change.previous_fields),
+        });
+        assert_eq!(Change::read(bytes).ok(), theirs, "{bytes:02x?}");
+    }
+
+    fn texts() -> impl Strategy<Value = std::collections::HashMap<String, String>> {
+        prop::collection::hash_map("[a-cä]{0,3}", "\\PC{0,8}", 0..6)
+    }
+
+    fn change() -> impl Strategy<Value = MembershipChange> {
+        let time = prop::option::of((any::<i64>(), any::<i32>()));
+        (
+            any::<u64>(),
+            "\\PC{0,8}",
+            "[a-z/]{0,8}",
+            any::<i32>(),
+            time,
+            texts(),
+            texts(),
+        )
+            .prop_map(
+                |(account, slug, profile, action, time, fields, previous_fields)| MembershipChange {
+                    account,
+                    audience_id: slug.clone(),
+                    audience_slug: slug,
+                    profile_id: profile,
+                    action,
+                    event_time: time.map(|(seconds, nanos)| prost_types::Timestamp { seconds, nanos }),
+                    fields,
+                    previous_fields,
+                },
+            )
+    }
+
+    /// A field of any number and, but for groups, any type, perhaps with the wrong length.
+    fn field() -> impl Strategy<Value = Vec<u8>> {
+        let kind = prop_oneof![Just(0_u8), Just(1), Just(2), Just(5)];
+        (0..10_u8, kind, prop::collection::vec(any::<u8>(), 0..12)).prop_map(|(number, kind, rest)| {
+            let mut bytes = vec![(number << 3) | kind];
+            if kind == 2 && rest.first().is_none_or(|byte| byte % 4 > 0) {
+                bytes.push(u8::try_from(rest.len()).expect("short"));
+            }
+            bytes.extend(rest);
+            bytes
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_change_is_read_as_the_generated_decoder_reads_it(change in change(), cut in any::<prop::sample::Index>()) {
+            let bytes = change.encode_to_vec();
+            same(&bytes);
+            if !bytes.is_empty() {
+                same(&bytes[..cut.index(bytes.len())]);
+            }
+        }
+
+        #[test]
+        fn what_is_no_change_is_taken_and_refused_as_by_the_generated_decoder(
+            before in change(),
+            fields in prop::collection::vec(field(), 0..4),
+        ) {
+            let mut bytes = before.encode_to_vec();
+            bytes.extend(fields.concat());
+            let group = |bytes: &[u8]| Change::read(bytes) == Err(Malformed("a field's type is unknown"));
+            if !group(&bytes) {
+                same(&bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_field_that_comes_twice_the_last_value_counts() {
+        let one = MembershipChange {
+            profile_id: "1".into(),
+            fields: [("a".into(), "x".into()), ("b".into(), "y".into())].into(),
+            ..MembershipChange::default()
+        };
+        let two = MembershipChange {
+            profile_id: "2".into(),
+            fields: [("a".into(), "z".into())].into(),
+            ..MembershipChange::default()
+        };
+        let bytes = [one.encode_to_vec(), two.encode_to_vec()].concat();
+        same(&bytes);
+        let change = Change::read(&bytes).expect("well-formed");
+        assert_eq!(
+            (change.profile_id, change.fields.get("a"), change.fields.get("b")),
+            ("2", Some("z"), Some("y"))
+        );
+    }
+}
