@@ -138,6 +138,17 @@ impl Workspace {
             return;
         }
         let add = membership.action == Action::Enter;
+        if feed.first_pass {
+            let keys = |identifier| batch::keys(identifier, membership.profile_id, &feed.slug);
+            let keys: Vec<_> = earlier.iter().chain(&present).flat_map(keys).collect();
+            if self
+                .feeds
+                .is_needless(origin.feed, origin.partition, origin.offset, add, &keys)
+            {
+                self.settle(origin.place(), Fate::Omitted);
+                return;
+            }
+        }
         let changes = earlier.into_iter().map(|identifier| (identifier, false));
         let changes = changes.chain(present.map(|identifier| (identifier, add)));
         for ((identifier, add), part) in changes.zip(Part::each(parts)) {

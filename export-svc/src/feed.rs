@@ -3,6 +3,7 @@
 //! Which records a feed has had is the feed's own knowledge, whichever of the two readers serves it (`readers`). A feed that
 //! must not be served (its authorization is refused) is *detached*: it keeps its positions and nothing else.
 
+mod first_pass;
 mod health;
 mod readers;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use control::ExportJob;
 use proto::export::v1::{ExportCounters, ExportJobState, FeedProgress};
 
+use self::first_pass::FirstPasses;
 use self::health::Authorization;
 pub(crate) use self::health::{Credential, Grant, Probed, Used};
 use self::readers::Readers;
@@ -60,6 +62,8 @@ pub(crate) struct Feed {
     resting: bool,
     /// Too much of the batch is its own.
     full: bool,
+    /// It sends existing users, has not come to its job's start, and all that it handed on is known.
+    pub(crate) first_pass: bool,
     /// Where it began, by partition, until it is known that the topic reaches so far.
     began: Vec<i64>,
     /// Why it is not served until somebody acts.
@@ -107,6 +111,9 @@ pub(crate) struct Feeds {
     /// Progress keys of feeds that have ended.
     pub(crate) tombstones: BTreeSet<String>,
     readers: Readers,
+    first_passes: FirstPasses,
+    /// A predecessor may have served feeds of which it wrote nothing down.
+    pub(crate) in_doubt: bool,
 }
 
 impl Feeds {
@@ -173,6 +180,8 @@ impl Feeds {
                     (Positions::starting(self.partitions, start), ExportCounters::default())
                 }
             };
+            let is_new = job.existing_users && job.new_audiences.contains(&slug);
+            let first_pass = is_new && known.is_none() && !self.in_doubt;
             let slug: Arc<str> = slug.into();
             let same_job = self.feeds.values().find(|feed| feed.job_name == job_name);
             let feed = Feed {
@@ -189,6 +198,7 @@ impl Feeds {
                 reader: None,
                 resting: false,
                 full: false,
+                first_pass,
                 fault: None,
             };
             self.next_id += 1;
@@ -222,6 +232,7 @@ impl Feeds {
             if let Some(feed) = self.feeds.get_mut(id) {
                 feed.positions.detach();
                 feed.resting = false;
+                feed.first_pass = false;
                 self.dirty.insert(*id);
             }
         }

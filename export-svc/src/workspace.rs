@@ -209,6 +209,7 @@ impl Workspace {
 
     /// Takes over what is wanted now.
     pub(crate) fn apply(&mut self, wanted: &JobSet, now: Time) {
+        self.feeds.in_doubt = self.takeover.is_some();
         let ended: HashSet<_> = self.feeds.apply(&self.key, wanted).into_iter().collect();
         if !ended.is_empty() {
             self.batch
@@ -416,6 +417,7 @@ impl Workspace {
 
     /// Folds what was counted into metrics.
     pub(crate) fn count(&mut self) {
+        self.feeds.end_first_passes();
         let tally = std::mem::take(&mut self.tally);
         for (outcome, count) in [
             ("accepted", tally.accepted),

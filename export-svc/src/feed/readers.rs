@@ -105,6 +105,12 @@ impl Readers {
         let read_to = index(partition).and_then(|index| self.view(which).read_to.get(index));
         read_to.copied().unwrap_or(0)
     }
+
+    /// Whether the reader has said since its last seek that there is nothing more.
+    pub(super) fn has_ended(&self, which: Which, partition: i32) -> bool {
+        let ended = index(partition).and_then(|index| self.view(which).ended.get(index));
+        ended.copied().unwrap_or(false)
+    }
 }
 
 fn number(index: usize) -> i32 {
@@ -305,12 +311,7 @@ impl Feeds {
         let catch_up = &self.readers.catch_up.feeds;
         let coming = || coming.iter().filter_map(|id| self.feeds.get(id));
         let all = || coming().chain(catch_up.iter().filter_map(|id| self.feeds.get(id)));
-        let reached = |feed: &Feed, partition: i32| {
-            let start = feed.job.start.iter().find(|(of, _)| *of == partition);
-            feed.positions
-                .next(partition)
-                .max(start.map_or(0, |(_, offset)| *offset))
-        };
+        let reached = |feed: &Feed, partition: i32| feed.positions.next(partition).max(feed.start(partition));
         let partitions = || (0..).take(self.partitions);
         let least: Vec<_> = partitions()
             .map(|partition| coming().map(|feed| feed.positions.read_from(partition)).min())

@@ -4,6 +4,7 @@
 //! How: a log with holes in two partitions that grows, two naive readers that go where they are told, and a book of what each
 //! feed was handed.
 
+mod first_pass;
 mod health;
 mod readers;
 
@@ -35,6 +36,7 @@ fn job(slug: usize, existing_users: bool, start: [i64; 2]) -> Arc<ExportJob> {
         batch_updates_max: 75,
         workspace: WORKSPACE.to_owned(),
         start: vec![(0, first), (1, second)],
+        new_audiences: vec![SLUGS[slug].to_owned()],
         create_time: Timestamp::UNIX_EPOCH,
         update_time: Timestamp::UNIX_EPOCH,
         revision: 1,

@@ -2,6 +2,7 @@
 
 mod catch_up;
 mod delivery;
+mod existing;
 mod faults;
 mod identifiers;
 mod limits;

@@ -11,7 +11,7 @@ use proto::export::v1 as wire;
 use crate::account::must_exist;
 use crate::authorization::Authorization;
 use crate::record::{self, Resource, State};
-use crate::{Directory, Error, Listed, Page, id};
+use crate::{Directory, Error, Listed, Page, exported, id};
 
 /// The only type of job.
 pub const TYPE: &str = "export_audiences";
@@ -45,6 +45,8 @@ pub struct ExportJob {
     pub workspace: String,
     /// (partition, offset) of the membership topic when the job was created; where it starts unless it sends existing users.
     pub start: Vec<(i32, i64)>,
+    /// Those of its audiences that no job had ever exported to its Braze workspace before: no user there had them.
+    pub new_audiences: Vec<String>,
     /// When it was created.
     pub create_time: Timestamp,
     /// When it was last edited.
@@ -153,6 +155,7 @@ impl Resource for ExportJob {
             export_job,
             workspace: self.workspace.clone(),
             start,
+            new_audiences: self.new_audiences.clone(),
         };
         ControlRecord {
             resource: Some(control_record::Resource::ExportJob(stored)),
@@ -190,6 +193,7 @@ impl Resource for ExportJob {
                 .iter()
                 .map(|start| (start.partition, start.offset))
                 .collect(),
+            new_audiences: stored.new_audiences,
             revision,
         })
     }
@@ -199,11 +203,12 @@ fn some(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Finishes the job with the workspace of its authorization as it is when the job is written.
+/// Finishes the job with the workspace of its authorization as it is when the job is written, and with which of its audiences
+/// are new there.
 fn decide_create(state: &impl State, wanted: &ExportJob) -> Result<(Vec<Change>, ExportJob), Error> {
     must_exist(state, wanted.account)?;
     let authorization: Authorization = record::fetch(state, &wanted.authorization)?;
-    let job = ExportJob {
+    let mut job = ExportJob {
         workspace: authorization.workspace_key(),
         ..wanted.clone()
     };
@@ -230,7 +235,11 @@ fn decide_create(state: &impl State, wanted: &ExportJob) -> Result<(Vec<Change>,
             )));
         }
     }
-    Ok((vec![job.put()], job))
+    let (new_audiences, mut changes) = exported::decide_new(state, &job);
+    job.new_audiences = new_audiences;
+    // The last record's revision is the job's.
+    changes.push(job.put());
+    Ok((changes, job))
 }
 
 fn decide_delete(state: &impl State, name: &str) -> Result<(Vec<Change>, ()), Error> {
@@ -326,6 +335,7 @@ fn build(account: AccountNumber, new: NewExportJob, now: Timestamp) -> ExportJob
         batch_updates_max: new.batch_updates_max,
         workspace: String::new(),
         start: new.start,
+        new_audiences: Vec::new(),
         create_time: now,
         update_time: now,
         revision: 0,

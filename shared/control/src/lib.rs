@@ -7,6 +7,7 @@ mod caller;
 mod directory;
 mod error;
 mod export_job;
+mod exported;
 mod grpc;
 mod id;
 mod page;

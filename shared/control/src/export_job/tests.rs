@@ -41,6 +41,7 @@ fn a_job_is_read_back_as_it_was_created_with_the_workspace_of_its_authorization(
     let read: ExportJob = record::fetch(&state_with_job(), "accounts/7/exportJobs/j").unwrap();
     let expected = ExportJob {
         workspace: "7.w".to_owned(),
+        new_audiences: vec!["vip".to_owned(), "gold".to_owned()],
         revision: read.revision,
         ..job("j", &["vip", "gold"], "a")
     };
@@ -88,6 +89,21 @@ fn an_audience_goes_to_a_workspace_by_one_job_only_whatever_the_authorization() 
         decide_create(&map, &job("k", &["new"], "a")).is_ok(),
         "another audience"
     );
+}
+
+#[test]
+fn an_audience_is_new_to_a_workspace_once_whatever_becomes_of_the_job_and_its_authorization() {
+    let mut map = state_with_job();
+    map.apply(decide_delete(&map, "accounts/7/exportJobs/j")).unwrap();
+    for id in ["a", "b"] {
+        let name = format!("accounts/7/authorizations/{id}");
+        map.apply(crate::authorization::decide_delete(&map, account(7).number, &name))
+            .unwrap();
+    }
+    map.apply(Ok((vec![authorization(7, "again", "w").put()], ()))).unwrap();
+    let new_of = |map: &Map, wanted: &ExportJob| decide_create(map, wanted).unwrap().1.new_audiences;
+    assert_eq!(new_of(&map, &job("k", &["vip", "new"], "again")), ["new"]);
+    assert_eq!(new_of(&map, &job("k", &["vip"], "c")), ["vip"], "another workspace");
 }
 
 #[test]
@@ -158,7 +174,11 @@ fn an_account_that_owns_something_cannot_be_deleted() {
             .unwrap();
     }
     map.apply(crate::account::decide_delete(&map, number)).unwrap();
-    assert!(map.keys().is_empty());
+    let left = map.keys();
+    assert!(
+        left.iter().all(|key| key.starts_with("exportedAudience/7.w/")),
+        "but for what users at Braze may have: {left:?}"
+    );
 }
 
 #[test]
