@@ -66,6 +66,8 @@ pub struct JobStatus {
     pub pending: u64,
     /// Records that the job has not read yet: an upper bound, since compaction leaves holes. `None` before it is known.
     pub lag: Option<u64>,
+    /// Number of the newest reset that all of its audiences have gone through.
+    pub reset: u64,
 }
 
 /// Everything the engine is built from.
@@ -141,6 +143,11 @@ impl EngineHandle {
     /// about a second ago while something changes. `None` if nobody has served it yet.
     pub fn job_status(&self, job: &str) -> Option<JobStatus> {
         self.statuses.get(job).or_else(|| self.elsewhere.get(job))
+    }
+
+    /// Number of the newest reset that all audiences of a job have gone through and that is written down: no crash undoes it.
+    pub fn reset_done(&self, job: &control::ExportJob) -> u64 {
+        self.elsewhere.reset_done(&job.name(), job.audiences.len())
     }
 
     /// The Braze workspaces that this replica serves, is taking over, or is giving away.

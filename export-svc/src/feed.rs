@@ -1,7 +1,7 @@
 //! Feeds: one audience of one export job, with its own positions, and the jobs and authorizations they belong to.
 //!
 //! Which records a feed has had is the feed's own knowledge, whichever of the two readers serves it (`readers`). A feed that
-//! must not be served (its authorization is refused) is *detached*: it keeps its positions and nothing else.
+//! must not be served (its job is paused, its authorization is refused) is *detached*: it keeps its positions and nothing else.
 
 mod first_pass;
 mod health;
@@ -12,7 +12,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use control::ExportJob;
+use control::{ExportJob, Reset};
 use proto::export::v1::{ExportCounters, ExportJobState, FeedProgress};
 
 use self::first_pass::FirstPasses;
@@ -68,6 +68,8 @@ pub(crate) struct Feed {
     began: Vec<i64>,
     /// Why it is not served until somebody acts.
     pub(crate) fault: Option<Fault>,
+    /// Number of the newest reset that it has gone through.
+    pub(crate) reset: u64,
 }
 
 /// Why a feed is not served until somebody acts.
@@ -80,6 +82,27 @@ pub(crate) enum Fault {
 }
 
 impl Feed {
+    /// Resets that it has not gone through, oldest first.
+    pub(crate) fn resets(&self) -> impl Iterator<Item = &Reset> {
+        self.job.resets.iter().filter(|reset| reset.number > self.reset)
+    }
+
+    /// Goes through the resets of its job, up to the first that must wait.
+    fn go_through_resets(&mut self, in_doubt: bool) {
+        let (job, done) = (Arc::clone(&self.job), self.reset);
+        for reset in job.resets.iter().filter(|reset| reset.number > done) {
+            if reset.is_about(&self.slug) {
+                if in_doubt && self.positions.leaves_out(&reset.offsets) {
+                    return;
+                }
+                self.positions.go_to(&reset.offsets);
+                self.began.clear();
+                self.fault = None;
+            }
+            self.reset = reset.number;
+        }
+    }
+
     /// A reader serves it.
     #[cfg(test)]
     fn attached(&self) -> bool {
@@ -112,7 +135,7 @@ pub(crate) struct Feeds {
     pub(crate) tombstones: BTreeSet<String>,
     readers: Readers,
     first_passes: FirstPasses,
-    /// A predecessor may have served feeds of which it wrote nothing down.
+    /// Calls of a predecessor may still take effect, and it may have served feeds of which it wrote nothing down.
     pub(crate) in_doubt: bool,
 }
 
@@ -142,6 +165,7 @@ impl Feeds {
                     // Whoever edits the job has acted.
                     if feed.job.revision != job.revision || feed.fault == Some(Fault::Unreadable) {
                         feed.fault = None;
+                        self.dirty.insert(*id);
                     }
                     feed.job = Arc::clone(job);
                 }
@@ -153,8 +177,8 @@ impl Feeds {
             }
         }
         self.detach(&unreadable);
-        let unusable = self.unusable();
-        self.detach(&unusable);
+        let held = self.held();
+        self.detach(&held);
         for id in &ended {
             self.leave(*id);
             self.dirty.remove(id);
@@ -200,6 +224,7 @@ impl Feeds {
                 full: false,
                 first_pass,
                 fault: None,
+                reset: known.as_ref().map_or(0, |known| known.reset),
             };
             self.next_id += 1;
             if known.is_none() {
@@ -220,8 +245,20 @@ impl Feeds {
         self.tombstones.extend(gone.map(|(key, _)| key));
         self.serve();
         ended.extend(unreadable);
-        ended.extend(unusable);
+        ended.extend(held);
         ended
+    }
+
+    /// Nobody reads for the feed: it is in fault, or paused, or Braze does not take its authorization.
+    fn is_held(&self, feed: &Feed) -> bool {
+        feed.fault.is_some() || feed.job.paused || self.asleep(&feed.job.authorization).is_some()
+    }
+
+    /// Feeds that are held and have something to give up.
+    fn held(&self) -> Vec<FeedId> {
+        let held = |feed: &Feed| (feed.reader.is_some() || feed.resting) && self.is_held(feed);
+        let held = self.feeds.iter().filter(|(_, feed)| held(feed));
+        held.map(|(id, _)| *id).collect()
     }
 
     /// Feeds are served no more for now: they keep their positions, and what was handed to them and is not settled must be read
@@ -236,6 +273,30 @@ impl Feeds {
                 self.dirty.insert(*id);
             }
         }
+    }
+
+    /// Lets feeds go on where resets of their jobs say. Gives back those that were moved: what they had pending is not to be sent.
+    /// While calls of a predecessor may still take effect, what it sent is known from the records that are read again, so a reset
+    /// that would leave some of them out must wait.
+    pub(crate) fn reset(&mut self) -> Vec<FeedId> {
+        let behind = self.feeds.iter().filter(|(_, feed)| feed.resets().next().is_some());
+        let behind: Vec<_> = behind.map(|(id, _)| *id).collect();
+        let is_moved = |id: &FeedId| {
+            let feed = self.feeds.get(id);
+            feed.is_some_and(|feed| feed.resets().any(|reset| reset.is_about(&feed.slug)))
+        };
+        let moved: Vec<_> = behind.iter().copied().filter(is_moved).collect();
+        self.detach(&moved);
+        for id in behind {
+            if let Some(feed) = self.feeds.get_mut(&id) {
+                feed.go_through_resets(self.in_doubt);
+                self.dirty.insert(id);
+            }
+        }
+        if !moved.is_empty() {
+            self.serve();
+        }
+        moved
     }
 
     /// Feeds cannot go on where they are: they are in fault for this reason, and detached.
@@ -271,6 +332,7 @@ impl Feeds {
     pub(crate) fn condition<'a>(&'a self, feed: &'a Feed) -> (ExportJobState, Option<&'a str>) {
         match (&feed.fault, self.asleep(&feed.job.authorization)) {
             (Some(fault), _) => (ExportJobState::Fault, Some(fault.reason())),
+            (None, _) if feed.job.paused => (ExportJobState::Paused, None),
             (None, Some(reason)) => (ExportJobState::Sleeping, Some(reason)),
             (None, None) => (ExportJobState::Runnable, None),
         }
@@ -329,6 +391,7 @@ impl Feeds {
                 state: state.into(),
                 state_reason: reason.unwrap_or_default().to_owned(),
                 lag: self.lag(feed, ends),
+                reset: feed.reset,
             };
             written.push((settle::feed_key(workspace, &feed.job.id, &feed.slug), progress));
         }

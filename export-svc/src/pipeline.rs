@@ -213,6 +213,7 @@ impl Pipeline {
             .is_some_and(|takeover| takeover.doubt_until <= now)
         {
             workspace.takeover = None;
+            workspace.reset(now);
         }
         if workspace.feeds.next_probe().is_some_and(|time| time <= now) {
             workspace.start_probes(&self.deliverer, now);

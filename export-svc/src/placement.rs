@@ -349,6 +349,7 @@ impl Statuses {
             counters: ExportCounters::default(),
             pending: 0,
             lag: None,
+            reset: 0,
         });
         self.set(
             job,

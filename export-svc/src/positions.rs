@@ -176,6 +176,24 @@ impl Positions {
         }
     }
 
+    /// Whether going on at these offsets leaves out something that has still to be read.
+    pub fn leaves_out(&self, offsets: &[(i32, i64)]) -> bool {
+        let mut offsets = offsets.iter();
+        offsets.any(|(partition, offset)| *offset > self.read_from(*partition))
+    }
+
+    /// Goes on at these offsets, and forgets what is open in their partitions.
+    pub fn go_to(&mut self, offsets: &[(i32, i64)]) {
+        for (partition, offset) in offsets {
+            if let Some(state) = self.state_mut(*partition) {
+                *state = PartitionState {
+                    next: *offset,
+                    ..PartitionState::default()
+                };
+            }
+        }
+    }
+
     /// The next offset that the feed was never handed.
     pub fn next(&self, partition: i32) -> i64 {
         self.state(partition).map_or(0, |state| state.next)
@@ -260,6 +278,22 @@ mod tests {
         assert!(positions.settle(0, 0));
         assert_eq!(positions.read_from(0), 1);
         assert!(positions.wants(0, 1) && !positions.wants(0, 0));
+    }
+
+    #[test]
+    fn a_feed_that_goes_elsewhere_forgets_what_was_open_there_and_keeps_the_rest() {
+        let mut positions = Positions::starting(2, &[(0, 5), (1, 5)]);
+        for partition in [0, 1] {
+            positions.hand(partition, 5);
+            positions.hand(partition, 6);
+        }
+        positions.detach();
+        assert!(positions.leaves_out(&[(0, 6)]) && !positions.leaves_out(&[(0, 5), (1, 0)]));
+        positions.go_to(&[(0, 2), (7, 0)]);
+        assert!(!positions.settle(0, 5), "whoever was in flight has nothing to settle");
+        assert!(positions.wants(0, 2) && !positions.wants(0, 1));
+        assert!(positions.settle(1, 5));
+        assert_eq!((positions.read_from(0), positions.read_from(1)), (2, 6));
     }
 
     fn parts<const N: usize>() -> [Part; N] {

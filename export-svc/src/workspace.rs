@@ -210,11 +210,9 @@ impl Workspace {
     /// Takes over what is wanted now.
     pub(crate) fn apply(&mut self, wanted: &JobSet, now: Time) {
         self.feeds.in_doubt = self.takeover.is_some();
-        let ended: HashSet<_> = self.feeds.apply(&self.key, wanted).into_iter().collect();
-        if !ended.is_empty() {
-            self.batch
-                .abandon(|origin| ended.contains(&origin.feed), &self.order, now);
-        }
+        let ended = self.feeds.apply(&self.key, wanted);
+        self.abandon(&ended, now);
+        self.reset(now);
         let objects_max = wanted
             .jobs
             .iter()
@@ -222,6 +220,32 @@ impl Workspace {
         self.batch
             .set_objects_max(objects_max.fold(self.objects_max_learnt, usize::min));
         self.touched = true;
+    }
+
+    /// Lets feeds go on elsewhere if somebody wants that.
+    pub(crate) fn reset(&mut self, now: Time) {
+        self.feeds.in_doubt = self.takeover.is_some();
+        let moved = self.feeds.reset();
+        let gone = moved.iter().filter_map(|id| self.feeds.get(*id));
+        for feed in gone.filter(|feed| feed.resets().next().is_none()) {
+            tracing::info!(
+                reset = feed.reset,
+                "{}, audience {} goes on elsewhere",
+                feed.job_name,
+                feed.slug
+            );
+        }
+        self.abandon(&moved, now);
+    }
+
+    /// What these feeds have pending is not sent.
+    fn abandon(&mut self, feeds: &[FeedId], now: Time) {
+        if !feeds.is_empty() {
+            let feeds: HashSet<_> = feeds.iter().collect();
+            self.batch
+                .abandon(|origin| feeds.contains(&origin.feed), &self.order, now);
+            self.touched = true;
+        }
     }
 
     /// A record of a feed is settled, or a part of it. Only the first time counts, and of several parts the last one.
@@ -347,7 +371,9 @@ impl Workspace {
                 counters: ExportCounters::default(),
                 pending: 0,
                 lag: self.feeds.lag(feed, &self.ends),
+                reset: feed.reset,
             });
+            status.reset = status.reset.min(feed.reset);
             if state == ExportJobState::Fault && status.state != state {
                 (status.state, status.reason) = (state, reason.unwrap_or_default().to_owned());
             }
@@ -405,9 +431,7 @@ impl Workspace {
             let fault = job.fault.as_ref().map(Fault::reason).unwrap_or_default();
             tracing::error!("{}, audience {} is in fault: {fault}", job.job_name, job.slug);
         }
-        self.batch
-            .abandon(|origin| feeds.contains(&origin.feed), &self.order, now);
-        self.touch();
+        self.abandon(feeds, now);
     }
 
     /// Marks statuses as changed.
@@ -464,7 +488,7 @@ impl Workspace {
 fn resync(partition: i32, offset: i64, end: i64) -> String {
     format!(
         "resync needed: the next record, offset {offset} of partition {partition}, is not in the topic any more, which ends at \
-         {end} there; delete the job and create it anew with existing users"
+         {end} there; let the job go on elsewhere with `export-svc jobs reset`, such as --to-beginning"
     )
 }
 

@@ -10,9 +10,9 @@ use proto::authorization::v1::authorization_service_server::AuthorizationService
 use proto::authorization::v1::{
     Authorization, CreateAuthorizationRequest, CreateAuthorizationResponse, DeleteAuthorizationRequest,
     DeleteAuthorizationResponse, GetAuthorizationRequest, GetAuthorizationResponse, ListAuthorizationsRequest,
-    ListAuthorizationsResponse,
+    ListAuthorizationsResponse, RotateAuthorizationKeyRequest, RotateAuthorizationKeyResponse,
 };
-use runtime::grpc::status::Violations;
+use runtime::grpc::status::{Violations, invalid_argument};
 use secrecy::{ExposeSecret, SecretString};
 use tonic::{Request, Response, Status};
 
@@ -151,6 +151,25 @@ impl AuthorizationService for Service {
         Ok(Response::new(ListAuthorizationsResponse {
             authorizations,
             next_page_token: listed.next_page_token,
+        }))
+    }
+
+    async fn rotate_authorization_key(
+        &self,
+        request: Request<RotateAuthorizationKeyRequest>,
+    ) -> Result<Response<RotateAuthorizationKeyResponse>, Status> {
+        let caller = self.directory.admit(&request, WRITE)?;
+        let RotateAuthorizationKeyRequest { name, rest_api_key } = request.into_inner();
+        let new = SecretString::from(rest_api_key);
+        let (account, id) = child(&caller, &name, name::AUTHORIZATIONS, WRITE)?;
+        key(new.expose_secret()).map_err(|problem| invalid_argument("rest_api_key", problem))?;
+        let authorizations = self.directory.authorizations();
+        let rotated = authorizations
+            .rotate_key(account, id, new, &self.sealer, Timestamp::now())
+            .await?;
+        tracing::info!(%account, "{name} has a new key");
+        Ok(Response::new(RotateAuthorizationKeyResponse {
+            authorization: Some(rotated.to_wire()),
         }))
     }
 

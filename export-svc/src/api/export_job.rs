@@ -1,8 +1,9 @@
 //! `lytics.export.v1.ExportJobService`.
 
 mod parse;
+mod reset;
 
-use control::Directory;
+use control::{Directory, NewReset};
 use jiff::Timestamp;
 use kafka::{Reader, ReaderOptions, Topics};
 use model::{AccountNumber, name};
@@ -10,9 +11,12 @@ use proto::export::v1::export_job_service_server::ExportJobService;
 use proto::export::v1::{
     CreateExportJobRequest, CreateExportJobResponse, DeleteExportJobRequest, DeleteExportJobResponse, ExportJob,
     ExportJobState, GetExportJobRequest, GetExportJobResponse, ListExportJobsRequest, ListExportJobsResponse,
+    PauseExportJobRequest, PauseExportJobResponse, ResetExportJobRequest, ResetExportJobResponse,
+    ResumeExportJobRequest, ResumeExportJobResponse,
 };
 use tonic::{Request, Response, Status};
 
+use self::reset::Target;
 use super::{READ, WRITE, child, page, parent};
 use crate::engine::EngineHandle;
 
@@ -23,55 +27,53 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// The job with what the engine says of it; one that the engine has not met yet is runnable.
+    /// The job with what the engine says of it; one that the engine has not met yet is runnable. Whether it is paused its record
+    /// says, which the engine learns a moment later.
     fn observed(&self, job: &control::ExportJob) -> ExportJob {
         let mut wire = job.to_wire();
-        match self.engine.job_status(&wire.name) {
-            Some(status) => {
-                wire.set_state(status.state);
-                wire.state_reason = status.reason;
-                wire.counters = Some(status.counters);
-            }
-            None => {
-                wire.set_state(ExportJobState::Runnable);
-                wire.counters = Some(proto::export::v1::ExportCounters::default());
-            }
-        }
+        let status = self.engine.job_status(&wire.name);
+        let state = status.as_ref().map_or(ExportJobState::Runnable, |status| status.state);
+        wire.set_state(match (state, job.paused) {
+            (ExportJobState::Fault, _) => state,
+            (_, true) => ExportJobState::Paused,
+            (ExportJobState::Paused, false) => ExportJobState::Runnable,
+            _ => state,
+        });
+        let (reason, counters) = status
+            .map(|status| (status.reason, status.counters))
+            .unwrap_or_default();
+        (wire.state_reason, wire.counters) = (reason, Some(counters));
         wire
     }
 
-    /// Where the membership topic ends now, open transactions included: nothing at or beyond it was there before the job.
-    async fn ends(&self, account: AccountNumber) -> Result<Vec<(i32, i64)>, Status> {
-        let (kafka, topic) = (
-            self.kafka.clone(),
-            Topics::new(&self.kafka).audience_membership(account.get()),
-        );
+    /// Asks Kafka about the account's membership topic.
+    async fn ask<T: Send + 'static>(
+        &self,
+        account: AccountNumber,
+        question: impl FnOnce(&Reader, &str) -> Result<T, kafka::Error> + Send + 'static,
+    ) -> Result<T, Status> {
+        let kafka = self.kafka.clone();
+        let topic = Topics::new(&kafka).audience_membership(account.get());
         let shown = topic.clone();
-        let ends = tokio::task::spawn_blocking(move || -> Result<Vec<(i32, i64)>, kafka::Error> {
-            let reader = Reader::open(
-                &kafka,
-                ReaderOptions {
-                    read_committed: false,
-                    ..ReaderOptions::default()
-                },
-            )?;
-            let partitions = reader.partitions(&topic)?.into_iter();
-            partitions
-                .map(|partition| Ok((partition, reader.watermarks(&topic, partition)?.1)))
-                .collect()
-        });
-        let ends = ends
+        let ask = move || {
+            let options = ReaderOptions {
+                read_committed: false,
+                ..ReaderOptions::default()
+            };
+            question(&Reader::open(&kafka, options)?, &topic)
+        };
+        let answer = tokio::task::spawn_blocking(ask)
             .await
             .map_err(|_| Status::internal("the membership topic could not be read"))?;
-        ends.map_err(|error| {
+        answer.map_err(|error: kafka::Error| {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 topic = shown,
-                "cannot read the ends of the topic"
+                "cannot ask about the topic"
             );
             match error {
-                kafka::Error::Topic { .. } => Status::failed_precondition(format!(
-                    "topic {shown} is missing; create it with: export-svc topics ensure --account {account}"
+                kafka::Error::Topic { problem, .. } => Status::failed_precondition(format!(
+                    "topic {shown}: {problem}; `export-svc topics ensure --account {account}` creates what is missing"
                 )),
                 _ => Status::unavailable(
                     "the membership topic cannot be read, because Kafka is not available; try again",
@@ -93,7 +95,9 @@ impl ExportJobService for Service {
         let mut new = parse::parse(account, request.export_job.unwrap_or_default())?;
         // An account that does not exist has no topic to ask.
         self.directory.account(model::AccountRef::Number(account))?;
-        new.start = self.ends(account).await?;
+        // Open transactions included: nothing at or beyond its end was there before the job.
+        let bounds = self.ask(account, reset::bounds).await?;
+        new.start = bounds.iter().map(|bounds| (bounds.partition, bounds.end)).collect();
         let job = self
             .directory
             .export_jobs()
@@ -145,5 +149,70 @@ impl ExportJobService for Service {
         self.directory.export_jobs().delete(account, id).await?;
         tracing::info!(%account, "deleted {name}");
         Ok(Response::new(DeleteExportJobResponse {}))
+    }
+
+    async fn reset_export_job(
+        &self,
+        request: Request<ResetExportJobRequest>,
+    ) -> Result<Response<ResetExportJobResponse>, Status> {
+        let caller = self.directory.admit(&request, WRITE)?;
+        let ResetExportJobRequest { name, audiences, to } = request.into_inner();
+        let (account, id) = child(&caller, &name, name::EXPORT_JOBS, WRITE)?;
+        let job = self.directory.export_jobs().get(account, id)?;
+        let target = reset::parse(&job.audiences, &audiences, to)?;
+        let question = move |reader: &Reader, topic: &str| {
+            let at = match &target {
+                Target::Time(time) => reader.offsets_at(topic, time.as_millisecond())?,
+                Target::Beginning | Target::Offsets(_) => Vec::new(),
+            };
+            Ok(reset::resolve(&target, &reset::bounds(reader, topic)?, at))
+        };
+        let new = NewReset {
+            offsets: self.ask(account, question).await??,
+            audiences,
+            done: self.engine.reset_done(&job),
+        };
+        let jobs = self.directory.export_jobs();
+        let job = jobs.reset(account, id, new, Timestamp::now()).await?;
+        tracing::info!(%account, "reset {name}");
+        Ok(Response::new(ResetExportJobResponse {
+            export_job: Some(self.observed(&job)),
+        }))
+    }
+
+    async fn pause_export_job(
+        &self,
+        request: Request<PauseExportJobRequest>,
+    ) -> Result<Response<PauseExportJobResponse>, Status> {
+        let caller = self.directory.admit(&request, WRITE)?;
+        let name = &request.get_ref().name;
+        let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
+        let job = self
+            .directory
+            .export_jobs()
+            .pause(account, id, Timestamp::now())
+            .await?;
+        tracing::info!(%account, "paused {name}");
+        Ok(Response::new(PauseExportJobResponse {
+            export_job: Some(self.observed(&job)),
+        }))
+    }
+
+    async fn resume_export_job(
+        &self,
+        request: Request<ResumeExportJobRequest>,
+    ) -> Result<Response<ResumeExportJobResponse>, Status> {
+        let caller = self.directory.admit(&request, WRITE)?;
+        let name = &request.get_ref().name;
+        let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
+        let job = self
+            .directory
+            .export_jobs()
+            .resume(account, id, Timestamp::now())
+            .await?;
+        tracing::info!(%account, "resumed {name}");
+        Ok(Response::new(ResumeExportJobResponse {
+            export_job: Some(self.observed(&job)),
+        }))
     }
 }

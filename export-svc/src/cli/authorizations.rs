@@ -23,6 +23,8 @@ pub(super) enum Authorizations {
     Get(One),
     /// List the authorizations of an account.
     List(List),
+    /// Replace the key of an authorization; its jobs use the new one at once, and those that slept because of the old one go on.
+    RotateKey(RotateKey),
     /// Delete an authorization and its key; refused while export jobs use it.
     Delete(One),
 }
@@ -55,6 +57,15 @@ pub(super) struct Create {
     key_file: PathBuf,
     #[command(flatten)]
     remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RotateKey {
+    #[command(flatten)]
+    one: One,
+    /// File that holds the new REST API key, or - for stdin: a key of the same Braze workspace, with the permission users.track.
+    #[arg(long, value_name = "FILE")]
+    key_file: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -124,12 +135,10 @@ impl Authorizations {
         match self {
             Self::Create(create) => create.run().await?,
             Self::Get(one) => {
-                let channel = one.remote.connect().await?;
-                let name = one.resolve::<wire::Authorization>(&channel).await?;
+                let (channel, name) = one.find::<wire::Authorization>().await?;
                 let mut client = AuthorizationServiceClient::new(channel);
-                let request = wire::GetAuthorizationRequest { name };
-                let answer = client.get_authorization(request).await.map_err(refused)?.into_inner();
-                one.remote.output.one(&answer.authorization.unwrap_or_default());
+                let answer = client.get_authorization(wire::GetAuthorizationRequest { name }).await;
+                one.show(answer.map_err(refused)?.into_inner().authorization);
             }
             Self::List(List { account, remote }) => {
                 let channel = remote.connect().await?;
@@ -137,9 +146,19 @@ impl Authorizations {
                     .output
                     .list(&all::<wire::Authorization>(&channel, &account.name()).await?);
             }
+            Self::RotateKey(RotateKey { one, key_file }) => {
+                let key = runtime::secrets::read(&key_file).map_err(Failure::call)?;
+                let (channel, name) = one.find::<wire::Authorization>().await?;
+                let mut client = AuthorizationServiceClient::new(channel);
+                let request = wire::RotateAuthorizationKeyRequest {
+                    name,
+                    rest_api_key: key.expose_secret().to_owned(),
+                };
+                let answer = client.rotate_authorization_key(request).await;
+                one.show(answer.map_err(refused)?.into_inner().authorization);
+            }
             Self::Delete(one) => {
-                let channel = one.remote.connect().await?;
-                let name = one.resolve::<wire::Authorization>(&channel).await?;
+                let (channel, name) = one.find::<wire::Authorization>().await?;
                 let mut client = AuthorizationServiceClient::new(channel);
                 let request = wire::DeleteAuthorizationRequest { name: name.clone() };
                 client.delete_authorization(request).await.map_err(refused)?;

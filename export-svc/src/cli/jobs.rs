@@ -1,5 +1,6 @@
 //! `jobs`.
 
+mod reset;
 mod show;
 
 use std::str::FromStr;
@@ -16,6 +17,7 @@ use runtime::grpc::Channel;
 use serde_json::json;
 use tonic::Status;
 
+use self::reset::Reset;
 use super::resource::{One, Resource, all, resolve};
 use super::{Account, Remote, refused};
 
@@ -30,6 +32,15 @@ pub(super) enum Jobs {
     Get(One),
     /// List the jobs of an account.
     List(List),
+    /// Let a job read and send nothing until it is resumed. It keeps its position, so no change is lost.
+    Pause(One),
+    /// Let a paused job go on where it was.
+    Resume(One),
+    /// Let a job go on elsewhere in the membership topic: at offsets, at a time, or at the beginning.
+    ///
+    /// What lies behind that place is sent, also if it was sent before; what lies before it is not. Each user ends with the last
+    /// word behind it. A job that is in fault because it could not go on where it was can go on then.
+    Reset(Reset),
     /// End a job and forget its position. The slugs that it wrote stay in Braze.
     Delete(One),
 }
@@ -127,16 +138,10 @@ impl Jobs {
         match self {
             Self::Create(create) => create.run().await?,
             Self::Get(one) => {
-                let channel = one.remote.connect().await?;
-                let name = one.resolve::<wire::ExportJob>(&channel).await?;
+                let (channel, name) = one.find::<wire::ExportJob>().await?;
                 let mut client = ExportJobServiceClient::new(channel);
-                let answer = client
-                    .get_export_job(wire::GetExportJobRequest { name })
-                    .await
-                    .map_err(refused)?;
-                one.remote
-                    .output
-                    .one(&answer.into_inner().export_job.unwrap_or_default());
+                let answer = client.get_export_job(wire::GetExportJobRequest { name }).await;
+                one.show(answer.map_err(refused)?.into_inner().export_job);
             }
             Self::List(List { account, remote }) => {
                 let channel = remote.connect().await?;
@@ -144,9 +149,21 @@ impl Jobs {
                     .output
                     .list(&all::<wire::ExportJob>(&channel, &account.name()).await?);
             }
+            Self::Pause(one) => {
+                let (channel, name) = one.find::<wire::ExportJob>().await?;
+                let mut client = ExportJobServiceClient::new(channel);
+                let answer = client.pause_export_job(wire::PauseExportJobRequest { name }).await;
+                one.show(answer.map_err(refused)?.into_inner().export_job);
+            }
+            Self::Resume(one) => {
+                let (channel, name) = one.find::<wire::ExportJob>().await?;
+                let mut client = ExportJobServiceClient::new(channel);
+                let answer = client.resume_export_job(wire::ResumeExportJobRequest { name }).await;
+                one.show(answer.map_err(refused)?.into_inner().export_job);
+            }
+            Self::Reset(reset) => reset.run().await?,
             Self::Delete(one) => {
-                let channel = one.remote.connect().await?;
-                let name = one.resolve::<wire::ExportJob>(&channel).await?;
+                let (channel, name) = one.find::<wire::ExportJob>().await?;
                 let mut client = ExportJobServiceClient::new(channel);
                 let request = wire::DeleteExportJobRequest { name: name.clone() };
                 client.delete_export_job(request).await.map_err(refused)?;

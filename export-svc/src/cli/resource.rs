@@ -7,6 +7,7 @@ use runtime::exit::Failure;
 use runtime::grpc::Channel;
 use tonic::Status;
 
+use super::output::Show;
 use super::{Remote, refused};
 
 /// A resource of an account, with a label.
@@ -35,9 +36,16 @@ pub(super) struct One {
 }
 
 impl One {
-    /// The full name.
-    pub(super) async fn resolve<T: Resource>(&self, channel: &Channel) -> Result<String, Failure> {
-        resolve::<T>(channel, self.account, &self.wanted).await
+    /// The service, and the full name there.
+    pub(super) async fn find<T: Resource>(&self) -> Result<(Channel, String), Failure> {
+        let channel = self.remote.connect().await?;
+        let name = resolve::<T>(&channel, self.account, &self.wanted).await?;
+        Ok((channel, name))
+    }
+
+    /// Prints what the service answered.
+    pub(super) fn show(&self, answered: Option<impl Show + Default>) {
+        self.remote.output.one(&answered.unwrap_or_default());
     }
 }
 

@@ -75,6 +75,18 @@ impl Elsewhere {
         feeds.values().cloned().reduce(JobStatus::and)
     }
 
+    /// Number of the newest reset that so many audiences of the job have gone through.
+    pub(crate) fn reset_done(&self, job: &str, audiences: usize) -> u64 {
+        let Ok((account, id)) = name::child(job, name::EXPORT_JOBS) else {
+            return 0;
+        };
+        let jobs = self.jobs();
+        let feeds = jobs.get(&(account.get(), id.to_owned()));
+        let feeds = feeds.filter(|feeds| feeds.len() >= audiences);
+        let done = feeds.and_then(|feeds| feeds.values().map(|status| status.reset).min());
+        done.unwrap_or(0)
+    }
+
     fn poll(&self, reader: &mut Reader) -> Result<(), kafka::Error> {
         match reader.poll(POLL) {
             None | Some(Ok(Polled::Eof { .. })) => Ok(()),
@@ -148,6 +160,7 @@ fn status(progress: FeedProgress) -> JobStatus {
             .map(|position| position.open.len() as u64)
             .sum(),
         lag: progress.lag,
+        reset: progress.reset,
         reason: progress.state_reason,
     }
 }
@@ -168,6 +181,7 @@ impl JobStatus {
         };
         worse.pending += better.pending;
         worse.lag = worse.lag.max(better.lag);
+        worse.reset = worse.reset.min(better.reset);
         worse
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use braze::Url;
 use secrecy::SecretString;
 
-use super::{Feed, FeedId, Feeds, JobSet};
+use super::{FeedId, Feeds, JobSet};
 use crate::clock::Time;
 
 /// An authorization as it is now.
@@ -92,14 +92,6 @@ impl Feeds {
         }
     }
 
-    /// Feeds with something to give up whose authorization cannot be used.
-    pub(super) fn unusable(&self) -> Vec<FeedId> {
-        let unusable =
-            |feed: &Feed| (feed.reader.is_some() || feed.resting) && self.asleep(&feed.job.authorization).is_some();
-        let unusable = self.feeds.iter().filter(|(_, feed)| unusable(feed));
-        unusable.map(|(id, _)| *id).collect()
-    }
-
     /// What to make a call with: the preferred authorization, else any that Braze takes, since all of them are keys of one
     /// Braze workspace.
     pub(crate) fn caller(&self, preferred: &str) -> Option<(Used, Arc<Credential>)> {
@@ -127,7 +119,7 @@ impl Feeds {
             refusals: refusals + 1,
             reason: reason.to_owned(),
         };
-        let detached = self.unusable();
+        let detached = self.held();
         self.detach(&detached);
         self.serve();
         detached

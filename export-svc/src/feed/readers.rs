@@ -277,8 +277,7 @@ impl Feeds {
         let mut coming: Vec<_> = self
             .feeds
             .iter()
-            .filter(|(_, feed)| feed.reader.is_none() && !feed.full && feed.fault.is_none())
-            .filter(|(_, feed)| self.asleep(&feed.job.authorization).is_none())
+            .filter(|(_, feed)| feed.reader.is_none() && !feed.full && !self.is_held(feed))
             .map(|(id, _)| *id)
             .collect();
         if self.readers.live.feeds.is_empty() && !coming.is_empty() {

@@ -37,6 +37,8 @@ fn job(slug: usize, existing_users: bool, start: [i64; 2]) -> Arc<ExportJob> {
         workspace: WORKSPACE.to_owned(),
         start: vec![(0, first), (1, second)],
         new_audiences: vec![SLUGS[slug].to_owned()],
+        paused: false,
+        resets: Vec::new(),
         create_time: Timestamp::UNIX_EPOCH,
         update_time: Timestamp::UNIX_EPOCH,
         revision: 1,
@@ -69,6 +71,8 @@ enum Step {
     Delete(usize),
     Refuse(usize),
     Probe,
+    /// The job is paused, or resumed.
+    Pause(usize),
     /// The job's record cannot be read, or can be again.
     Damage(usize),
     WriteDown,
@@ -86,6 +90,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..SLUGS.len()).prop_map(Step::Delete),
         1 => (0..2usize).prop_map(Step::Refuse),
         2 => Just(Step::Probe),
+        2 => (0..SLUGS.len()).prop_map(Step::Pause),
         2 => (0..SLUGS.len()).prop_map(Step::Damage),
         2 => Just(Step::WriteDown),
         1 => Just(Step::Restart),
@@ -203,6 +208,14 @@ impl World {
         }
         self.unreadable = Arc::new(self.damaged.values().map(|job| job.name()).collect());
         self.apply();
+    }
+
+    fn pause(&mut self, slug: usize) {
+        if let Some(job) = self.jobs.get_mut(&slug) {
+            let job = Arc::make_mut(job);
+            (job.paused, job.revision) = (!job.paused, job.revision + 1);
+            self.apply();
+        }
     }
 
     /// One poll, as the pipeline does it. `false` if nothing came.
@@ -357,6 +370,7 @@ fn check(records: Vec<(usize, i64, usize)>, steps: Vec<Step>) {
             Step::Probe => {
                 world.probe();
             }
+            Step::Pause(slug) => world.pause(slug),
             Step::WriteDown => world.write_down(false),
             Step::Restart => world.restart(),
             Step::Settle(_) | Step::Create { .. } => {}
@@ -364,6 +378,10 @@ fn check(records: Vec<(usize, i64, usize)>, steps: Vec<Step>) {
     }
     for slug in world.damaged.keys().copied().collect::<Vec<_>>() {
         world.damage(slug);
+    }
+    let paused = world.jobs.iter().filter(|(_, job)| job.paused);
+    for slug in paused.map(|(slug, _)| *slug).collect::<Vec<_>>() {
+        world.pause(slug);
     }
     world.probe();
     world.full.clear();

@@ -6,6 +6,7 @@ mod existing;
 mod faults;
 mod identifiers;
 mod limits;
+mod moves;
 mod order;
 mod readers;
 mod replicas;

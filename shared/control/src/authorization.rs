@@ -1,5 +1,7 @@
 //! Authorizations: sealed credentials for Braze.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use kafka::Change;
 use model::{AccountNumber, name};
@@ -156,6 +158,23 @@ fn decide_create(state: &impl State, wanted: &Authorization, slots: i32) -> Resu
     Ok((slot.into_iter().chain([wanted.put()]).collect(), ()))
 }
 
+/// The same authorization with another key, under the next revision of its secret.
+fn decide_rotate(
+    state: &impl State,
+    name: &str,
+    sealer: &Sealer,
+    key: &SecretString,
+    now: Timestamp,
+) -> Result<(Vec<Change>, Authorization), Error> {
+    let known: Authorization = record::fetch(state, name)?;
+    let rotated = Authorization {
+        sealed: sealer.seal(name, known.sealed.secret_revision + 1, key)?,
+        update_time: now,
+        ..known
+    };
+    Ok((vec![rotated.put()], rotated))
+}
+
 pub(crate) fn decide_delete(
     state: &impl State,
     account: AccountNumber,
@@ -228,6 +247,25 @@ impl Authorizations<'_> {
     /// [`Error::Unavailable`] when the table is too old.
     pub fn all(&self) -> Result<Vec<Authorization>, Error> {
         self.0.all("accounts/")
+    }
+
+    /// Replaces the key of an authorization, and nothing else.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn rotate_key(
+        &self,
+        account: AccountNumber,
+        id: &str,
+        rest_api_key: SecretString,
+        sealer: &Arc<Sealer>,
+        now: Timestamp,
+    ) -> Result<Authorization, Error> {
+        let name = name::format_child(account, name::AUTHORIZATIONS, id);
+        let sealer = Arc::clone(sealer);
+        let decide = move |view: &kafka::View| decide_rotate(view, &name, &sealer, &rest_api_key, now);
+        let (rotated, revision) = self.0.mutate(decide).await?;
+        Ok(Authorization { revision, ..rotated })
     }
 
     /// Deletes an authorization and the key in it.
@@ -379,6 +417,31 @@ pub(crate) mod tests {
         ));
         let second_key = authorization(7, "b", "w");
         assert!(decide_create(&map, &second_key, 8).is_ok());
+    }
+
+    #[test]
+    fn a_rotated_key_replaces_the_old_one_which_does_not_open_if_it_is_put_back() {
+        let mut map = state();
+        let name = "accounts/7/authorizations/a";
+        let before: Authorization = record::fetch(&map, name).unwrap();
+        let (key, now) = (SecretString::from("another-key"), Timestamp::now());
+        map.apply(decide_rotate(&map, name, &sealer(), &key, now)).unwrap();
+        let after: Authorization = record::fetch(&map, name).unwrap();
+        assert_eq!(after.rest_api_key(&sealer()).unwrap().expose_secret(), "another-key");
+        assert!(after.revision > before.revision && after.sealed.secret_revision == 2);
+        let unchanged = Authorization {
+            sealed: before.sealed.clone(),
+            revision: before.revision,
+            update_time: before.update_time,
+            ..after.clone()
+        };
+        assert_eq!(unchanged, before, "nothing but the key");
+        let mut put_back = after;
+        put_back.sealed.ciphertext = before.sealed.ciphertext;
+        put_back.sealed.nonce = before.sealed.nonce;
+        assert!(put_back.rest_api_key(&sealer()).is_err());
+        let nobody = decide_rotate(&map, "accounts/7/authorizations/z", &sealer(), &key, now);
+        assert!(matches!(nobody, Err(Error::NotFound(_))));
     }
 
     #[test]

@@ -13,6 +13,10 @@ use crate::authorization::Authorization;
 use crate::record::{self, Resource, State};
 use crate::{Directory, Error, Listed, Page, exported, id};
 
+mod moves;
+
+pub use self::moves::{NewReset, Reset};
+
 /// The only type of job.
 pub const TYPE: &str = "export_audiences";
 /// The attribute of a Braze user that holds the slugs of its audiences.
@@ -47,6 +51,10 @@ pub struct ExportJob {
     pub start: Vec<(i32, i64)>,
     /// Those of its audiences that no job had ever exported to its Braze workspace before: no user there had them.
     pub new_audiences: Vec<String>,
+    /// Somebody has paused it.
+    pub paused: bool,
+    /// Where it is to go on elsewhere, oldest first: those that may not have been carried out, and the newest.
+    pub resets: Vec<Reset>,
     /// When it was created.
     pub create_time: Timestamp,
     /// When it was last edited.
@@ -142,11 +150,6 @@ impl Resource for ExportJob {
     }
 
     fn to_record(&self) -> ControlRecord {
-        let start = self
-            .start
-            .iter()
-            .map(|&(partition, offset)| wire::PartitionOffset { partition, offset })
-            .collect();
         let export_job = Some(wire::ExportJob {
             revision: 0,
             ..self.to_wire()
@@ -154,8 +157,10 @@ impl Resource for ExportJob {
         let stored = StoredExportJob {
             export_job,
             workspace: self.workspace.clone(),
-            start,
+            start: to_stored(&self.start),
             new_audiences: self.new_audiences.clone(),
+            paused: self.paused,
+            resets: self.resets.iter().map(Reset::to_stored).collect(),
         };
         ControlRecord {
             resource: Some(control_record::Resource::ExportJob(stored)),
@@ -188,15 +193,25 @@ impl Resource for ExportJob {
             existing_users: job.existing_users,
             batch_updates_max: job.batch_updates_max,
             workspace: stored.workspace,
-            start: stored
-                .start
-                .iter()
-                .map(|start| (start.partition, start.offset))
-                .collect(),
+            start: from_stored(&stored.start),
             new_audiences: stored.new_audiences,
+            paused: stored.paused,
+            resets: stored.resets.into_iter().map(Reset::from_stored).collect(),
             revision,
         })
     }
+}
+
+fn to_stored(offsets: &[(i32, i64)]) -> Vec<wire::PartitionOffset> {
+    let offsets = offsets.iter();
+    offsets
+        .map(|&(partition, offset)| wire::PartitionOffset { partition, offset })
+        .collect()
+}
+
+fn from_stored(offsets: &[wire::PartitionOffset]) -> Vec<(i32, i64)> {
+    let offsets = offsets.iter();
+    offsets.map(|stored| (stored.partition, stored.offset)).collect()
 }
 
 fn some(text: String) -> Option<String> {
@@ -336,6 +351,8 @@ fn build(account: AccountNumber, new: NewExportJob, now: Timestamp) -> ExportJob
         workspace: String::new(),
         start: new.start,
         new_audiences: Vec::new(),
+        paused: false,
+        resets: Vec::new(),
         create_time: now,
         update_time: now,
         revision: 0,

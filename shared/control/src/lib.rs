@@ -22,7 +22,9 @@ pub use authorization::{Authorization, Authorizations, NewAuthorization, PROVIDE
 pub use caller::{AuthError, Caller, Forbidden};
 pub use directory::Directory;
 pub use error::Error;
-pub use export_job::{ATTRIBUTE, Alias, AllExportJobs, ExportJob, ExportJobs, Identifiers, NewExportJob, TYPE};
+pub use export_job::{
+    ATTRIBUTE, Alias, AllExportJobs, ExportJob, ExportJobs, Identifiers, NewExportJob, NewReset, Reset, TYPE,
+};
 pub use page::{Listed, Page, PageError};
 pub use token::{ApiToken, ApiTokens, NewApiToken};
 pub use workspace::Workspace;

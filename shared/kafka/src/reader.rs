@@ -7,6 +7,7 @@ use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::client::{self, ASK_TIMEOUT, Context};
@@ -51,6 +52,7 @@ pub enum Position {
 /// has no deadline and loses nothing that was prefetched.
 pub struct Reader {
     consumer: BaseConsumer<Context>,
+    in_process: bool,
     topic: String,
     positions: BTreeMap<i32, Position>,
 }
@@ -109,6 +111,7 @@ impl Reader {
         let consumer = BaseConsumer::from_config_and_context(&settings, Context).map_err(Error::Config)?;
         Ok(Self {
             consumer,
+            in_process: config.in_process,
             topic: String::new(),
             positions: BTreeMap::new(),
         })
@@ -143,6 +146,37 @@ impl Reader {
         self.consumer
             .fetch_watermarks(topic, partition, ASK_TIMEOUT)
             .map_err(|error| Error::of(error, topic, "asking for the end of"))
+    }
+
+    /// By partition, the offset of the first record that was written at `time_ms` (milliseconds since 1970) or later; the end
+    /// where there is none. Asks Kafka, for at most 5 s.
+    ///
+    /// # Errors
+    /// As [`Reader::partitions`]; [`Error::Topic`] also on the in-process broker, which cannot tell.
+    pub fn offsets_at(&self, topic: &str, time_ms: i64) -> Result<Vec<(i32, i64)>, Error> {
+        if self.in_process {
+            return Err(Error::Topic {
+                topic: topic.to_owned(),
+                problem: "the in-process broker cannot find offsets by time".to_owned(),
+            });
+        }
+        let failed = |error| Error::of(error, topic, "asking by time in");
+        let partitions = self.partitions(topic)?;
+        let mut asked = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            let time = Offset::Offset(time_ms);
+            asked.add_partition_offset(topic, partition, time).map_err(failed)?;
+        }
+        let found = self.consumer.offsets_for_times(asked, ASK_TIMEOUT).map_err(failed)?;
+        let offset = |found: &TopicPartitionListElem<'_>| {
+            found.error().map_err(failed)?;
+            let offset = match found.offset() {
+                Offset::Offset(offset) => offset,
+                _ => self.watermarks(topic, found.partition())?.1,
+            };
+            Ok((found.partition(), offset))
+        };
+        found.elements().iter().map(offset).collect()
     }
 
     /// Replaces what is read.

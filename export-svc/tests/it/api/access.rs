@@ -98,6 +98,13 @@ impl Foreign {
                 "/lytics.authorization.v1.AuthorizationService/DeleteAuthorization",
                 &self.authorization,
             ),
+            named(
+                "/lytics.authorization.v1.AuthorizationService/RotateAuthorizationKey",
+                &self.authorization,
+            ),
+            named("/lytics.export.v1.ExportJobService/PauseExportJob", &self.job),
+            named("/lytics.export.v1.ExportJobService/ResumeExportJob", &self.job),
+            named("/lytics.export.v1.ExportJobService/ResetExportJob", &self.job),
             named("/lytics.export.v1.ExportJobService/GetExportJob", &self.job),
             named("/lytics.export.v1.ExportJobService/ListExportJobs", ACCOUNT),
             named("/lytics.export.v1.ExportJobService/CreateExportJob", ACCOUNT),
@@ -128,7 +135,7 @@ async fn no_method_answers_without_a_token_or_with_the_wrong_role() {
     let brokers = kafka::testing::brokers();
     let service = Service::start(config(&brokers)).await;
     let methods = methods();
-    assert_eq!(methods.len(), 13, "a new method belongs into this test: {methods:?}");
+    assert_eq!(methods.len(), 17, "a new method belongs into this test: {methods:?}");
     let nobody = service.connect(None).await;
     let stranger = service.connect(Some("lb_1234_0000000000000a_0000")).await;
     for path in &methods {

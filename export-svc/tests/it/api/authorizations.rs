@@ -6,7 +6,7 @@ use kafka::{Polled, Position, Reader, ReaderOptions, Topics};
 use proto::authorization::v1::authorization_service_client::AuthorizationServiceClient;
 use proto::authorization::v1::{
     Authorization, CreateAuthorizationRequest, DeleteAuthorizationRequest, GetAuthorizationRequest,
-    ListAuthorizationsRequest,
+    ListAuthorizationsRequest, RotateAuthorizationKeyRequest,
 };
 use tonic::Code;
 
@@ -14,6 +14,15 @@ use super::{blamed, code};
 use crate::service::{ACCOUNT, KEYS, Service, config};
 
 const KEY: &str = "b1946ac9-2f5a-4c0f-9c4e-5d0c3f7e9a11";
+
+const NEW_KEY: &str = "9d3e51c2-77aa-4b1d-8e0f-1c2b3a495867";
+
+fn rotate(name: &str, key: &str) -> RotateAuthorizationKeyRequest {
+    RotateAuthorizationKeyRequest {
+        name: name.to_owned(),
+        rest_api_key: key.to_owned(),
+    }
+}
 
 pub(super) fn create(label: &str, workspace: &str) -> CreateAuthorizationRequest {
     let authorization = Authorization {
@@ -87,6 +96,33 @@ async fn an_authorization_is_created_read_listed_and_deleted() {
         ..create("Sim", "")
     };
     assert_eq!(code(client.create_authorization(nowhere).await), Code::NotFound);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_rotated_in_place_and_everything_else_stays() {
+    let brokers = kafka::testing::brokers();
+    let service = Service::start(config(&brokers)).await;
+    let mut client = AuthorizationServiceClient::new(service.admin().await);
+    let created = client.create_authorization(create("Sim", "w")).await.unwrap();
+    let created = created.into_inner().authorization.unwrap();
+    let rotated = client.rotate_authorization_key(rotate(&created.name, NEW_KEY)).await;
+    let rotated = rotated.unwrap().into_inner().authorization.unwrap();
+    assert!(rotated.revision > created.revision);
+    let unchanged = Authorization {
+        revision: created.revision,
+        update_time: created.update_time,
+        ..rotated
+    };
+    assert_eq!(unchanged, created);
+    let status = client
+        .rotate_authorization_key(rotate(&created.name, "two words"))
+        .await
+        .unwrap_err();
+    assert_eq!(blamed(&status), ["rest_api_key"]);
+    assert!(!status.message().contains("two words"), "{}", status.message());
+    let nobody = rotate("accounts/1234/authorizations/none", NEW_KEY);
+    assert_eq!(code(client.rotate_authorization_key(nobody).await), Code::NotFound);
     service.stop().await;
 }
 
@@ -168,14 +204,18 @@ async fn a_braze_key_is_neither_on_the_topic_nor_in_any_answer() {
         ..Default::default()
     };
     let listed = client.list_authorizations(list).await.unwrap().into_inner();
-    let answers = format!("{created:?}{read:?}{listed:?}");
-    assert!(!answers.contains(KEY), "{answers}");
+    let rotated = client.rotate_authorization_key(rotate(&name, NEW_KEY)).await.unwrap();
+    let rotated = rotated.into_inner();
+    let answers = format!("{created:?}{read:?}{listed:?}{rotated:?}");
+    assert!(!answers.contains(KEY) && !answers.contains(NEW_KEY), "{answers}");
     let kafka = brokers.config();
     let stored = tokio::task::spawn_blocking(move || control_topic(&kafka))
         .await
         .unwrap();
     assert!(holds(&stored, &name), "the record itself is there");
-    assert!(!holds(&stored, KEY) && !holds(&stored, &KEY[..18]));
+    for key in [KEY, NEW_KEY] {
+        assert!(!holds(&stored, key) && !holds(&stored, &key[..18]));
+    }
     let sealer = control::sealing::Sealer::from_config(&KEYS.into()).unwrap();
     let (account, id) = model::name::child(&name, model::name::AUTHORIZATIONS).unwrap();
     let kept = service
@@ -187,7 +227,7 @@ async fn a_braze_key_is_neither_on_the_topic_nor_in_any_answer() {
         .unwrap();
     assert_eq!(
         secrecy::ExposeSecret::expose_secret(&kept),
-        KEY,
+        NEW_KEY,
         "and it opens with the key of the installation"
     );
     service.stop().await;

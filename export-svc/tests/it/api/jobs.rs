@@ -4,9 +4,10 @@ use kafka::{Publisher, PublisherOptions, RecordOut, Topics};
 use proto::authorization::v1::DeleteAuthorizationRequest;
 use proto::authorization::v1::authorization_service_client::AuthorizationServiceClient;
 use proto::export::v1::export_job_service_client::ExportJobServiceClient;
+use proto::export::v1::reset_export_job_request::To;
 use proto::export::v1::{
     CreateExportJobRequest, DeleteExportJobRequest, ExportJob, ExportJobState, GetExportJobRequest,
-    ListExportJobsRequest,
+    ListExportJobsRequest, PauseExportJobRequest, ResetExportJobRequest, ResetOffsets, ResumeExportJobRequest,
 };
 use tonic::Code;
 
@@ -35,6 +36,16 @@ pub(super) fn create(label: &str, audience: &str, authorization: &str) -> Create
     CreateExportJobRequest {
         parent: ACCOUNT.to_owned(),
         export_job: Some(job),
+    }
+}
+
+/// Puts these into partition 0 of the membership topic.
+async fn publish(kafka: &kafka::Config, payloads: &[&'static str]) {
+    let topic = Topics::new(kafka).audience_membership(1234);
+    let publisher = Publisher::new(kafka, PublisherOptions::default()).unwrap();
+    let record = |payload: &&'static str| RecordOut::new(&topic).partition(0).key("vip/1").payload(*payload);
+    for acked in publisher.publish_all(payloads.iter().map(record).collect()).await {
+        acked.unwrap();
     }
 }
 
@@ -94,6 +105,136 @@ async fn a_job_is_created_read_listed_and_deleted() {
         client.list_export_jobs(list()).await.unwrap().into_inner().export_jobs,
         []
     );
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_paused_and_resumed_and_what_is_impossible_is_refused() {
+    let brokers = kafka::testing::brokers();
+    let service = Service::start(config(&brokers)).await;
+    let sim = authorization(&service, "Sim", "").await;
+    let mut client = ExportJobServiceClient::new(service.admin().await);
+    let created = client.create_export_job(create("VIP", "vip", &sim)).await.unwrap();
+    let created = created.into_inner().export_job.unwrap();
+    let name = created.name.clone();
+    let pause = || PauseExportJobRequest { name: name.clone() };
+    let resume = || ResumeExportJobRequest { name: name.clone() };
+    let get = || GetExportJobRequest { name: name.clone() };
+    let refused = client.resume_export_job(resume()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    let paused = client.pause_export_job(pause()).await.unwrap().into_inner();
+    let paused = paused.export_job.unwrap();
+    assert_eq!(paused.state(), ExportJobState::Paused);
+    assert!(paused.revision > created.revision);
+    let read = client.get_export_job(get()).await.unwrap().into_inner();
+    assert_eq!(read.export_job.unwrap().state(), ExportJobState::Paused);
+    assert_eq!(
+        code(client.pause_export_job(pause()).await),
+        Code::FailedPrecondition,
+        "paused already"
+    );
+    let resumed = client.resume_export_job(resume()).await.unwrap().into_inner();
+    let resumed = resumed.export_job.unwrap();
+    assert_eq!(resumed.state(), ExportJobState::Runnable);
+    assert_eq!((resumed.label, resumed.audiences), (created.label, created.audiences));
+    client
+        .delete_export_job(DeleteExportJobRequest { name: name.clone() })
+        .await
+        .unwrap();
+    assert_eq!(code(client.pause_export_job(pause()).await), Code::NotFound);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_reset_to_places_that_the_topic_has_and_what_is_wrong_is_named() {
+    let brokers = kafka::testing::brokers();
+    let service = Service::start(config(&brokers)).await;
+    publish(&brokers.config(), &["a", "b"]).await;
+    let sim = authorization(&service, "Sim", "").await;
+    let mut client = ExportJobServiceClient::new(service.admin().await);
+    let created = client.create_export_job(create("VIP", "vip", &sim)).await.unwrap();
+    let name = created.into_inner().export_job.unwrap().name;
+    let reset = |to, audiences: &[&str]| ResetExportJobRequest {
+        name: name.clone(),
+        audiences: audiences.iter().map(|&slug| slug.to_owned()).collect(),
+        to,
+    };
+    let offsets = |offsets: &[(i32, i64)]| {
+        let by_partition = offsets.iter().copied().collect();
+        Some(To::Offsets(ResetOffsets { by_partition }))
+    };
+    for (request, fields) in [
+        (reset(None, &["gold"]), &["audiences[0]", "beginning"][..]),
+        (reset(offsets(&[]), &[]), &["offsets.by_partition"]),
+        (reset(offsets(&[(0, -1)]), &[]), &["offsets.by_partition"]),
+        (reset(offsets(&[(999, 0)]), &[]), &["offsets.by_partition"]),
+    ] {
+        assert_eq!(blamed(&client.reset_export_job(request).await.unwrap_err()), fields);
+    }
+    let status = client
+        .reset_export_job(reset(offsets(&[(0, 3)]), &[]))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::OutOfRange);
+    assert!(
+        status.message().contains("partition 0") && status.message().contains("is 2"),
+        "{status}"
+    );
+    client
+        .reset_export_job(reset(Some(To::Beginning(())), &[]))
+        .await
+        .unwrap();
+    client
+        .reset_export_job(reset(offsets(&[(0, 2)]), &["vip"]))
+        .await
+        .unwrap();
+    let nobody = ResetExportJobRequest {
+        name: format!("{ACCOUNT}/exportJobs/none"),
+        ..reset(Some(To::Beginning(())), &[])
+    };
+    assert_eq!(code(client.reset_export_job(nobody).await), Code::NotFound);
+    let job = service.directory.export_jobs().all().unwrap().jobs.remove(0);
+    let newest = job.resets.last().unwrap();
+    assert_eq!(
+        (newest.number, newest.audiences.as_slice(), newest.offsets.as_slice()),
+        (2, &["vip".to_owned()][..], &[(0, 2)][..])
+    );
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_is_looked_up_in_kafka_or_refused_where_there_is_no_look_up() {
+    let brokers = kafka::testing::brokers();
+    let service = Service::start(config(&brokers)).await;
+    let sim = authorization(&service, "Sim", "").await;
+    let mut client = ExportJobServiceClient::new(service.admin().await);
+    let created = client.create_export_job(create("VIP", "vip", &sim)).await.unwrap();
+    let name = created.into_inner().export_job.unwrap().name;
+    publish(&brokers.config(), &["a", "b"]).await;
+    let mut to = async |time| {
+        let to = Some(To::Time(model::time::to_wire(time)));
+        let (name, audiences) = (name.clone(), Vec::new());
+        client
+            .reset_export_job(ResetExportJobRequest { name, audiences, to })
+            .await
+    };
+    let resets = || service.directory.export_jobs().all().unwrap().jobs.remove(0).resets;
+    if let kafka::testing::Brokers::InProcess(_) = &brokers {
+        let status = to(jiff::Timestamp::UNIX_EPOCH).await.unwrap_err();
+        assert_eq!(status.code(), Code::FailedPrecondition);
+        assert!(status.message().contains("by time"), "{status}");
+    } else {
+        to(jiff::Timestamp::UNIX_EPOCH).await.unwrap();
+        let beginning = resets().pop().unwrap().offsets;
+        assert!(beginning.iter().all(|(_, offset)| *offset == 0), "{beginning:?}");
+        to("2100-01-01T00:00:00Z".parse().unwrap()).await.unwrap();
+        let end = resets().pop().unwrap().offsets;
+        assert!(
+            end.iter()
+                .all(|&(partition, offset)| offset == if partition == 0 { 2 } else { 0 }),
+            "{end:?}"
+        );
+    }
     service.stop().await;
 }
 
@@ -188,16 +329,7 @@ async fn an_authorization_that_a_job_uses_stays_and_the_job_is_named() {
 async fn a_job_starts_where_the_membership_topic_ends() {
     let brokers = kafka::testing::brokers();
     let service = Service::start(config(&brokers)).await;
-    let kafka = brokers.config();
-    let topic = Topics::new(&kafka).audience_membership(1234);
-    let publisher = Publisher::new(&kafka, PublisherOptions::default()).unwrap();
-    let record = RecordOut::new(topic)
-        .partition(0)
-        .key("vip/1")
-        .payload("before the job");
-    for acked in publisher.publish_all(vec![record.clone(), record]).await {
-        acked.unwrap();
-    }
+    publish(&brokers.config(), &["before the job", "before the job"]).await;
     let sim = authorization(&service, "Sim", "").await;
     let mut client = ExportJobServiceClient::new(service.admin().await);
     client.create_export_job(create("VIP", "vip", &sim)).await.unwrap();

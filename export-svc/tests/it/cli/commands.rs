@@ -191,6 +191,35 @@ async fn every_resource_can_be_listed_shown_and_deleted() {
     done(&service, &[job.as_slice(), &ways].concat()).await;
     let shown = done(&service, &["authorizations", "get", "S", "--account", "7"]).await;
     assert!(shown.contains("US-01") && !shown.contains(KEY), "{shown}");
+    let rotate = [
+        "authorizations",
+        "rotate-key",
+        "S",
+        "--account",
+        "7",
+        "--key-file",
+        key_file,
+    ];
+    let rotated = done(&service, &rotate).await;
+    assert!(rotated.contains("US-01") && !rotated.contains(KEY), "{rotated}");
+    let paused = done(&service, &["jobs", "pause", "J", "--account", "7"]).await;
+    assert!(paused.contains("paused"), "{paused}");
+    let again = refused(&service, &["jobs", "pause", "J", "--account", "7"]).await;
+    assert!(again.contains("is paused already"), "{again}");
+    let resumed = done(&service, &["jobs", "resume", "J", "--account", "7"]).await;
+    assert!(!resumed.contains("paused"), "{resumed}");
+    let reset = ["jobs", "reset", "J", "--account", "7"];
+    done(&service, &[&reset[..], &["--to-beginning"]].concat()).await;
+    done(
+        &service,
+        &[&reset[..], &["--to-offset", "0=0,1=0", "--audience", "a"]].concat(),
+    )
+    .await;
+    let beyond = refused(&service, &[&reset[..], &["--to-offset", "1=5"]].concat()).await;
+    assert!(
+        beyond.contains("OUT_OF_RANGE") && beyond.contains("partition 1"),
+        "{beyond}"
+    );
     let used = refused(&service, &["authorizations", "delete", "S", "--account", "7"]).await;
     assert!(used.contains("FAILED_PRECONDITION") && used.contains("\"J\""), "{used}");
     done(&service, &["jobs", "delete", "J", "--account", "7"]).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use braze_sim::{Sim, SimHandle, User, UserRef};
 use control::sealing::Sealer;
-use control::{Directory, ExportJob, Identifiers, NewAccount, NewAuthorization, NewExportJob};
+use control::{Directory, ExportJob, Identifiers, NewAccount, NewAuthorization, NewExportJob, NewReset};
 use export_svc::engine::{Engine, EngineConfig, EngineHandle, EngineParts, JobStatus};
 use jiff::Timestamp;
 use kafka::testing::Brokers;
@@ -135,6 +135,42 @@ impl Rig {
         let created = self.directory.authorizations();
         let created = created.create(self.account, new, PARTITIONS, &self.sealer, Timestamp::now());
         created.await.unwrap().name()
+    }
+
+    /// Gives the authorization of all jobs that do not name one another key.
+    pub(super) async fn rotate_key(&self, key: &str) {
+        let id = self.authorization.rsplit('/').next().unwrap();
+        let authorizations = self.directory.authorizations();
+        let rotated = authorizations.rotate_key(self.account, id, key.into(), &self.sealer, Timestamp::now());
+        rotated.await.unwrap();
+    }
+
+    pub(super) async fn pause(&self, job: &ExportJob) {
+        let jobs = self.directory.export_jobs();
+        jobs.pause(self.account, &job.id, Timestamp::now()).await.unwrap();
+    }
+
+    pub(super) async fn resume(&self, job: &ExportJob) {
+        let jobs = self.directory.export_jobs();
+        jobs.resume(self.account, &job.id, Timestamp::now()).await.unwrap();
+    }
+
+    /// Lets a job go on at the beginning of the topic.
+    pub(super) async fn reset_to_beginning(&self, job: &ExportJob) {
+        let ends = self.ends(self.topics.audience_membership(ACCOUNT)).await;
+        let beginning = ends.into_iter().map(|(partition, _)| (partition, 0));
+        self.reset(job, beginning.collect()).await;
+    }
+
+    /// Lets a job go on at these offsets.
+    pub(super) async fn reset(&self, job: &ExportJob, offsets: Vec<(i32, i64)>) {
+        let new = NewReset {
+            audiences: Vec::new(),
+            offsets,
+            done: 0,
+        };
+        let jobs = self.directory.export_jobs();
+        jobs.reset(self.account, &job.id, new, Timestamp::now()).await.unwrap();
     }
 
     pub(super) fn start(&self) -> Running {

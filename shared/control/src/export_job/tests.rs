@@ -126,6 +126,61 @@ fn an_authorization_that_does_not_exist_is_not_found() {
 }
 
 #[test]
+fn a_job_is_paused_and_resumed_and_any_other_move_is_refused() {
+    let mut map = state_with_job();
+    let name = "accounts/7/exportJobs/j";
+    let later: Timestamp = "2026-01-02T00:00:00Z".parse().unwrap();
+    let move_to = |map: &mut Map, paused| {
+        let decided = moves::decide_paused(map, name, paused, later);
+        map.apply(decided).map(|_| ())
+    };
+    assert!(matches!(move_to(&mut map, false), Err(Error::FailedPrecondition(text)) if text.contains("not paused")));
+    move_to(&mut map, true).unwrap();
+    let paused: ExportJob = record::fetch(&map, name).unwrap();
+    assert!(paused.paused && paused.update_time == later);
+    assert!(matches!(move_to(&mut map, true), Err(Error::FailedPrecondition(text)) if text.contains("paused already")));
+    move_to(&mut map, false).unwrap();
+    let resumed: ExportJob = record::fetch(&map, name).unwrap();
+    assert!(!resumed.paused && resumed.revision > paused.revision);
+    map.apply(decide_delete(&map, name)).unwrap();
+    assert!(matches!(move_to(&mut map, true), Err(Error::NotFound(_))));
+}
+
+#[test]
+fn resets_are_numbered_and_kept_until_they_have_been_carried_out() {
+    let mut map = state_with_job();
+    let name = "accounts/7/exportJobs/j";
+    let reset = |map: &mut Map, done, offset| {
+        let new = NewReset {
+            audiences: vec!["vip".to_owned()],
+            offsets: vec![(1, offset)],
+            done,
+        };
+        let decided = moves::decide_reset(map, name, &new, Timestamp::UNIX_EPOCH);
+        map.apply(decided)?;
+        let job: ExportJob = record::fetch(map, name).unwrap();
+        Ok::<_, Error>(job.resets)
+    };
+    let numbers = |resets: &[Reset]| resets.iter().map(|reset| reset.number).collect::<Vec<_>>();
+    assert_eq!(numbers(&reset(&mut map, 0, 5).unwrap()), [1]);
+    let both = reset(&mut map, 0, 6).unwrap();
+    assert_eq!(numbers(&both), [1, 2]);
+    assert_eq!((both[0].offsets[0], both[1].offsets[0]), ((1, 5), (1, 6)));
+    assert!(both[1].is_about("vip") && !both[1].is_about("gold"));
+    assert_eq!(numbers(&reset(&mut map, 1, 7).unwrap()), [2, 3]);
+    assert_eq!(
+        numbers(&reset(&mut map, 3, 8).unwrap()),
+        [4],
+        "a number is never used again"
+    );
+    while let Ok(resets) = reset(&mut map, 0, 9) {
+        assert!(resets.len() <= 100, "they are bounded");
+    }
+    assert!(matches!(reset(&mut map, 0, 9), Err(Error::FailedPrecondition(_))));
+    assert_eq!(reset(&mut map, 103, 9).unwrap().len(), 1);
+}
+
+#[test]
 fn a_deleted_job_frees_its_audiences_and_its_authorization() {
     let mut map = state_with_job();
     map.apply(decide_delete(&map, "accounts/7/exportJobs/j")).unwrap();

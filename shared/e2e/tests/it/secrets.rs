@@ -15,6 +15,9 @@ use crate::harness::{http, topic, until, wait_for};
 
 const BRAZE_KEY: &str = "5ecre7ab-b4a2-4e5e-9d1c-e2e0braze0key";
 
+/// The key that replaces it.
+const NEW_KEY: &str = "0the45ec-7e11-4c3b-9a2d-e2e0braze0key";
+
 /// What came out of the run, and where.
 struct Seen(Vec<(String, Vec<u8>)>);
 
@@ -97,7 +100,7 @@ async fn no_secret_is_readable_in_anything_that_a_full_run_leaves_behind() {
             seen.places(text)
         );
     }
-    for hidden in [BRAZE_KEY, secret, ADMIN_TOKEN, SEALING_KEY] {
+    for hidden in [BRAZE_KEY, NEW_KEY, secret, ADMIN_TOKEN, SEALING_KEY] {
         assert_eq!(seen.places(hidden), BTreeSet::new(), "{hidden} is there");
     }
 }
@@ -180,6 +183,13 @@ async fn exports(export: &Export, sim: &Sim, seen: &mut Seen) {
         assert_eq!(output.status.code(), Some(1));
         seen.said("authorizations create", &output);
     }
+    let file = key_file(NEW_KEY);
+    let rotate = ["authorizations", "rotate-key", "Sim", "--account", "1234", "--key-file"];
+    let output = export
+        .operator(&[&rotate[..], &[file.to_str().unwrap()]].concat())
+        .await;
+    printed(&output);
+    seen.said("authorizations rotate-key", &output);
     seen.said(
         "authorizations list",
         &export.operator(&["authorizations", "list", "--account", "1234"]).await,

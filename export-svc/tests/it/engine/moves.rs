@@ -1,0 +1,208 @@
+//! What people do with a job that exists: pause, resume, reset, a new key.
+
+use std::time::Duration;
+
+use braze_sim::{Fault, Key};
+use export_svc::engine::{EngineConfig, JobStatus};
+use proto::export::v1::{ExportJobState, FeedProgress, PartitionPosition};
+
+use super::rig::{KEY, Rig, config, job};
+
+fn state(wanted: ExportJobState) -> impl Fn(&JobStatus) -> bool {
+    move |status| status.state == wanted
+}
+
+/// Everything is settled, and that is so many changes in all.
+fn settled(changes: u64) -> impl Fn(&JobStatus) -> bool {
+    move |status| {
+        let counters = status.counters;
+        status.pending == 0 && counters.added + counters.removed + counters.omitted == changes
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_job_reads_and_sends_nothing_and_goes_on_with_the_last_word_also_after_a_restart() {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    let (vip, news) = (rig.create(job("vip")).await, rig.create(job("news")).await);
+    engine.until(&news, |_| true).await;
+    rig.sim.inject(Fault::hold());
+    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+    rig.sim.until_held(1).await;
+    // It waits for the enter, which is in flight.
+    rig.exit("vip", "1", &[("user_id", "cust-1")]).await;
+    engine.until(&vip, |status| status.pending == 2).await;
+    rig.pause(&vip).await;
+    engine.until(&vip, state(ExportJobState::Paused)).await;
+    rig.sim.clear_faults();
+    engine
+        .until(&vip, |status| status.counters.added == 1 && status.pending == 1)
+        .await;
+    rig.enter("vip", "2", &[("user_id", "cust-2")]).await;
+    rig.enter("news", "3", &[("user_id", "cust-3")]).await;
+    engine.settled(&news, (1, 0, 0, 0)).await;
+    engine.drain().await;
+
+    let engine = rig.start();
+    engine.until(&vip, state(ExportJobState::Paused)).await;
+    rig.enter("news", "4", &[("user_id", "cust-4")]).await;
+    engine.settled(&news, (2, 0, 0, 0)).await;
+    let paused = engine.until(&vip, state(ExportJobState::Paused)).await;
+    assert_eq!((paused.pending, paused.counters.added), (1, 1), "{paused:?}");
+    rig.sim.idle().await;
+    assert_eq!(
+        (rig.slugs("cust-1"), rig.slugs("cust-2")),
+        (Some(vec!["vip".to_owned()]), None),
+        "only what was in flight"
+    );
+    rig.resume(&vip).await;
+    engine.settled(&vip, (2, 1, 0, 0)).await;
+    engine.until(&vip, state(ExportJobState::Runnable)).await;
+    rig.until_slugs("cust-1", &[]).await;
+    rig.until_slugs("cust-2", &["vip"]).await;
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_key_is_used_at_once_by_jobs_that_slept_because_of_the_old_one() {
+    let rig = Rig::new().await;
+    // Nobody asks whether the old one is good again.
+    let engine = rig.start_with(EngineConfig {
+        probe_after: Duration::from_secs(3_600),
+        ..config()
+    });
+    let vip = rig.create(job("vip")).await;
+    engine.until(&vip, |_| true).await;
+    rig.sim.reject_key(KEY);
+    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+    engine.until(&vip, state(ExportJobState::Sleeping)).await;
+    rig.sim.put_key(Key::new("another-key"));
+    rig.rotate_key("another-key").await;
+    engine.settled(&vip, (1, 0, 0, 0)).await;
+    engine.until(&vip, state(ExportJobState::Runnable)).await;
+    rig.until_slugs("cust-1", &["vip"]).await;
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_to_the_beginning_sends_the_last_words_again_once_whatever_dies_meanwhile() {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    let vip = rig.create(job("vip")).await;
+    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+    rig.enter("vip", "2", &[("user_id", "cust-2")]).await;
+    rig.exit("vip", "2", &[("user_id", "cust-2")]).await;
+    engine.until(&vip, settled(3)).await;
+    engine.drain().await;
+    // Braze has lost them all, and the reset waits for an engine.
+    rig.sim.idle().await;
+    rig.sim.forget_users();
+    rig.reset_to_beginning(&vip).await;
+    rig.sim.inject(Fault::hold());
+    let engine = rig.start();
+    rig.sim.until_held(1).await;
+    engine.crash().await;
+    rig.sim.clear_faults();
+    // Whether or not it was written down that the reset has begun, it is carried out, and once.
+    let engine = rig.start();
+    let status = engine.until(&vip, settled(6)).await;
+    assert_eq!(status.reset, 1);
+    rig.until_slugs("cust-1", &["vip"]).await;
+    rig.sim.idle().await;
+    assert!(
+        rig.slugs("cust-2").is_none_or(|slugs| slugs.is_empty()),
+        "the last word was exit"
+    );
+    engine.drain().await;
+    let engine = rig.start();
+    rig.enter("vip", "3", &[("user_id", "cust-3")]).await;
+    rig.until_slugs("cust-3", &["vip"]).await;
+    engine.until(&vip, settled(7)).await;
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_with_changes_in_flight_leaves_nobody_with_what_was_overtaken() {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    let vip = rig.create(job("vip")).await;
+    engine.until(&vip, |_| true).await;
+    for (round, id) in [(1, "cust-1"), (2, "cust-2")] {
+        rig.sim.inject(Fault::hold());
+        rig.enter("vip", id, &[("user_id", id)]).await;
+        rig.sim.until_held(1).await;
+        rig.exit("vip", id, &[("user_id", id)]).await;
+        engine.until(&vip, |status| status.pending == 2).await;
+        if round == 1 {
+            rig.reset_to_beginning(&vip).await;
+        } else {
+            // What waits is left out, and what is in flight ends as usual.
+            let end = rig.ends(rig.topics.audience_membership(1234)).await;
+            rig.reset(&vip, end).await;
+        }
+        engine.until(&vip, |status| status.reset == round).await;
+        rig.sim.clear_faults();
+        if round == 2 {
+            rig.until_slugs(id, &["vip"]).await;
+            rig.exit("vip", id, &[("user_id", id)]).await;
+        }
+        rig.until_slugs(id, &[]).await;
+        engine.until(&vip, |status| status.pending == 0).await;
+    }
+    assert_eq!(rig.sim.order().overlapping, 0);
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_predecessor_may_have_sent_is_left_out_only_when_it_cannot_take_effect_any_more() {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    let vip = rig.create(job("vip")).await;
+    engine.until(&vip, |_| true).await;
+    // It takes effect long after the crash.
+    rig.sim
+        .inject(Fault::drop_after().applied_after(Duration::from_secs(2)));
+    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+    rig.sim.until_arrivals(1).await;
+    engine.crash().await;
+    rig.sim.clear_faults();
+    let end = rig.ends(rig.topics.audience_membership(1234)).await;
+    rig.reset(&vip, end).await;
+    rig.exit("vip", "1", &[("user_id", "cust-1")]).await;
+    let engine = rig.start();
+    engine
+        .until(&vip, |status| status.reset == 1 && status.counters.removed == 1)
+        .await;
+    rig.sim.idle().await;
+    assert!(rig.slugs("cust-1").is_none_or(|slugs| slugs.is_empty()));
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_cannot_go_on_where_it_is_goes_on_after_a_reset() {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    let vip = rig.create(job("vip")).await;
+    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+    engine.settled(&vip, (1, 0, 0, 0)).await;
+    engine.drain().await;
+    let positions = (0..4).map(|partition| PartitionPosition {
+        partition,
+        next: 1_000,
+        ..PartitionPosition::default()
+    });
+    let beyond = FeedProgress {
+        positions: positions.collect(),
+        ..FeedProgress::default()
+    };
+    rig.write_progress(&format!("1234.main/{}/vip", vip.id), &beyond).await;
+    let engine = rig.start();
+    let status = engine.until(&vip, state(ExportJobState::Fault)).await;
+    assert!(status.reason.contains("jobs reset"), "{}", status.reason);
+    rig.enter("vip", "2", &[("user_id", "cust-2")]).await;
+    rig.reset_to_beginning(&vip).await;
+    engine.until(&vip, state(ExportJobState::Runnable)).await;
+    rig.until_slugs("cust-2", &["vip"]).await;
+    engine.settled(&vip, (2, 0, 0, 0)).await;
+    engine.drain().await;
+}
