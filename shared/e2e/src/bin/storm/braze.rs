@@ -8,7 +8,7 @@ use braze_sim::{Fault, FaultKind, Key, Options, Settings, Sim, SimHandle};
 use crate::calls::Calls;
 use crate::schedule::Act;
 use crate::timing;
-use crate::world::{Audience, Kind, User, WORKSPACES, workspace_name};
+use crate::world::{Audience, Kind, Name, User, WORKSPACES, workspace_name};
 
 /// Braze's words for an object that it refuses for good.
 const REFUSAL: &str = "external_id 'u' is blacklisted";
@@ -20,7 +20,7 @@ pub(crate) struct Braze {
 }
 
 /// What the users of one workspace hold: the slugs that are not known to the storm are kept as well.
-pub(crate) type Held = HashMap<User, BTreeSet<String>>;
+pub(crate) type Held = HashMap<Name, BTreeSet<String>>;
 
 impl Braze {
     /// Starts it with a key per workspace. It refuses some users for good and reorders what it accepts; `too_far`: by more than
@@ -51,7 +51,7 @@ impl Braze {
         let sim = Sim::start(options).await.context("braze-sim")?;
         let handle = sim.handle();
         for user in (0..users).map(User).filter(|user| user.kind() == Kind::Refused) {
-            handle.refuse_object(user.external_id(), REFUSAL);
+            handle.refuse_object(user.named(false).external_id(), REFUSAL);
         }
         Ok(Self { sim, handle })
     }
@@ -60,9 +60,9 @@ impl Braze {
         self.sim.base_url()
     }
 
-    /// The key of a workspace: the first one, or its successors.
-    pub(crate) fn key(workspace: usize) -> String {
-        key(workspace, 0).key
+    /// The key of a workspace: the first one is of generation 0.
+    pub(crate) fn key(workspace: usize, generation: u32) -> String {
+        key(workspace, generation).key
     }
 
     /// Does what concerns Braze alone.
@@ -88,14 +88,14 @@ impl Braze {
         self.handle.inject(fault);
     }
 
-    /// The workspace's key is not known any more.
-    pub(crate) fn revoke(&self, workspace: usize) {
-        self.handle.reject_key(&Self::key(workspace));
+    /// A key of the workspace is not known any more.
+    pub(crate) fn revoke(&self, workspace: usize, generation: u32) {
+        self.handle.reject_key(&Self::key(workspace, generation));
     }
 
-    /// The workspace's key is known again.
-    pub(crate) fn restore(&self, workspace: usize) {
-        self.handle.put_key(key(workspace, 0));
+    /// The workspace has a new key; the old one stays unknown.
+    pub(crate) fn issue(&self, workspace: usize, generation: u32) {
+        self.handle.put_key(key(workspace, generation));
     }
 
     /// How many calls have come.
@@ -114,7 +114,7 @@ impl Braze {
             let users = self.handle.users(&workspace_name(workspace)).into_iter();
             let held = users.filter_map(|user| {
                 let slugs = user.array("lytics_segments").into_iter().map(str::to_owned).collect();
-                Some((User::of_external_id(user.external_id.as_deref()?)?, slugs))
+                Some((Name::of_external_id(user.external_id.as_deref()?)?, slugs))
             });
             held.collect()
         };

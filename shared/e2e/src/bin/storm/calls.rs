@@ -8,7 +8,7 @@ use braze_sim::JournalEntry;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::world::{Audience, AudienceId, Kind, User, workspace_name};
+use crate::world::{Audience, AudienceId, Kind, Name, User, workspace_name};
 
 /// A call of `/users/track`.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub(crate) struct Update {
     /// Place of the call among the calls, in order of arrival.
     pub(crate) call: usize,
     pub(crate) audience: AudienceId,
-    pub(crate) user: User,
+    pub(crate) name: Name,
     pub(crate) add: bool,
 }
 
@@ -90,7 +90,7 @@ impl Calls {
                 let updates = updates(&entry.body, &by_slug);
                 let updates =
                     updates.with_context(|| format!("call {} has a strange body: {}", entry.arrival, entry.body))?;
-                let at_home = |(id, ..): &(AudienceId, User, bool)| {
+                let at_home = |(id, ..): &(AudienceId, Name, bool)| {
                     let home = workspace_name(audiences[*id].workspace);
                     entry.workspace.as_ref().is_none_or(|workspace| *workspace == home)
                 };
@@ -100,11 +100,13 @@ impl Calls {
                     entry.arrival
                 );
                 let call = calls.calls.len();
-                let taken = updates.into_iter().filter(|(_, user, _)| user.kind() != Kind::Refused);
-                calls.updates.extend(taken.map(|(audience, user, add)| Update {
+                let taken = updates
+                    .into_iter()
+                    .filter(|(_, name, _)| name.user.kind() != Kind::Refused);
+                calls.updates.extend(taken.map(|(audience, name, add)| Update {
                     call,
                     audience,
-                    user,
+                    name,
                     add,
                 }));
             }
@@ -123,17 +125,17 @@ impl Calls {
 
     /// Updates that took effect after the opposite one, which was sent later, had.
     pub(crate) fn overtaken(&self) -> Vec<Update> {
-        let mut latest: HashMap<(AudienceId, User, bool), u64> = HashMap::new();
+        let mut latest: HashMap<(AudienceId, Name, bool), u64> = HashMap::new();
         let mut overtaken = Vec::new();
         for update in &self.updates {
             let Some(order) = self.calls[update.call].applied_order else {
                 continue;
             };
-            let opposite = latest.get(&(update.audience, update.user, !update.add));
+            let opposite = latest.get(&(update.audience, update.name, !update.add));
             if opposite.is_some_and(|opposite| *opposite > order) {
                 overtaken.push(*update);
             }
-            let known = latest.entry((update.audience, update.user, update.add)).or_default();
+            let known = latest.entry((update.audience, update.name, update.add)).or_default();
             *known = order.max(*known);
         }
         overtaken
@@ -169,11 +171,11 @@ impl Calls {
 
     /// What happened to one user and audience, for people.
     pub(crate) fn trace(&self, audience: AudienceId, user: User) -> Vec<String> {
-        let of = |update: &&Update| update.audience == audience && update.user == user;
+        let of = |update: &&Update| update.audience == audience && update.name.user == user;
         let line = |update: &Update| {
             let call = &self.calls[update.call];
             let value = if update.add { "add" } else { "remove" };
-            format!("call {}: {value}, {call}", update.call + 1)
+            format!("call {}: {value} {}, {call}", update.call + 1, update.name)
         };
         self.updates.iter().filter(of).map(line).collect()
     }
@@ -191,7 +193,7 @@ fn overlaps(journal: &[JournalEntry], entry: &JournalEntry) -> Vec<u64> {
     others.filter(same_user).map(|other| other.arrival).collect()
 }
 
-fn updates(body: &str, by_slug: &HashMap<&str, AudienceId>) -> Option<Vec<(AudienceId, User, bool)>> {
+fn updates(body: &str, by_slug: &HashMap<&str, AudienceId>) -> Option<Vec<(AudienceId, Name, bool)>> {
     let body: Value = serde_json::from_str(body).ok()?;
     let mut updates = Vec::new();
     // Without objects it only asks whether the key is good.
@@ -199,11 +201,11 @@ fn updates(body: &str, by_slug: &HashMap<&str, AudienceId>) -> Option<Vec<(Audie
         return Some(updates);
     };
     for object in objects.as_array()? {
-        let user = User::of_external_id(object.get("external_id")?.as_str()?)?;
+        let name = Name::of_external_id(object.get("external_id")?.as_str()?)?;
         let segments = object.get("lytics_segments")?.as_object()?;
         for (operation, slugs) in segments {
             for slug in slugs.as_array()? {
-                updates.push((*by_slug.get(slug.as_str()?)?, user, operation == "add"));
+                updates.push((*by_slug.get(slug.as_str()?)?, name, operation == "add"));
             }
         }
     }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use proto::export::v1::ExportCounters;
 use tokio::time::Instant;
 
-use crate::storm::{Storm, bar};
-use crate::timing;
+use crate::log::Entry;
+use crate::storm::{Job, Storm, bar};
 use crate::verdict::{self, Repeats};
+use crate::world::Name;
 
 /// No call for this long and nobody differs: nothing will come any more. Longer than a new owner waits, and a doubt.
 const QUIET: Duration = Duration::from_secs(8);
@@ -56,7 +57,7 @@ impl Storm {
     pub(crate) async fn calm(&self) -> anyhow::Result<Outcome> {
         let log = self.log.read().await?;
         let last = verdict::last_words(&log);
-        let expected = verdict::expected(&last, &self.audiences);
+        let expected = verdict::expected(&log, &self.audiences);
         let bar = bar("users who differ", last.len() as u64)?;
         let (mut calls, mut since) = (self.braze.arrivals(), Instant::now());
         let different = loop {
@@ -75,13 +76,12 @@ impl Storm {
         bar.finish();
 
         let calls = self.braze.calls(&self.audiences)?;
-        let counters = self.counters().await?;
         let jobs = self.jobs();
+        let (counters, miscounted) = self.counters(&log, &jobs).await?;
         let rejected = self.log.read_rejected().await?;
         let events = self.fleet.events();
         let (overtaken, overlapping) = (calls.overtaken(), calls.overlapping());
         let not_kept = verdict::not_kept(&last, &self.audiences, &jobs, &rejected);
-        let miscounted = verdict::miscounted(&log, &self.audiences, &jobs, &counters);
 
         let mut findings = Vec::new();
         let mut history = |what: String, audience: usize, user| {
@@ -91,11 +91,18 @@ impl Storm {
                 .filter(|entry| (entry.audience, entry.user) == (audience, user));
             let records = of.map(|entry| {
                 let value = if entry.enter { "enter" } else { "exit" };
+                let name = |name: Option<Name>| name.map_or_else(|| "nobody".to_owned(), |name| name.to_string());
+                let moved = entry
+                    .previous
+                    .is_some()
+                    .then(|| format!(" after {}", name(entry.previous)));
                 format!(
-                    "record {}/{} at {}: {value}",
+                    "record {}/{} at {}: {value} of {}{}",
                     entry.partition,
                     entry.offset,
-                    time(entry.time)
+                    time(entry.time),
+                    name(entry.name),
+                    moved.unwrap_or_default(),
                 )
             });
             let mut lines: Vec<_> = records.collect();
@@ -105,14 +112,14 @@ impl Storm {
             }
             findings.extend(lines.into_iter().chain(calls).map(|line| format!("    {line}")));
         };
-        for (workspace, user, slug) in different.iter().take(SHOWN) {
+        for (workspace, name, slug) in different.iter().take(SHOWN) {
             let audience = self.audiences.iter().position(|audience| audience.slug == *slug);
-            let what = format!("{user} differs in {slug} of workspace {workspace}");
-            history(what, audience.unwrap_or(usize::MAX), *user);
+            let what = format!("{name} differs in {slug} of workspace {workspace}");
+            history(what, audience.unwrap_or(usize::MAX), name.user);
         }
         for update in overtaken.iter().take(SHOWN) {
             let what = format!("call {} was overtaken by the opposite", update.call + 1);
-            history(what, update.audience, update.user);
+            history(what, update.audience, update.name.user);
         }
         for (what, all) in [
             ("two calls with one user at once", &overlapping),
@@ -128,7 +135,7 @@ impl Storm {
             updates: calls.count(|_| true, |call| call.applied_at.is_some()),
             mismatches: different.len(),
             order_violations: overlapping.len() + overtaken.len(),
-            repeats: verdict::repeats(&calls, &self.audiences, &jobs, &counters, &events.interruptions),
+            repeats: verdict::repeats(&calls, &log, &self.audiences, &jobs, &counters, &events.interruptions),
             not_kept: not_kept.len() + rejected.strange.len(),
             miscounted: miscounted.len(),
             bad_ends: events.bad_ends.len(),
@@ -136,10 +143,26 @@ impl Storm {
         })
     }
 
+    /// The counters of every job, and what is wrong with them. A replica that does not serve a job learns them when they have been
+    /// written down, and one that has just taken it over when it has read them: they are asked for until they are right.
+    async fn counters(
+        &self,
+        log: &[Entry],
+        jobs: &[Job],
+    ) -> anyhow::Result<(HashMap<String, ExportCounters>, Vec<String>)> {
+        let deadline = Instant::now() + STUCK;
+        loop {
+            let counters = self.counters_now().await?;
+            let miscounted = verdict::miscounted(log, &self.audiences, jobs, &counters);
+            if miscounted.is_empty() || Instant::now() >= deadline {
+                return Ok((counters, miscounted));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// The counters of every job, from the replica that knows most of it.
-    async fn counters(&self) -> anyhow::Result<HashMap<String, ExportCounters>> {
-        // A status is shown, and progress written, within this time.
-        tokio::time::sleep(2 * timing::PROGRESS_EVERY).await;
+    async fn counters_now(&self) -> anyhow::Result<HashMap<String, ExportCounters>> {
         let sum = |counters: &ExportCounters| counters.added + counters.removed + counters.omitted + counters.rejected;
         let mut known: HashMap<String, ExportCounters> = HashMap::new();
         for job in self.control.jobs().await?.into_iter().flatten() {

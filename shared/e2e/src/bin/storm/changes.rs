@@ -8,12 +8,14 @@ use rand::distr::weighted::WeightedIndex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::world::{AudienceId, User, audiences};
+use crate::world::{AudienceId, Kind, User, audiences};
 
 /// Exponent of the distribution of users (Zipf).
 const SKEW: f64 = 1.1;
 /// Share of changes that say again what the last one of the same user and audience said.
 const REPEATED: f64 = 0.1;
+/// Share of changes with which the profile begins to name the other of its users at Braze.
+const MOVED: f64 = 0.05;
 
 /// A profile enters or leaves an audience.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +23,10 @@ pub(crate) struct Change {
     pub(crate) audience: AudienceId,
     pub(crate) user: User,
     pub(crate) enter: bool,
+    /// It names its second user at Braze.
+    pub(crate) second: bool,
+    /// It named the other one before.
+    pub(crate) moved: bool,
 }
 
 /// Changes without an end; the same for the same seed.
@@ -29,6 +35,8 @@ pub(crate) struct Changes {
     users: WeightedIndex<f64>,
     audiences: usize,
     members: HashSet<(AudienceId, User)>,
+    /// Who names the second of its users at Braze.
+    seconds: HashSet<(AudienceId, User)>,
 }
 
 impl Changes {
@@ -43,6 +51,7 @@ impl Changes {
             users: WeightedIndex::new(weights).context("there must be users")?,
             audiences: audiences().len(),
             members: HashSet::new(),
+            seconds: HashSet::new(),
         })
     }
 }
@@ -53,14 +62,24 @@ impl Iterator for Changes {
     fn next(&mut self) -> Option<Change> {
         let user = User(u32::try_from(self.users.sample(&mut self.random)).ok()?);
         let audience = self.random.random_range(..self.audiences);
-        let member = self.members.contains(&(audience, user));
-        let enter = member == self.random.random_bool(REPEATED);
-        if enter {
-            self.members.insert((audience, user));
-        } else {
-            self.members.remove(&(audience, user));
+        let key = (audience, user);
+        let enter = self.members.contains(&key) == self.random.random_bool(REPEATED);
+        let moved = self.random.random_bool(MOVED) && user.kind() == Kind::Known;
+        let second = self.seconds.contains(&key) != moved;
+        for (set, holds) in [(&mut self.members, enter), (&mut self.seconds, second)] {
+            if holds {
+                set.insert(key);
+            } else {
+                set.remove(&key);
+            }
         }
-        Some(Change { audience, user, enter })
+        Some(Change {
+            audience,
+            user,
+            enter,
+            second,
+            moved,
+        })
     }
 }
 
@@ -90,5 +109,17 @@ mod tests {
             flips += usize::from(before.unwrap_or(false) != change.enter);
         }
         assert!(flips > 40_000 && flips < 50_000, "{flips}");
+    }
+
+    #[test]
+    fn some_profiles_name_one_of_two_users_by_turns_and_say_so() {
+        let mut second = HashMap::new();
+        let mut moved = 0;
+        for change in Changes::new(1, 10_000).unwrap().take(50_000) {
+            let before = second.insert((change.audience, change.user), change.second);
+            assert_eq!(before.unwrap_or(false) != change.second, change.moved);
+            moved += usize::from(change.moved);
+        }
+        assert!(moved > 1_000, "{moved}");
     }
 }

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use proto::authorization::v1::authorization_service_client::AuthorizationServiceClient;
-use proto::authorization::v1::{Authorization, CreateAuthorizationRequest};
+use proto::authorization::v1::{Authorization, CreateAuthorizationRequest, RotateAuthorizationKeyRequest};
 use proto::export::v1::export_job_service_client::ExportJobServiceClient;
-use proto::export::v1::{CreateExportJobRequest, DeleteExportJobRequest, ExportJob, ListExportJobsRequest};
+use proto::export::v1::{
+    CreateExportJobRequest, DeleteExportJobRequest, ExportJob, ListExportJobsRequest, PauseExportJobRequest,
+    ResumeExportJobRequest,
+};
 use runtime::grpc::Channel;
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -118,6 +121,50 @@ impl Control {
         }
     }
 
+    /// Gives an authorization another key.
+    ///
+    /// # Errors
+    /// When it is refused, or nobody answers.
+    pub(crate) async fn rotate_key(&self, authorization: &str, key: &str) -> anyhow::Result<()> {
+        let rotate = |channel| {
+            let request = RotateAuthorizationKeyRequest {
+                name: authorization.to_owned(),
+                rest_api_key: key.to_owned(),
+            };
+            async move {
+                AuthorizationServiceClient::new(channel)
+                    .rotate_authorization_key(request)
+                    .await
+            }
+        };
+        self.ask(rotate).await??;
+        Ok(())
+    }
+
+    /// Pauses a job.
+    ///
+    /// # Errors
+    /// When it is refused, or nobody answers.
+    pub(crate) async fn pause_job(&self, name: &str) -> anyhow::Result<()> {
+        let pause = |channel| {
+            let request = PauseExportJobRequest { name: name.to_owned() };
+            async move { ExportJobServiceClient::new(channel).pause_export_job(request).await }
+        };
+        moved(self.ask(pause).await?)
+    }
+
+    /// Resumes a job.
+    ///
+    /// # Errors
+    /// When it is refused, or nobody answers.
+    pub(crate) async fn resume_job(&self, name: &str) -> anyhow::Result<()> {
+        let resume = |channel| {
+            let request = ResumeExportJobRequest { name: name.to_owned() };
+            async move { ExportJobServiceClient::new(channel).resume_export_job(request).await }
+        };
+        moved(self.ask(resume).await?)
+    }
+
     /// The jobs as each replica shows them.
     ///
     /// # Errors
@@ -163,6 +210,14 @@ async fn list(channel: Channel) -> Result<tonic::Response<proto::export::v1::Lis
         ..ListExportJobsRequest::default()
     };
     ExportJobServiceClient::new(channel).list_export_jobs(request).await
+}
+
+/// A move that is impossible was made by an earlier attempt, whose answer was lost.
+fn moved<T>(answer: Result<T, Status>) -> anyhow::Result<()> {
+    match answer {
+        Err(status) if status.code() != Code::FailedPrecondition => Err(status.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Whether the replica died over the call, or could not reach Kafka, rather than refused it.

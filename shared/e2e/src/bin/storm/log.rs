@@ -10,7 +10,7 @@ use proto::export::v1::RejectedChange;
 use proto::membership::v1::{MembershipAction, MembershipChange};
 
 use crate::changes::Change;
-use crate::world::{ACCOUNT, Audience, AudienceId, Kind, User};
+use crate::world::{ACCOUNT, Audience, AudienceId, Kind, Name, User};
 
 /// How long Kafka may be away before the storm gives up.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -32,6 +32,9 @@ pub(crate) struct Entry {
     pub(crate) audience: AudienceId,
     pub(crate) user: User,
     pub(crate) enter: bool,
+    /// Whom it names at Braze, and whom it named before, if that was another.
+    pub(crate) name: Option<Name>,
+    pub(crate) previous: Option<Name>,
     pub(crate) partition: i32,
     pub(crate) offset: i64,
     /// Milliseconds since 1970.
@@ -90,16 +93,15 @@ impl Log {
             MembershipAction::Exit
         };
         let named = change.user.kind() != Kind::Nameless;
+        let fields = |second: bool| ("user_id".to_owned(), change.user.named(second).external_id());
         let value = MembershipChange {
             account: ACCOUNT,
             audience_id: audience.slug.clone(),
             audience_slug: audience.slug.clone(),
             profile_id: change.user.profile(),
             action: action.into(),
-            fields: named
-                .then(|| ("user_id".to_owned(), change.user.external_id()))
-                .into_iter()
-                .collect(),
+            fields: named.then(|| fields(change.second)).into_iter().collect(),
+            previous_fields: change.moved.then(|| fields(!change.second)).into_iter().collect(),
             ..MembershipChange::default()
         };
         RecordOut::new(self.topics.audience_membership(ACCOUNT))
@@ -118,10 +120,13 @@ impl Log {
             .collect();
         let entry = move |record: &kafka::RecordView<'_>| {
             let change = MembershipChange::decode(record.payload()?).ok()?;
+            let name = |fields: &HashMap<String, String>| Name::of_external_id(fields.get("user_id")?);
             Some(Entry {
                 audience: *by_slug.get(&change.audience_slug)?,
                 user: User::of_profile(&change.profile_id)?,
                 enter: change.action() == MembershipAction::Enter,
+                name: name(&change.fields),
+                previous: name(&change.previous_fields),
                 partition: record.partition(),
                 offset: record.offset(),
                 time: record.timestamp_ms().unwrap_or_default(),

@@ -33,10 +33,12 @@ pub(crate) enum Act {
     LateEffect { status: Option<u16>, share: f64 },
     /// A call takes effect, late, and is not answered in time.
     Timeout { share: f64 },
-    /// Braze no longer knows the workspace's key, until it is given another one.
+    /// Braze no longer knows the workspace's key; after a while it issues another one, which the authorization is given.
     Revoke { workspace: usize, away: Duration },
     /// The workspace's passing job is deleted and, after a while, created anew.
     Recreate { workspace: usize, away: Duration },
+    /// The workspace's lasting job is paused and, after a while, resumed.
+    Pause { workspace: usize, away: Duration },
 }
 
 impl Act {
@@ -126,6 +128,13 @@ fn one_round(plan: Plan, random: &mut StdRng) -> Vec<Act> {
         workspace: random.random_range(..WORKSPACES),
         away: seconds(random, 0.5..4.0),
     });
+    for _ in 0..2 {
+        acts.push(Act::Pause {
+            // The last one has no lasting job.
+            workspace: random.random_range(..WORKSPACES - 1),
+            away: seconds(random, 0.5..4.0),
+        });
+    }
     // The one whose workspace has no other job, and one of the others.
     for workspace in [WORKSPACES - 1, random.random_range(..WORKSPACES - 1)] {
         acts.push(Act::Recreate {
@@ -163,7 +172,7 @@ mod tests {
             acts.iter().map(|(_, act)| discriminant(act)).collect()
         };
         let acts = schedule(PLAN);
-        assert_eq!(kinds(&acts).len(), 11);
+        assert_eq!(kinds(&acts).len(), 12);
         let (first, second) = acts.split_at(acts.len() / 2);
         assert_eq!(kinds(first), kinds(second));
         assert!(acts.is_sorted_by_key(|(at, _)| *at));

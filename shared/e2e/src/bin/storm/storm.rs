@@ -35,7 +35,8 @@ pub(crate) struct Storm {
     jobs: Mutex<Vec<Job>>,
     /// One of these at a time per workspace.
     recreating: Vec<tokio::sync::Mutex<u32>>,
-    revoking: Vec<tokio::sync::Mutex<()>>,
+    revoking: Vec<tokio::sync::Mutex<u32>>,
+    pausing: Vec<tokio::sync::Mutex<()>>,
 }
 
 /// An export job, as long as it exists.
@@ -59,6 +60,7 @@ impl Storm {
             jobs: Mutex::default(),
             recreating: (0..WORKSPACES).map(|_| tokio::sync::Mutex::default()).collect(),
             revoking: (0..WORKSPACES).map(|_| tokio::sync::Mutex::default()).collect(),
+            pausing: (0..WORKSPACES).map(|_| tokio::sync::Mutex::default()).collect(),
         }
     }
 
@@ -70,7 +72,7 @@ impl Storm {
         let mut authorizations = Vec::new();
         for workspace in 0..WORKSPACES {
             let name = workspace_name(workspace);
-            authorizations.push(self.control.authorize(&name, &Braze::key(workspace)).await?);
+            authorizations.push(self.control.authorize(&name, &Braze::key(workspace, 0)).await?);
         }
         self.authorizations.get_or_init(|| authorizations);
         for workspace in 0..WORKSPACES {
@@ -98,15 +100,21 @@ impl Storm {
         }
         let kind = if lasting { "lasting" } else { "passing" };
         let label = format!("{} {kind} {generation}", workspace_name(workspace));
-        let authorization = self.authorizations.get().and_then(|names| names.get(workspace));
-        let authorization = authorization.context("no authorization was stored")?;
-        let name = self.control.create_job(&label, authorization, slugs).await?;
+        let name = self
+            .control
+            .create_job(&label, self.authorization(workspace)?, slugs)
+            .await?;
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).push(Job {
             name,
             workspace,
             lasting,
         });
         Ok(())
+    }
+
+    fn authorization(&self, workspace: usize) -> anyhow::Result<&str> {
+        let name = self.authorizations.get().and_then(|names| names.get(workspace));
+        Ok(name.context("no authorization was stored")?)
     }
 
     /// Publishes so many changes, at most `rate` in a second, with everything of the schedule in between. When it returns,
@@ -164,10 +172,22 @@ impl Storm {
                 self.fleet.interrupted();
             }
             Act::Revoke { workspace, away } => {
-                let _alone = self.revoking[workspace].lock().await;
-                self.braze.revoke(workspace);
+                let mut generation = self.revoking[workspace].lock().await;
+                self.braze.revoke(workspace, *generation);
                 tokio::time::sleep(away).await;
-                self.braze.restore(workspace);
+                *generation += 1;
+                self.braze.issue(workspace, *generation);
+                let key = Braze::key(workspace, *generation);
+                self.control.rotate_key(self.authorization(workspace)?, &key).await?;
+            }
+            Act::Pause { workspace, away } => {
+                let _alone = self.pausing[workspace].lock().await;
+                let lasting = |job: &Job| job.workspace == workspace && job.lasting;
+                for job in self.jobs().into_iter().filter(lasting) {
+                    self.control.pause_job(&job.name).await?;
+                    tokio::time::sleep(away).await;
+                    self.control.resume_job(&job.name).await?;
+                }
             }
             Act::Recreate { workspace, away } => self.recreate(workspace, away).await?,
             _ => self.braze.act(&act),

@@ -10,7 +10,7 @@ pub(crate) const DOUBT: Duration = Duration::from_secs(3);
 /// `engine.lease` (shipped: 5 s).
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
 /// `engine.progress_every` (as shipped).
-pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 /// `engine.request_timeout` (shipped: 10 s): a call that is answered later has ended unknown.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longer than the group waits for a replica (10 s), its heartbeat and the lease.

@@ -10,7 +10,7 @@ use crate::braze::Held;
 use crate::calls::{Call, Calls};
 use crate::log::{Entry, Rejected};
 use crate::storm::Job;
-use crate::world::{Audience, AudienceId, Kind, User, WORKSPACES};
+use crate::world::{Audience, AudienceId, Kind, Name, User, WORKSPACES};
 
 /// What may have been sent and not yet written down when a replica dies.
 const UNWRITTEN: Duration = Duration::from_secs(2);
@@ -20,29 +20,39 @@ pub(crate) fn last_words(log: &[Entry]) -> HashMap<(AudienceId, User), Entry> {
     log.iter().map(|entry| ((entry.audience, entry.user), *entry)).collect()
 }
 
-/// Who must hold what, by workspace; nobody holds an empty set.
-pub(crate) fn expected(last: &HashMap<(AudienceId, User), Entry>, audiences: &[Audience]) -> Vec<Held> {
+/// Who must hold what, by workspace: whom the last record that is about them says so of. Nobody holds an empty set.
+pub(crate) fn expected(log: &[Entry], audiences: &[Audience]) -> Vec<Held> {
     let mut expected = vec![Held::new(); WORKSPACES];
-    for ((audience, user), entry) in last {
-        if entry.enter && user.kind() == Kind::Known {
-            let Audience { slug, workspace, .. } = &audiences[*audience];
-            expected[*workspace].entry(*user).or_default().insert(slug.clone());
+    for entry in log.iter().filter(|entry| entry.user.kind() == Kind::Known) {
+        let Audience { slug, workspace, .. } = &audiences[entry.audience];
+        let named = entry.name.map(|name| (name, entry.enter));
+        // Whom it named before holds nothing because of it any more.
+        for (name, holds) in entry.previous.map(|name| (name, false)).into_iter().chain(named) {
+            let held = expected[*workspace].entry(name).or_default();
+            if holds {
+                held.insert(slug.clone());
+            } else {
+                held.remove(slug);
+            }
         }
+    }
+    for held in &mut expected {
+        held.retain(|_, slugs| !slugs.is_empty());
     }
     expected
 }
 
 /// Where the simulator differs: workspace, user, slug.
-pub(crate) fn mismatches(expected: &[Held], held: &[Held]) -> BTreeSet<(usize, User, String)> {
+pub(crate) fn mismatches(expected: &[Held], held: &[Held]) -> BTreeSet<(usize, Name, String)> {
     let mut mismatches = BTreeSet::new();
     for (workspace, (expected, held)) in expected.iter().zip(held).enumerate() {
         for (one, other) in [(expected, held), (held, expected)] {
-            for (user, slugs) in one {
-                let others = other.get(user);
+            for (name, slugs) in one {
+                let others = other.get(name);
                 let missing = slugs
                     .iter()
                     .filter(|slug| !others.is_some_and(|others| others.contains(*slug)));
-                mismatches.extend(missing.map(|slug| (workspace, *user, slug.clone())));
+                mismatches.extend(missing.map(|slug| (workspace, *name, slug.clone())));
             }
         }
     }
@@ -93,13 +103,14 @@ pub(crate) fn miscounted(
 pub(crate) struct Repeats {
     /// Updates that took effect less those that a job counts. Below zero a job counted what never took effect.
     pub(crate) repeats: i64,
-    /// Updates of calls that took effect though they ended badly, and per interruption those in flight and those of the last
-    /// two seconds before it.
+    /// Updates of calls that took effect though they ended badly, per interruption those in flight and those of the last two
+    /// seconds before it, and one per record that takes the slug from whom it named before: only the other one is counted.
     pub(crate) allowed: i64,
 }
 
 pub(crate) fn repeats(
     calls: &Calls,
+    log: &[Entry],
     audiences: &[Audience],
     jobs: &[Job],
     counters: &HashMap<String, ExportCounters>,
@@ -126,9 +137,13 @@ pub(crate) fn repeats(
         .iter()
         .map(|at| calls.count(lasting, |call| effective(call) && call.answered() && exposed(call, *at)))
         .sum();
+    let moved = log
+        .iter()
+        .filter(|entry| lasting(entry.audience) && entry.previous.is_some());
+    let moved = moved.count() as u64;
     Repeats {
         repeats: calls.count(lasting, effective).cast_signed() - counted.cast_signed(),
-        allowed: (unknown + interrupted).cast_signed(),
+        allowed: (unknown + interrupted + moved).cast_signed(),
     }
 }
 
@@ -142,9 +157,20 @@ mod tests {
             audience: 0,
             user: User(user),
             enter,
+            name: Some(User(user).named(false)),
+            previous: None,
             partition: 0,
             offset,
             time: 0,
+        }
+    }
+
+    /// As [`entry`], of somebody who names the second user at Braze, after the first.
+    fn moved(user: u32, enter: bool, offset: i64) -> Entry {
+        Entry {
+            name: Some(User(user).named(true)),
+            previous: Some(User(user).named(false)),
+            ..entry(user, enter, offset)
         }
     }
 
@@ -165,17 +191,30 @@ mod tests {
             entry(7, true, 3),
             entry(19, true, 4),
         ];
-        let expected = expected(&last_words(&log), &audiences());
+        let expected = expected(&log, &audiences());
         let slugs = BTreeSet::from([format!("{}-first", workspace_name(0))]);
-        assert_eq!(expected[0], HashMap::from([(User(2), slugs)]));
+        assert_eq!(expected[0], HashMap::from([(User(2).named(false), slugs)]));
         assert!(expected[1..].iter().all(HashMap::is_empty));
+    }
+
+    #[test]
+    fn whoever_was_named_before_holds_nothing_any_more_whatever_the_action() {
+        let log = [
+            entry(1, true, 0),
+            moved(1, true, 1),
+            entry(2, true, 2),
+            moved(2, false, 3),
+        ];
+        let expected = expected(&log, &audiences());
+        let names: Vec<_> = expected[0].keys().copied().collect();
+        assert_eq!(names, [User(1).named(true)]);
     }
 
     #[test]
     fn a_slug_too_many_and_a_slug_too_few_are_mismatches() {
         let holds = |slugs: &[&str]| {
             vec![Held::from([(
-                User(1),
+                User(1).named(false),
                 slugs.iter().map(|slug| (*slug).to_owned()).collect(),
             )])]
         };
@@ -245,7 +284,7 @@ mod tests {
         let update = |call| crate::calls::Update {
             call,
             audience: 0,
-            user: User(1),
+            name: User(1).named(false),
             add: true,
         };
         let calls = Calls {
@@ -257,7 +296,8 @@ mod tests {
             ..ExportCounters::default()
         };
         let counters = HashMap::from([("job".to_owned(), counters)]);
-        let found = repeats(&calls, &audiences(), &[job()], &counters, &[at(110)]);
-        assert_eq!(found, Repeats { repeats: 2, allowed: 3 });
+        let found = |log: &[Entry]| repeats(&calls, log, &audiences(), &[job()], &counters, &[at(110)]);
+        assert_eq!(found(&[entry(1, true, 0)]), Repeats { repeats: 2, allowed: 3 });
+        assert_eq!(found(&[moved(1, true, 0)]).allowed, 4);
     }
 }

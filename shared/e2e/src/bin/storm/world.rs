@@ -41,7 +41,7 @@ pub(crate) fn workspace_name(workspace: usize) -> String {
     format!("w{workspace}")
 }
 
-/// A profile at Lytics, and the user at Braze that it names.
+/// A profile at Lytics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct User(pub(crate) u32);
 
@@ -69,22 +69,46 @@ impl User {
         format!("p{}", self.0)
     }
 
-    pub(crate) fn external_id(self) -> String {
-        format!("u{}", self.0)
+    /// The user at Braze that it names: its first one, or its second.
+    pub(crate) fn named(self, second: bool) -> Name {
+        Name { user: self, second }
     }
 
     pub(crate) fn of_profile(text: &str) -> Option<Self> {
         text.strip_prefix('p')?.parse().ok().map(Self)
     }
+}
+
+/// A user at Braze. Some profiles name one of two by turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Name {
+    pub(crate) user: User,
+    pub(crate) second: bool,
+}
+
+impl Name {
+    pub(crate) fn external_id(self) -> String {
+        format!("{}{}", if self.second { 'v' } else { 'u' }, self.user.0)
+    }
 
     pub(crate) fn of_external_id(text: &str) -> Option<Self> {
-        text.strip_prefix('u')?.parse().ok().map(Self)
+        let (number, second) = match text.strip_prefix('u') {
+            Some(number) => (number, false),
+            None => (text.strip_prefix('v')?, true),
+        };
+        Some(User(number.parse().ok()?).named(second))
     }
 }
 
 impl fmt::Display for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "u{}", self.0)
+        f.write_str(&self.profile())
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.external_id())
     }
 }
 
@@ -111,10 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn a_user_is_found_again_by_either_name() {
+    fn a_user_is_found_again_by_every_name() {
         let user = User(42);
         assert_eq!(User::of_profile(&user.profile()), Some(user));
-        assert_eq!(User::of_external_id(&user.external_id()), Some(user));
-        assert_eq!(User::of_external_id("p42"), None);
+        for second in [false, true] {
+            let name = user.named(second);
+            assert_eq!(Name::of_external_id(&name.external_id()), Some(name));
+        }
+        assert_eq!(Name::of_external_id("p42"), None);
     }
 }
