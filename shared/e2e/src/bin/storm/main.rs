@@ -7,6 +7,7 @@
 //! without saying so. What the storm compares with shares no code with export-svc.
 
 mod braze;
+#[path = "../../broker.rs"]
 mod broker;
 mod calls;
 mod calm;
@@ -14,6 +15,7 @@ mod changes;
 mod control;
 mod fleet;
 mod log;
+#[path = "../../replica.rs"]
 mod replica;
 mod schedule;
 mod storm;
