@@ -262,10 +262,13 @@ async fn a_record_that_cannot_be_used_is_kept_and_holds_nothing_up() {
     let vip = rig.create(job("vip")).await;
     engine.until(&vip, |_| true).await;
     rig.publish_bytes("vip/1", b"\xff\xff\xff".to_vec()).await;
-    let foreign = proto::membership::v1::MembershipChange {
+    let mut foreign = proto::membership::v1::MembershipChange {
         account: 99,
+        audience_slug: "vip".to_owned(),
+        profile_id: "2".to_owned(),
         ..Default::default()
     };
+    foreign.set_action(proto::membership::v1::MembershipAction::Enter);
     rig.publish_bytes("vip/2", foreign.encode_to_vec()).await;
     // It names nobody at Braze: passed over, and before its partition's next record.
     rig.publish_tombstone("vip/3").await;
