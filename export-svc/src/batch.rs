@@ -10,13 +10,15 @@
 //! the last one, which is always sent, even if it undoes what has not been sent yet, because Braze may hold that already. A
 //! request closes at `objects_max` objects, at `body_bytes_max`, or when the first of its changes is due. A person (profile
 //! *and* identifier) is in at most one request in flight; whoever conflicts waits beside and blocks nobody. Opposite changes of
-//! one profile and slug under two identifiers go in the order in which they came.
+//! one profile and slug under two identifiers go in the order in which they came. Where every change of a slug is to be sent
+//! (`edges`), the later ones of a target are behind the first.
 //!
 //! A request that ends unknown again and again is halved, one at a time, until the object that may be at fault is alone; from
 //! then on it travels alone and waits longer each time, so that it does not hold the others back. It is never given up: an
 //! unknown end says nothing against it.
 
 mod claims;
+mod edges;
 mod keys;
 mod lanes;
 mod place;
@@ -31,6 +33,7 @@ use std::sync::Arc;
 use braze::Identifier;
 
 use self::claims::{Claim, Claims};
+use self::edges::Edges;
 pub use self::keys::keys;
 use self::keys::{identifier_json_bytes, profile_key};
 pub use self::lanes::LaneId;
@@ -68,6 +71,8 @@ pub struct Change<T> {
     pub slug: Arc<str>,
     /// Whether it is added.
     pub add: bool,
+    /// Every change of this slug is sent, one after the other: it takes no other's place, and none takes its.
+    pub every_edge: bool,
     /// When its request must close at the latest.
     pub flush_at: Time,
     /// What it costs to remember it, in bytes.
@@ -81,6 +86,7 @@ pub struct Change<T> {
 struct Pending<T> {
     slug: Arc<str>,
     add: bool,
+    every_edge: bool,
     lane: LaneId,
     profile: u64,
     keys: [Key; 2],
@@ -98,13 +104,20 @@ struct Pending<T> {
     held_until: Time,
     /// Its feed has ended or is detached: never retried, and nobody is told.
     abandoned: bool,
+    /// It found another profile's change of its user and slug.
+    contested: bool,
     origin: T,
 }
 
 impl<T> Pending<T> {
     /// When it may be sent; [`Time::MAX`] while somebody else must go first.
     fn not_before(&self, order: &Order, claims: &Claims) -> Time {
-        if claims.may_go(self.keys[0], self.turn, self.add) {
+        let free = if self.every_edge {
+            claims.is_next(self.keys[0], self.turn)
+        } else {
+            claims.may_go(self.keys[0], self.turn, self.add)
+        };
+        if free {
             order.not_before(self.keys, self.add).max(self.held_until)
         } else {
             Time::MAX
@@ -135,7 +148,10 @@ enum Place {
 struct Target<T> {
     identifier: Identifier,
     identifier_json_bytes: usize,
+    /// At most one per slug.
     changes: Vec<Pending<T>>,
+    /// Edges that come after another one of their slug, in the order in which they came.
+    behind: Vec<Pending<T>>,
     in_flight: Option<RequestId>,
     place: Place,
     /// Of the open batch: when it is due, and what it adds to the body.
@@ -149,6 +165,7 @@ pub struct Batch<T> {
     limits: BatchLimits,
     next_turn: u64,
     claims: Claims,
+    edges: Edges,
     targets: Vec<Option<Target<T>>>,
     /// Whether `lanes` has an entry of this target; parallel to `targets`.
     queued: Vec<bool>,
@@ -171,7 +188,6 @@ pub struct Batch<T> {
     in_flight: usize,
     pending: usize,
     pending_bytes: usize,
-    conflicts: u64,
     draining: bool,
 }
 
@@ -182,6 +198,7 @@ impl<T> Batch<T> {
             limits,
             next_turn: 0,
             claims: Claims::default(),
+            edges: Edges::default(),
             targets: Vec::new(),
             queued: Vec::new(),
             free: Vec::new(),
@@ -198,7 +215,6 @@ impl<T> Batch<T> {
             in_flight: 0,
             pending: 0,
             pending_bytes: 0,
-            conflicts: 0,
             draining: false,
         }
     }
@@ -286,15 +302,16 @@ impl<T> Batch<T> {
     }
 
     /// Takes a change. A pending one of the same slug is superseded: it comes back, to be settled as omitted, for this one
-    /// now says what Braze must end with.
-    pub fn push(&mut self, change: Change<T>, order: &Order, now: Time) -> Option<T> {
+    /// now says what Braze must end with. Not if every edge is to be sent.
+    pub fn push(&mut self, change: Change<T>, order: &Order, now: Time) -> Option<Settled<T>> {
         self.next_turn += 1;
-        let pending = Pending {
+        let mut pending = Pending {
             lane: change.lane,
             profile: profile_key(&change.profile_id),
             keys: keys(&change.identifier, &change.profile_id, &change.slug),
             slug: change.slug,
             add: change.add,
+            every_edge: change.every_edge,
             flush_at: change.flush_at,
             bytes: change.bytes,
             turn: self.next_turn,
@@ -304,6 +321,7 @@ impl<T> Batch<T> {
             refusals: 0,
             held_until: Time::MIN,
             abandoned: false,
+            contested: false,
             origin: change.origin,
         };
         self.pending += 1;
@@ -311,8 +329,14 @@ impl<T> Batch<T> {
         self.pending_bytes += pending.bytes;
         let id = self.target(change.identifier);
         self.claim(id, &pending);
-        self.conflicts += u64::from(self.is_contested(id, &pending));
+        pending.contested = self.is_contested(id, &pending);
         let target = self.targets[id].as_mut().expect("just found or made");
+        if pending.every_edge {
+            self.edges.enter(pending.keys, &pending.slug);
+            target.behind.push(pending);
+            self.settle_place(id, order, now);
+            return None;
+        }
         let superseded = match target.changes.iter_mut().find(|known| known.slug == pending.slug) {
             Some(known) => {
                 // The batch that the first change began does not get more time because of the second.
@@ -328,7 +352,7 @@ impl<T> Batch<T> {
         self.settle_place(id, order, now);
         superseded.map(|old| {
             self.unclaim(&old, order, now);
-            self.release(old)
+            self.settled(old, Outcome::Superseded)
         })
     }
 
@@ -343,7 +367,8 @@ impl<T> Batch<T> {
             let Some(target) = self.targets[id].as_mut() else {
                 continue;
             };
-            let gone: Vec<_> = target.changes.extract_if(.., |change| whose(&change.origin)).collect();
+            let mut gone: Vec<_> = target.changes.extract_if(.., |change| whose(&change.origin)).collect();
+            gone.extend(target.behind.extract_if(.., |change| whose(&change.origin)));
             if !gone.is_empty() {
                 self.settle_place(id, order, now);
                 for change in gone {
@@ -401,6 +426,7 @@ impl<T> Batch<T> {
             identifier_json_bytes: identifier_json_bytes(&identifier),
             identifier: identifier.clone(),
             changes: Vec::new(),
+            behind: Vec::new(),
             in_flight: None,
             place: Place::Nowhere,
             flush_at: Time::MAX,
@@ -416,12 +442,8 @@ impl<T> Batch<T> {
         id
     }
 
-    /// How often since the last call a change met another profile's of the same user and slug: two profiles with one
-    /// identifier, of which the last change decides.
-    pub fn take_conflicts(&mut self) -> u64 {
-        std::mem::take(&mut self.conflicts)
-    }
-
+    /// Whether another profile's change of the same user and slug waits or is in flight: two profiles with one identifier, of
+    /// which the later change decides.
     fn is_contested(&self, id: TargetId, change: &Pending<T>) -> bool {
         let Some(target) = self.targets[id].as_ref() else {
             return false;
@@ -430,6 +452,7 @@ impl<T> Batch<T> {
         let mut known = target
             .changes
             .iter()
+            .chain(&target.behind)
             .chain(sent.into_iter().flat_map(InFlight::changes));
         known.any(|known| known.keys[1] == change.keys[1] && known.profile != change.profile)
     }
@@ -447,8 +470,22 @@ impl<T> Batch<T> {
         }
     }
 
+    /// A change leaves the batch, for the caller to settle.
+    fn settled(&mut self, change: Pending<T>, outcome: Outcome) -> Settled<T> {
+        Settled {
+            add: change.add,
+            attempts: change.attempts,
+            contested: change.contested,
+            outcome,
+            origin: self.release(change),
+        }
+    }
+
     /// A change leaves the batch.
     fn release(&mut self, change: Pending<T>) -> T {
+        if change.every_edge {
+            self.edges.leave(change.keys, &change.slug);
+        }
         self.pending -= 1;
         self.lanes.leave(change.lane);
         self.pending_bytes -= change.bytes;

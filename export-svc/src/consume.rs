@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use braze::Identifier;
 use bytes::Bytes;
+use control::Coalesce;
 use kafka::rejected::Rejected;
 use kafka::{RecordOut, RecordView, headers};
 use model::{Action, Malformed, Membership, MembershipError, ReadError, parse_membership_key};
@@ -55,9 +56,13 @@ impl Workspace {
         self.feeds
             .wanting(which, key.map(|(slug, _)| slug), partition, offset, &mut wanting);
         let kept = self.take_wanted(record, key, &wanting, now);
-        self.wanting = wanting;
         self.feeds.passed(which, partition, offset + 1);
         self.feeds.join();
+        // At once: the next record may be the same user's.
+        if wanting.iter().any(|feed| self.has_too_many_edges(*feed)) {
+            self.make_room();
+        }
+        self.wanting = wanting;
         kept
     }
 
@@ -175,6 +180,7 @@ impl Workspace {
             return;
         }
         let (slug, lane) = (feed.slug.clone(), feed.lane);
+        let every_edge = feed.job.coalesce == Coalesce::EveryEdge;
         let flush_at = flush_at(written, feed.job.flush_after, self.config.late_flush_after, now);
         if let Some(takeover) = &self.takeover
             && takeover
@@ -191,13 +197,22 @@ impl Workspace {
             lane,
             slug,
             add,
+            every_edge,
             flush_at,
             bytes: CHANGE_BYTES + origin.payload.len(),
             origin,
         };
         if let Some(superseded) = self.batch.push(change, &self.order, now) {
-            self.settle(superseded.place(), Fate::Omitted);
+            let contested = superseded.contested;
+            let place = superseded.origin.place();
+            self.settle(Place { contested, ..place }, Fate::Omitted);
         }
+    }
+
+    fn has_too_many_edges(&self, feed: FeedId) -> bool {
+        self.feeds
+            .get(feed)
+            .is_some_and(|feed| self.batch.has_too_many_edges(&feed.slug))
     }
 
     /// Counts a record that cannot be used. If it is one too many in a row, whoever wants it is in fault instead and stays
@@ -305,6 +320,7 @@ impl Workspace {
                 partition,
                 offset,
                 part: Part::WHOLE,
+                contested: false,
             })
             .collect()
     }

@@ -10,12 +10,12 @@ mod probe;
 
 use std::sync::Arc;
 
-use braze::{Attempt, AttributeName, Client, Refusal, Track, TrackBuilder, Verdict};
+use braze::{Attempt, AttributeName, Client, Identifier, Refusal, Track, TrackBuilder, Verdict};
 use kafka::{Publisher, RecordOut};
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use prost::Message;
-use proto::export::v1::RejectedChange;
+use proto::export::v1::{RejectedChange, UserAlias, rejected_change};
 use proto::membership::v1::MembershipChange;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -29,7 +29,7 @@ use crate::feed::{Credential, Used};
 use crate::lease::Lease;
 use crate::measure;
 use crate::pipeline::Event;
-use crate::workspace::{Fate, Origin, Workspace};
+use crate::workspace::{Fate, Origin, Place, Workspace};
 
 /// Spans of changes that the span of a request links to.
 const LINKS_MAX: usize = 16;
@@ -278,15 +278,30 @@ impl Workspace {
             origin,
             add,
             attempts,
+            contested,
             outcome,
         } in self.batch.complete(request, ending, &mut self.order, now)
         {
-            let place = origin.place();
+            let place = Place {
+                contested,
+                ..origin.place()
+            };
             match outcome {
                 Outcome::Accepted => self.settle(place, if add { Fate::Added } else { Fate::Removed }),
                 Outcome::Superseded => self.settle(place, Fate::Omitted),
-                Outcome::Rejected { reason, message } => {
-                    if let Some(record) = self.rejected(&origin, reason, message, attempts) {
+                Outcome::Rejected {
+                    identifier,
+                    reason,
+                    message,
+                } => {
+                    let rejected = RejectedChange {
+                        reason: reason.as_str().to_owned(),
+                        braze_message: message,
+                        attempts,
+                        identifier: Some(to_wire(identifier)),
+                        ..RejectedChange::default()
+                    };
+                    if let Some(record) = self.rejected(&origin, rejected) {
                         places.push(place);
                         records.push(record);
                     }
@@ -299,18 +314,23 @@ impl Workspace {
         }
     }
 
-    fn rejected(&self, origin: &Origin, reason: braze::Reason, message: String, attempts: u32) -> Option<RecordOut> {
+    fn rejected(&self, origin: &Origin, rejected: RejectedChange) -> Option<RecordOut> {
         let rejected = RejectedChange {
             change: MembershipChange::decode(origin.payload.clone()).ok(),
-            reason: reason.as_str().to_owned(),
-            braze_message: message,
-            attempts,
             partition: origin.partition,
             offset: origin.offset,
-            ..RejectedChange::default()
+            ..rejected
         };
         let trace = origin.trace.as_deref().cloned();
         let context = trace.map_or_else(Context::new, |span| Context::new().with_remote_span_context(span));
         self.rejected_record(origin.feed, rejected, &context)
+    }
+}
+
+fn to_wire(identifier: Identifier) -> rejected_change::Identifier {
+    match identifier {
+        Identifier::ExternalId(id) => rejected_change::Identifier::ExternalId(id),
+        Identifier::BrazeId(id) => rejected_change::Identifier::BrazeId(id),
+        Identifier::Alias { label, name } => rejected_change::Identifier::UserAlias(UserAlias { label, name }),
     }
 }

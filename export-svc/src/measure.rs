@@ -4,7 +4,7 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
 /// Membership changes by what became of them: accepted, omitted, rejected. Label `outcome`.
 pub const CHANGES_TOTAL: &str = "export_changes_total";
-/// Changes that met another profile's of the same Braze user and slug while that was pending.
+/// Changes that found another profile's of the same Braze user and slug waiting or in flight, counted when they are settled.
 pub const IDENTITY_CONFLICTS_TOTAL: &str = "export_identity_conflicts_total";
 /// Records read by what they were: wanted, unwanted, tombstone, unreadable. Label `kind`.
 pub const RECORDS_TOTAL: &str = "export_records_total";

@@ -33,6 +33,9 @@ const POLL_IDLE: Duration = Duration::from_millis(100);
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 const SHOW_EVERY: Duration = Duration::from_millis(50);
 const MEASURE_EVERY: Duration = Duration::from_secs(10);
+/// How often offsets are committed for lag tools, if they have moved; and if not, lest they are forgotten or were not taken.
+const MIRROR_EVERY: Duration = Duration::from_secs(5);
+const MIRROR_AGAIN_EVERY: Duration = Duration::from_secs(60);
 /// How often a topic that could not be read is looked for.
 const LOOK_AGAIN_EVERY: Duration = Duration::from_secs(1);
 /// What the last progress may take after a drain whose time is over.
@@ -84,6 +87,7 @@ pub(crate) struct Pipeline {
     last_counted: Time,
     last_shown: Time,
     last_measured: Time,
+    last_mirrored: Time,
     /// The newest feed when the ends were last asked for.
     measured_newest: FeedId,
 }
@@ -134,6 +138,7 @@ impl Pipeline {
             let wait = self.wait(now, POLL_BUSY);
             self.await_event(wait)?;
         }
+        self.mirror(self.clock.now());
         let outcome = self.write_last(deadline.max(self.clock.now() + LAST_COMMIT));
         self.workspace.count();
         outcome
@@ -228,6 +233,9 @@ impl Pipeline {
         if now.since(self.last_counted) >= COUNT_EVERY {
             self.last_counted = now;
             self.workspace.count();
+        }
+        if now.since(self.last_mirrored) >= MIRROR_EVERY {
+            self.mirror(now);
         }
         Ok(now)
     }

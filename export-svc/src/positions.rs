@@ -207,6 +207,18 @@ impl Positions {
             .sum()
     }
 
+    /// The lowest open offset of a partition.
+    pub fn first_open(&self, partition: i32) -> Option<i64> {
+        let state = self.state(partition)?;
+        state
+            .handed
+            .first()
+            .into_iter()
+            .chain(state.awaited.first())
+            .min()
+            .copied()
+    }
+
     /// The lowest awaited offset of a partition.
     pub fn first_awaited(&self, partition: i32) -> Option<i64> {
         self.state(partition)?.awaited.first().copied()

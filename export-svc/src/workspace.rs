@@ -46,6 +46,7 @@ impl Origin {
             partition: self.partition,
             offset: self.offset,
             part: self.part,
+            contested: false,
         }
     }
 }
@@ -57,6 +58,8 @@ pub(crate) struct Place {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
     pub(crate) part: Part,
+    /// It met another profile's change of the same user.
+    pub(crate) contested: bool,
 }
 
 /// What became of a change.
@@ -121,6 +124,7 @@ pub(crate) struct Tally {
     pub(crate) accepted: u64,
     pub(crate) omitted: u64,
     pub(crate) rejected: u64,
+    pub(crate) contested: u64,
     pub(crate) wanted: u64,
     pub(crate) unwanted: u64,
     pub(crate) tombstones: u64,
@@ -258,6 +262,8 @@ impl Workspace {
             return;
         }
         self.touched = true;
+        feed.counters.identity_conflicts += u64::from(place.contested);
+        self.tally.contested += u64::from(place.contested);
         if !place.part.counts() {
             return;
         }
@@ -273,9 +279,10 @@ impl Workspace {
 
     /// Looks whose changes fill the batch, and leaves them out while there are others to read for.
     pub(crate) fn make_room(&mut self) {
-        if self.batch.is_half_full() || self.feeds.any_full() {
-            let batch = &self.batch;
-            self.feeds.fill(|lane, until_now| batch.is_crowded_by(lane, until_now));
+        let batch = &self.batch;
+        if batch.is_half_full() || batch.has_too_many_edges_of_any() || self.feeds.any_full() {
+            self.feeds
+                .fill(|lane, slug, until_now| batch.is_crowded_by(lane, until_now) || batch.has_too_many_edges(slug));
         }
     }
 
@@ -381,6 +388,7 @@ impl Workspace {
             status.counters.removed += feed.counters.removed;
             status.counters.omitted += feed.counters.omitted;
             status.counters.rejected += feed.counters.rejected;
+            status.counters.identity_conflicts += feed.counters.identity_conflicts;
             status.pending += u64::try_from(feed.positions.open_len()).unwrap_or(u64::MAX);
         }
         let shown = jobs.keys().map(|job| (*job).to_owned()).collect();
@@ -450,7 +458,7 @@ impl Workspace {
         ] {
             metrics::counter!(measure::CHANGES_TOTAL, "outcome" => outcome).increment(count);
         }
-        metrics::counter!(measure::IDENTITY_CONFLICTS_TOTAL).increment(self.batch.take_conflicts());
+        metrics::counter!(measure::IDENTITY_CONFLICTS_TOTAL).increment(tally.contested);
         for (kind, count) in [
             ("wanted", tally.wanted),
             ("unwanted", tally.unwanted),

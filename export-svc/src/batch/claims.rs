@@ -47,16 +47,23 @@ impl Claims {
         } else {
             others.retain(|other| other.turn != turn);
         }
-        let left: Vec<_> = self.of(key).map(|claim| claim.target).collect();
-        if left.len() == 1 {
+        let left = self.of(key).count();
+        let mut targets: Vec<_> = self.of(key).map(|claim| claim.target).collect();
+        targets.dedup();
+        if left == 1 {
             self.others.remove(&key);
         }
-        left
+        targets
     }
 
     /// Whether no opposite change that was taken before `turn` is still pending.
     pub(super) fn may_go(&self, key: Key, turn: u64, add: bool) -> bool {
         self.others.is_empty() || self.of(key).all(|other| other.turn >= turn || other.add == add)
+    }
+
+    /// Whether no change at all that was taken before `turn` is still pending.
+    pub(super) fn is_next(&self, key: Key, turn: u64) -> bool {
+        self.others.is_empty() || self.of(key).all(|other| other.turn >= turn)
     }
 
     fn of(&self, key: Key) -> impl Iterator<Item = &Claim> {
@@ -95,6 +102,7 @@ mod tests {
             free(&claims, &[(1, true), (2, true), (3, false), (4, false), (5, true)]),
             [1, 2]
         );
+        assert!(claims.is_next(7, 1) && !claims.is_next(7, 2));
         assert_eq!(claims.leave(7, 1).len(), 4);
         assert_eq!(free(&claims, &[(2, true), (3, false), (4, false), (5, true)]), [2]);
         claims.leave(7, 2);

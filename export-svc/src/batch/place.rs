@@ -48,6 +48,7 @@ impl<T> Batch<T> {
             self.open_len -= 1;
             self.open_bytes -= target.body_bytes;
         }
+        target.bring_forward();
         if target.changes.is_empty() {
             target.place = Place::Nowhere;
             if target.in_flight.is_none() {

@@ -119,6 +119,8 @@ pub enum Outcome {
     Accepted,
     /// Braze refuses it for good.
     Rejected {
+        /// Whom it was about.
+        identifier: Identifier,
         /// The kind of fault.
         reason: braze::Reason,
         /// Braze's words.
@@ -137,6 +139,8 @@ pub struct Settled<T> {
     pub add: bool,
     /// In how many requests it was.
     pub attempts: u32,
+    /// When it came, another profile's change of the same user and slug was waiting or in flight.
+    pub contested: bool,
     /// What became of it.
     pub outcome: Outcome,
 }
@@ -382,44 +386,44 @@ impl<T> Batch<T> {
         };
         let outcome = match verdict {
             Verdict::Accepted => Outcome::Accepted,
-            Verdict::Rejected { reason, message } => Outcome::Rejected {
-                reason: *reason,
-                message: message.clone(),
-            },
+            Verdict::Rejected { reason, message } => self.rejected(target, *reason, message),
             Verdict::Retry { message } => {
-                let target = self.targets[target].as_mut();
-                let target = target.expect("a target with something in flight stays");
-                let newer = target.changes.iter().any(|pending| pending.slug == change.slug);
                 if change.abandoned {
                     self.release(change);
                     return;
                 }
                 change.refusals += u32::from(message.is_some());
+                let known = self.targets[target].as_mut();
+                let known = known.expect("a target with something in flight stays");
                 match message {
-                    _ if newer => Outcome::Superseded,
-                    Some(message) if change.refusals >= REFUSALS_MAX => Outcome::Rejected {
-                        reason: braze::Reason::Unusable,
-                        message: message.clone(),
-                    },
+                    _ if known.changes.iter().any(|newer| newer.slug == change.slug) => Outcome::Superseded,
+                    Some(message) if change.refusals >= REFUSALS_MAX => {
+                        self.rejected(target, braze::Reason::Unusable, message)
+                    }
                     _ => {
                         change.flush_at = now;
                         if message.is_some() {
                             change.held_until = now + self.limits.backoff.after(change.refusals);
                         }
-                        target.changes.push(change);
+                        known.changes.push(change);
                         self.claims.enter(key, claim);
                         return;
                     }
                 }
             }
         };
-        let (add, attempts) = (change.add, change.attempts);
-        let origin = self.release(change);
-        settled.push(Settled {
-            origin,
-            add,
-            attempts,
-            outcome,
-        });
+        settled.push(self.settled(change, outcome));
+    }
+
+    fn rejected(&self, target: TargetId, reason: braze::Reason, message: &str) -> Outcome {
+        let target = self.targets[target].as_ref();
+        Outcome::Rejected {
+            identifier: target
+                .expect("a target with something in flight stays")
+                .identifier
+                .clone(),
+            reason,
+            message: message.to_owned(),
+        }
     }
 }

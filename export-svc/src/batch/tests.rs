@@ -1,5 +1,6 @@
 //! What a batch promises, one sentence at a time; the property test is beside.
 
+mod edges;
 mod fair;
 mod identifiers;
 mod model;
@@ -52,6 +53,7 @@ fn change(number: u32, slug: &str, add: bool, time: Time) -> Change<u32> {
         lane: 1,
         slug: slug.into(),
         add,
+        every_edge: false,
         flush_at: time + FLUSH,
         bytes: 100,
         origin: number,
@@ -147,12 +149,9 @@ fn several_slugs_of_a_person_are_one_object_and_each_is_in_one_list() {
 #[test]
 fn an_enter_undone_inside_the_window_becomes_a_remove_that_creates_nobody() {
     let (mut batch, mut order) = (Batch::new(limits()), order());
-    assert_eq!(batch.push(change(1, "vip", true, at(0)), &order, at(0)), None);
-    assert_eq!(
-        batch.push(change(1, "vip", false, at(1)), &order, at(1)),
-        Some(1),
-        "the enter is omitted"
-    );
+    assert!(batch.push(change(1, "vip", true, at(0)), &order, at(0)).is_none());
+    let omitted = batch.push(change(1, "vip", false, at(1)), &order, at(1)).unwrap();
+    assert!(omitted.add && omitted.outcome == Outcome::Superseded, "{omitted:?}");
     batch.drain();
     let sent = deliver(&mut batch, &mut order, at(1));
     assert_eq!(sent, [("cust-1".into(), vec![], vec!["vip".into()], true)]);

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use control::TYPE;
 use proto::authorization::v1::Authorization;
 use proto::export::v1 as wire;
@@ -83,6 +83,9 @@ pub(super) struct Create {
     /// all of them.
     #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
     batch_max: u32,
+    /// What becomes of a change that waits when a later one of the same user and audience comes.
+    #[arg(long, value_enum, default_value_t = Coalesce::Latest)]
+    coalesce: Coalesce,
     #[command(flatten)]
     remote: Remote,
 }
@@ -93,6 +96,23 @@ pub(super) struct List {
     account: Account,
     #[command(flatten)]
     remote: Remote,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Coalesce {
+    /// The later one takes its place: Braze is told how it ended.
+    Latest,
+    /// Each is sent, in order, one after the other: Braze sees every enter and every exit.
+    EveryEdge,
+}
+
+impl From<Coalesce> for wire::Coalesce {
+    fn from(coalesce: Coalesce) -> Self {
+        match coalesce {
+            Coalesce::Latest => Self::Latest,
+            Coalesce::EveryEdge => Self::EveryEdge,
+        }
+    }
 }
 
 /// A duration as configuration files write it.
@@ -199,6 +219,7 @@ impl Create {
             existing_users: self.existing_users,
             flush_after,
             batch_updates_max: self.batch_max,
+            coalesce: wire::Coalesce::from(self.coalesce).into(),
             ..wire::ExportJob::default()
         };
         let request = wire::CreateExportJobRequest {

@@ -178,6 +178,7 @@ impl JobStatus {
             removed: worse.counters.removed + better.counters.removed,
             omitted: worse.counters.omitted + better.counters.omitted,
             rejected: worse.counters.rejected + better.counters.rejected,
+            identity_conflicts: worse.counters.identity_conflicts + better.counters.identity_conflicts,
         };
         worse.pending += better.pending;
         worse.lag = worse.lag.max(better.lag);

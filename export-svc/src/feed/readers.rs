@@ -153,6 +153,22 @@ impl Feeds {
         }
     }
 
+    /// Up to where live has read and its feeds have settled everything, by partition; nothing if it has no feeds.
+    pub(crate) fn frontier(&self) -> Vec<(i32, i64)> {
+        let live = &self.readers.live;
+        if live.feeds.is_empty() {
+            return Vec::new();
+        }
+        let open = |partition| {
+            let feeds = live.feeds.iter().filter_map(|id| self.feeds.get(id));
+            feeds.filter_map(|feed| feed.positions.first_open(partition)).min()
+        };
+        let read_to = (0..).zip(live.read_to.iter().copied());
+        read_to
+            .map(|(partition, read_to)| (partition, open(partition).map_or(read_to, |open| open.min(read_to))))
+            .collect()
+    }
+
     /// Everything below `offset` has been shown to every feed of the reader.
     pub(crate) fn passed(&mut self, which: Which, partition: i32, offset: i64) {
         let Some(index) = index(partition).filter(|index| *index < self.partitions) else {
@@ -257,12 +273,12 @@ impl Feeds {
         self.readers.any_full
     }
 
-    /// Takes over which lanes hold too much; `full` is told whether the lane did so until now.
-    pub(crate) fn fill(&mut self, full: impl Fn(LaneId, bool) -> bool) {
+    /// Takes over whose lane or audience holds too much; `full` is told whether it did so until now.
+    pub(crate) fn fill(&mut self, full: impl Fn(LaneId, &str, bool) -> bool) {
         let mut changed = false;
         self.readers.any_full = false;
         for feed in self.feeds.values_mut() {
-            let now = full(feed.lane, feed.full);
+            let now = full(feed.lane, &feed.slug, feed.full);
             changed |= now != feed.full;
             feed.full = now;
             self.readers.any_full |= now;

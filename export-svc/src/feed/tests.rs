@@ -34,6 +34,7 @@ fn job(slug: usize, existing_users: bool, start: [i64; 2]) -> Arc<ExportJob> {
         existing_users,
         flush_after: std::time::Duration::ZERO,
         batch_updates_max: 75,
+        coalesce: control::Coalesce::Latest,
         workspace: WORKSPACE.to_owned(),
         start: vec![(0, first), (1, second)],
         new_audiences: vec![SLUGS[slug].to_owned()],
@@ -288,7 +289,7 @@ impl World {
         let full = self.full.iter().map(|slug| SLUGS[*slug]).collect::<Vec<_>>();
         let lanes = self.feeds.iter().filter(|feed| full.contains(&&*feed.slug));
         let lanes: BTreeSet<_> = lanes.map(|feed| feed.lane).collect();
-        self.feeds.fill(|lane, _| lanes.contains(&lane));
+        self.feeds.fill(|lane, _, _| lanes.contains(&lane));
     }
 
     /// Braze takes every authorization again.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kafka::{Disposition, Polled, Position, Reader, ReaderOptions};
 
-use super::{POLL_BUSY, POLL_IDLE, Pipeline};
+use super::{MIRROR_AGAIN_EVERY, POLL_BUSY, POLL_IDLE, Pipeline};
 use crate::clock::Time;
 use crate::engine::Error;
 use crate::feed::Which;
@@ -17,6 +17,8 @@ pub(super) struct Readers {
     kafka: kafka::Config,
     live: Source,
     catch_up: Option<Source>,
+    /// What live has committed for lag tools, and when.
+    mirrored: (Vec<(i32, i64)>, Time),
 }
 
 struct Source {
@@ -30,6 +32,7 @@ impl Readers {
             kafka,
             live: Source::new(live),
             catch_up: None,
+            mirrored: (Vec::new(), Time::MIN),
         }
     }
 
@@ -130,6 +133,18 @@ impl Pipeline {
             (timeout, found) = (Duration::ZERO, true);
         }
         Ok(found)
+    }
+
+    /// Commits how far live has settled everything to its consumer group. Only for lag tools: nobody reads it back.
+    pub(super) fn mirror(&mut self, now: Time) {
+        self.last_mirrored = now;
+        let frontier = self.workspace.feeds.frontier();
+        let (mirrored, then) = &self.readers.mirrored;
+        let due = frontier != *mirrored || now.since(*then) >= MIRROR_AGAIN_EVERY;
+        if self.readers.live.assigned && !frontier.is_empty() && due {
+            self.readers.live.reader.commit(&frontier);
+            self.readers.mirrored = (frontier, now);
+        }
     }
 
     /// The topic is gone, perhaps for as long as a broker takes to start: its jobs are in fault until it is there.

@@ -57,7 +57,11 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
     let clock = Clock::start();
     // Asked before anybody is fenced: without the topic nobody can serve.
     let topics = Topics::new(&kafka);
-    let reader = Reader::open(&kafka, ReaderOptions::default())?;
+    let options = ReaderOptions {
+        group: Some(format!("export-svc.{workspace}")),
+        ..ReaderOptions::default()
+    };
+    let reader = Reader::open(&kafka, options)?;
     let topic = topics.audience_membership(account.get());
     let layout = Layout {
         partitions: reader.partitions(&topic)?.len(),
@@ -121,6 +125,7 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
         last_counted: Time::MIN,
         last_shown: Time::MIN,
         last_measured: Time::MIN,
+        last_mirrored: Time::MIN,
         measured_newest: 0,
     };
     pipeline.apply();

@@ -204,6 +204,7 @@ fn enter() -> (Change<Origin>, [Key; 2]) {
         lane: 1,
         slug: "vip".into(),
         add: true,
+        every_edge: false,
         flush_at: at(100),
         bytes: 1,
         origin,

@@ -2,10 +2,12 @@
 
 mod catch_up;
 mod delivery;
+mod edges;
 mod existing;
 mod faults;
 mod identifiers;
 mod limits;
+mod mirror;
 mod moves;
 mod order;
 mod readers;

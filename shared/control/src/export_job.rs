@@ -45,6 +45,8 @@ pub struct ExportJob {
     pub flush_after: Duration,
     /// Updates in one request.
     pub batch_updates_max: u32,
+    /// What becomes of a change that waits when a later one of the same user and audience comes.
+    pub coalesce: Coalesce,
     /// The Braze workspace, unique in the installation ([`Authorization::workspace_key`]).
     pub workspace: String,
     /// (partition, offset) of the membership topic when the job was created; where it starts unless it sends existing users.
@@ -83,6 +85,34 @@ pub struct Alias {
     pub field: String,
 }
 
+/// What becomes of a change that waits when a later one of the same user and audience comes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Coalesce {
+    /// The later one takes its place.
+    #[default]
+    Latest,
+    /// Every change is sent, one after the other.
+    EveryEdge,
+}
+
+impl Coalesce {
+    /// As the contracts write it.
+    pub fn to_wire(self) -> wire::Coalesce {
+        match self {
+            Self::Latest => wire::Coalesce::Latest,
+            Self::EveryEdge => wire::Coalesce::EveryEdge,
+        }
+    }
+
+    /// As the contracts write it; unspecified is the default. `None`: no value that this version knows.
+    pub fn from_wire(coalesce: i32) -> Option<Self> {
+        match wire::Coalesce::try_from(coalesce).ok()? {
+            wire::Coalesce::Unspecified | wire::Coalesce::Latest => Some(Self::Latest),
+            wire::Coalesce::EveryEdge => Some(Self::EveryEdge),
+        }
+    }
+}
+
 /// An export job to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewExportJob {
@@ -102,6 +132,8 @@ pub struct NewExportJob {
     pub flush_after: Duration,
     /// Updates in one request.
     pub batch_updates_max: u32,
+    /// What becomes of a change that waits when a later one of the same user and audience comes.
+    pub coalesce: Coalesce,
     /// (partition, offset): the end of the membership topic now.
     pub start: Vec<(i32, i64)>,
 }
@@ -134,6 +166,7 @@ impl ExportJob {
             existing_users: self.existing_users,
             flush_after: prost_types::Duration::try_from(self.flush_after).ok(),
             batch_updates_max: self.batch_updates_max,
+            coalesce: self.coalesce.to_wire().into(),
             create_time: Some(model::time::to_wire(self.create_time)),
             update_time: Some(model::time::to_wire(self.update_time)),
             revision: self.revision,
@@ -192,6 +225,7 @@ impl Resource for ExportJob {
             authorization: job.authorization,
             existing_users: job.existing_users,
             batch_updates_max: job.batch_updates_max,
+            coalesce: Coalesce::from_wire(job.coalesce)?,
             workspace: stored.workspace,
             start: from_stored(&stored.start),
             new_audiences: stored.new_audiences,
@@ -348,6 +382,7 @@ fn build(account: AccountNumber, new: NewExportJob, now: Timestamp) -> ExportJob
         existing_users: new.existing_users,
         flush_after: new.flush_after,
         batch_updates_max: new.batch_updates_max,
+        coalesce: new.coalesce,
         workspace: String::new(),
         start: new.start,
         new_audiences: Vec::new(),

@@ -23,7 +23,7 @@ pub use caller::{AuthError, Caller, Forbidden};
 pub use directory::Directory;
 pub use error::Error;
 pub use export_job::{
-    ATTRIBUTE, Alias, AllExportJobs, ExportJob, ExportJobs, Identifiers, NewExportJob, NewReset, Reset, TYPE,
+    ATTRIBUTE, Alias, AllExportJobs, Coalesce, ExportJob, ExportJobs, Identifiers, NewExportJob, NewReset, Reset, TYPE,
 };
 pub use page::{Listed, Page, PageError};
 pub use token::{ApiToken, ApiTokens, NewApiToken};

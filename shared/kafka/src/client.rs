@@ -6,7 +6,6 @@ use rdkafka::ClientConfig;
 use rdkafka::ClientContext;
 use rdkafka::client::Client;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use secrecy::ExposeSecret;
 
@@ -107,8 +106,6 @@ impl ClientContext for Context {
         log_error(&error, reason);
     }
 }
-
-impl ConsumerContext for Context {}
 
 pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     let level = match facility {

@@ -1,20 +1,28 @@
-//! Reading partitions by hand: no consumer group, no stored offsets.
+//! Reading partitions by hand: no member of a consumer group, no stored offsets. Offsets may be committed, for others to see.
+
+mod commits;
 
 use std::collections::BTreeMap;
+use std::thread;
 use std::time::Duration;
 
 use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::client::{self, ASK_TIMEOUT, Context};
+use self::commits::Commits;
+use crate::client::{self, ASK_TIMEOUT};
 use crate::{Config, Error};
 
 /// How long a seek may take; it asks no broker.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a commit waits for somebody to send it to.
+const COORDINATOR_TIMEOUT: Duration = Duration::from_secs(6);
+/// The group of readers that commit nothing, without the prefix: librdkafka wants a name.
+const NO_GROUP: &str = "reader";
 
 /// How a [`Reader`] behaves.
 #[derive(Clone, Debug)]
@@ -25,6 +33,8 @@ pub struct ReaderOptions {
     pub fetch_wait: Duration,
     /// Bound of the records prefetched, in bytes. Default 8 MiB. When it is full, fetching rests until there is room.
     pub queue_bytes_max: usize,
+    /// The consumer group that [`Reader::commit`] is for, without the topic prefix.
+    pub group: Option<String>,
 }
 
 impl Default for ReaderOptions {
@@ -33,6 +43,7 @@ impl Default for ReaderOptions {
             read_committed: true,
             fetch_wait: Duration::from_millis(100),
             queue_bytes_max: 8 << 20,
+            group: None,
         }
     }
 }
@@ -51,7 +62,10 @@ pub enum Position {
 /// Reads assigned partitions of one topic. Blocking: for a thread of its own, which is also its back-pressure: not polling
 /// has no deadline and loses nothing that was prefetched.
 pub struct Reader {
-    consumer: BaseConsumer<Context>,
+    /// There until the reader is dropped.
+    consumer: Option<BaseConsumer<Commits>>,
+    /// Something was committed: closing may wait for the answer.
+    committed: bool,
     in_process: bool,
     topic: String,
     positions: BTreeMap<i32, Position>,
@@ -81,9 +95,10 @@ impl Reader {
     /// [`Error::Config`] if librdkafka does not take the configuration.
     pub fn open(config: &Config, options: ReaderOptions) -> Result<Self, Error> {
         let mut settings = client::settings(config);
+        let group = options.group.as_deref().unwrap_or(NO_GROUP);
         settings
-            // Manual assignment needs a group's name; nothing is ever committed to it.
-            .set("group.id", format!("{}reader", config.topic_prefix))
+            .set("group.id", format!("{}{group}", config.topic_prefix))
+            .set("session.timeout.ms", COORDINATOR_TIMEOUT.as_millis().to_string())
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "error")
@@ -108,13 +123,18 @@ impl Reader {
             // With a small queue, the default of a second makes reading up to 75 times slower.
             .set("fetch.queue.backoff.ms", "5")
             .set("fetch.error.backoff.ms", "100");
-        let consumer = BaseConsumer::from_config_and_context(&settings, Context).map_err(Error::Config)?;
+        let consumer = BaseConsumer::from_config_and_context(&settings, Commits::default()).map_err(Error::Config)?;
         Ok(Self {
-            consumer,
+            consumer: Some(consumer),
+            committed: false,
             in_process: config.in_process,
             topic: String::new(),
             positions: BTreeMap::new(),
         })
+    }
+
+    fn consumer(&self) -> &BaseConsumer<Commits> {
+        self.consumer.as_ref().expect("it is there until the reader is dropped")
     }
 
     /// The topic's partitions, ascending. Asks Kafka, for at most 5 s.
@@ -122,7 +142,7 @@ impl Reader {
     /// # Errors
     /// [`Error::Topic`] if it does not exist, [`Error::Unavailable`] if Kafka does not answer.
     pub fn partitions(&self, topic: &str) -> Result<Vec<i32>, Error> {
-        client::partitions(self.consumer.client(), topic)
+        client::partitions(self.consumer().client(), topic)
     }
 
     /// The id that Kafka's cluster was given when it was set up. Asks Kafka, for at most 5 s.
@@ -130,7 +150,7 @@ impl Reader {
     /// # Errors
     /// [`Error::Unavailable`] if Kafka does not answer.
     pub fn cluster_id(&self) -> Result<String, Error> {
-        let id = self.consumer.client().fetch_cluster_id(ASK_TIMEOUT);
+        let id = self.consumer().client().fetch_cluster_id(ASK_TIMEOUT);
         id.ok_or_else(|| Error::Unavailable {
             doing: "asking for the cluster's id".to_owned(),
             source: None,
@@ -143,7 +163,7 @@ impl Reader {
     /// # Errors
     /// As [`Reader::partitions`].
     pub fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), Error> {
-        self.consumer
+        self.consumer()
             .fetch_watermarks(topic, partition, ASK_TIMEOUT)
             .map_err(|error| Error::of(error, topic, "asking for the end of"))
     }
@@ -167,7 +187,7 @@ impl Reader {
             let time = Offset::Offset(time_ms);
             asked.add_partition_offset(topic, partition, time).map_err(failed)?;
         }
-        let found = self.consumer.offsets_for_times(asked, ASK_TIMEOUT).map_err(failed)?;
+        let found = self.consumer().offsets_for_times(asked, ASK_TIMEOUT).map_err(failed)?;
         let offset = |found: &TopicPartitionListElem<'_>| {
             found.error().map_err(failed)?;
             let offset = match found.offset() {
@@ -214,7 +234,7 @@ impl Reader {
             list.add_partition_offset(&self.topic, partition, offset_of(position))
                 .map_err(failed)?;
         }
-        let sought = self.consumer.seek_partitions(list, SEEK_TIMEOUT);
+        let sought = self.consumer().seek_partitions(list, SEEK_TIMEOUT);
         if sought.is_ok_and(|list| list.elements().iter().all(|element| element.error().is_ok())) {
             return Ok(());
         }
@@ -228,6 +248,22 @@ impl Reader {
         self.positions.get(&partition).copied()
     }
 
+    /// Commits these offsets of the topic that is read to the group of [`ReaderOptions::group`], so that tools which show how far
+    /// a group is behind show it of this reader. Nothing waits for it, nothing reads it back, and a failure is only counted and
+    /// logged.
+    pub fn commit(&mut self, offsets: &[(i32, i64)]) {
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        let mut added = offsets
+            .iter()
+            .map(|&(partition, offset)| list.add_partition_offset(&self.topic, partition, Offset::Offset(offset)));
+        let result = added.try_for_each(|added| added);
+        let consumer = self.consumer();
+        if let Err(error) = result.and_then(|()| consumer.commit(&list, CommitMode::Async)) {
+            consumer.context().ended(Err(error));
+        }
+        self.committed = true;
+    }
+
     /// The next record or end of partition, waiting at most `timeout`.
     ///
     /// # Errors
@@ -235,7 +271,8 @@ impl Reader {
     /// [`Error::OffsetGone`]: a position is not in its partition, which is read no more until it is sought or assigned.
     /// [`Error::Refused`] stays until somebody acts.
     pub fn poll(&mut self, timeout: Duration) -> Option<Result<Polled<'_>, Error>> {
-        match self.consumer.poll(timeout)? {
+        let consumer = self.consumer.as_ref().expect("it is there until the reader is dropped");
+        match consumer.poll(timeout)? {
             Ok(message) => {
                 self.positions
                     .insert(message.partition(), Position::At(message.offset() + 1));
@@ -244,6 +281,11 @@ impl Reader {
             Err(KafkaError::PartitionEOF(partition)) => Some(Ok(Polled::Eof { partition })),
             Err(KafkaError::MessageConsumption(Code::AutoOffsetReset | Code::OffsetOutOfRange)) => {
                 Some(Err(self.offset_gone()))
+            }
+            // Reading asks nothing of the group.
+            Err(error @ KafkaError::MessageConsumption(Code::GroupAuthorizationFailed)) => {
+                consumer.context().ended(Err(error));
+                None
             }
             Err(error) => Some(Err(Error::of(error, &self.topic, "reading"))),
         }
@@ -264,7 +306,7 @@ impl Reader {
             list.add_partition_offset(&self.topic, partition, offset_of(position))
                 .map_err(failed)?;
         }
-        self.consumer.assign(&list).map_err(failed)
+        self.consumer().assign(&list).map_err(failed)
     }
 
     /// rdkafka does not say which partition it was: the first one whose position is outside.
@@ -279,6 +321,18 @@ impl Reader {
             partition: outside.map(|(partition, ..)| partition),
             offset: outside.map(|(_, offset, _)| offset),
             held: outside.map(|(.., held)| held),
+        }
+    }
+}
+
+impl Drop for Reader {
+    /// Closing waits for the answer to a commit, a minute if Kafka hangs: somebody else does.
+    fn drop(&mut self) {
+        let consumer = self.consumer.take();
+        if self.committed {
+            let thread = thread::Builder::new().name("kafka-close".to_owned());
+            // Without a thread it is closed here and now.
+            drop(thread.spawn(move || drop(consumer)));
         }
     }
 }

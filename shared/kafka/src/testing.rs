@@ -5,12 +5,15 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::time::Duration;
 
+use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ThreadedProducer};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use uuid::Uuid;
 
+use crate::client::ASK_TIMEOUT;
 use crate::delivery::Delivery;
 use crate::topics::{self, Topics, declared};
 use crate::{Config, Error, client};
@@ -156,6 +159,17 @@ impl InProcessBroker {
         cluster.topic_error(name, error).map_err(|_| Error::Closed)
     }
 
+    /// No client may use a consumer group, for as long as a test lasts.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if the broker has ended.
+    pub fn deny_groups(&self) -> Result<(), Error> {
+        let cluster = self.host.client().mock_cluster().ok_or(Error::Closed)?;
+        let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED;
+        cluster.request_errors(RDKafkaApiKey::FindCoordinator, &[denied; 1_000]);
+        Ok(())
+    }
+
     /// Every answer takes this long from now on.
     ///
     /// # Errors
@@ -219,6 +233,26 @@ impl Brokers {
     pub async fn ensure_topics(&self, accounts: &[u64]) -> Result<(), Error> {
         topics::ensure(&self.config(), accounts).await.map(drop)
     }
+}
+
+/// What a consumer group (without the prefix) has committed of a topic's first partitions; `None` where it has nothing.
+///
+/// # Errors
+/// [`Error::Unavailable`] if Kafka does not answer.
+pub fn committed(config: &Config, group: &str, topic: &str, partitions: i32) -> Result<Vec<Option<i64>>, Error> {
+    let mut settings = client::settings(config);
+    settings.set("group.id", format!("{}{group}", config.topic_prefix));
+    let consumer: BaseConsumer = settings.create().map_err(Error::Config)?;
+    let mut list = TopicPartitionList::new();
+    list.add_partition_range(topic, 0, partitions - 1);
+    let committed = consumer
+        .committed_offsets(list, ASK_TIMEOUT)
+        .map_err(|error| Error::of(error, topic, "asking for what is committed of"))?;
+    let committed = committed.elements();
+    Ok(committed
+        .iter()
+        .map(|found| found.offset().to_raw().filter(|offset| *offset >= 0))
+        .collect())
 }
 
 /// The broker for a test: the one named by `KAFKA_BROKERS`, else one in this process.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use control::{Alias, Identifiers, NewExportJob, TYPE};
+use control::{Alias, Coalesce, Identifiers, NewExportJob, TYPE};
 use model::{AccountNumber, name, text};
 use proto::export::v1::ExportJob;
 use runtime::grpc::status::Violations;
@@ -45,6 +45,14 @@ pub(super) fn parse(account: AccountNumber, job: ExportJob) -> Result<NewExportJ
         "export_job.batch_updates_max",
         batch_updates_max.as_ref().map(|_| ()),
     );
+    let coalesce = Coalesce::from_wire(job.coalesce);
+    check(
+        &mut violations,
+        "export_job.coalesce",
+        coalesce
+            .map(|_| ())
+            .ok_or("must be LATEST or EVERY_EDGE; unset is LATEST"),
+    );
     violations.into_result()?;
     Ok(NewExportJob {
         label: job.label,
@@ -55,6 +63,7 @@ pub(super) fn parse(account: AccountNumber, job: ExportJob) -> Result<NewExportJ
         existing_users: job.existing_users,
         flush_after: flush_after.unwrap_or(FLUSH_AFTER_MAX),
         batch_updates_max: batch_updates_max.unwrap_or_default(),
+        coalesce: coalesce.unwrap_or_default(),
         start: Vec::new(),
     })
 }
@@ -168,7 +177,7 @@ mod tests {
     fn what_is_not_said_has_the_baselines_defaults() {
         let new = parsed(good()).unwrap();
         assert_eq!((new.batch_updates_max, new.flush_after), (75, Duration::from_secs(300)));
-        assert!(!new.existing_users);
+        assert!(!new.existing_users && new.coalesce == Coalesce::Latest);
         assert_eq!(new.identifiers.external_id_field.as_deref(), Some("customer_no"));
     }
 
@@ -258,6 +267,7 @@ mod tests {
             authorization: "accounts/8/authorizations/a".to_owned(),
             external_id_field: " ".to_owned(),
             batch_updates_max: 100,
+            coalesce: 99,
             flush_after: Some(prost_types::Duration { seconds: 301, nanos: 0 }),
             ..ExportJob::default()
         };
@@ -271,6 +281,7 @@ mod tests {
             "authorization",
             "external_id_field",
             "batch_updates_max",
+            "coalesce",
             "flush_after",
         ] {
             assert!(

@@ -138,21 +138,36 @@ fn a_retried_change_keeps_its_turn() {
 fn two_profiles_of_one_user_are_counted_and_the_last_change_decides() {
     let (mut batch, mut order) = (Batch::new(limits()), order());
     batch.drain();
-    batch.push(under("a", change(1, "vip", true, at(0))), &order, at(0));
-    batch.push(under("a", change(1, "vip", true, at(0))), &order, at(0));
-    batch.push(under("a", change(2, "news", true, at(0))), &order, at(0));
-    assert_eq!(batch.take_conflicts(), 0, "one profile, or another slug");
-    let request = batch.close(&order, at(0)).unwrap();
-    batch.push(under("a", change(2, "vip", false, at(0))), &order, at(0));
-    assert_eq!(batch.take_conflicts(), 1, "with what is in flight");
-    batch.push(under("a", change(3, "vip", true, at(0))), &order, at(0));
-    assert_eq!(batch.take_conflicts(), 1, "with what is pending");
-    assert_eq!(batch.take_conflicts(), 0);
-    batch.complete(
-        request,
-        ended(End::Accepted, vec![Verdict::Accepted]),
-        &mut order,
-        at(0),
+    let push = |batch: &mut Batch<u32>, order: &Order, number, slug, add| {
+        let superseded = batch.push(under("a", change(number, slug, add, at(0))), order, at(0));
+        superseded.map(|settled| (settled.origin, settled.contested))
+    };
+    let complete = |batch: &mut Batch<u32>, order: &mut Order, request| {
+        let settled = batch.complete(request, ended(End::Accepted, vec![Verdict::Accepted]), order, at(0));
+        let settled = settled.into_iter().map(|settled| (settled.origin, settled.contested));
+        settled.collect::<Vec<_>>()
+    };
+    assert_eq!(push(&mut batch, &order, 1, "vip", true), None);
+    assert_eq!(
+        push(&mut batch, &order, 1, "vip", true),
+        Some((1, false)),
+        "one profile"
     );
-    assert_eq!(deliver(&mut batch, &mut order, at(0))[0].1, ["vip"]);
+    push(&mut batch, &order, 2, "news", true);
+    let request = batch.close(&order, at(0)).unwrap();
+    push(&mut batch, &order, 2, "vip", false);
+    assert_eq!(
+        push(&mut batch, &order, 3, "vip", true),
+        Some((2, true)),
+        "it met what was in flight"
+    );
+    let settled = complete(&mut batch, &mut order, request);
+    assert_eq!(settled, [(1, false), (2, false)], "the first, and another slug");
+    let request = batch.close(&order, at(0)).unwrap();
+    assert_eq!(wire(&batch, request)[0].1, ["vip"], "the last change decides");
+    let settled = complete(&mut batch, &mut order, request);
+    assert_eq!(settled, [(3, true)], "it met what was pending");
+    push(&mut batch, &order, 1, "vip", true);
+    let request = batch.close(&order, at(0)).unwrap();
+    assert_eq!(complete(&mut batch, &mut order, request), [(1, false)], "it met nobody");
 }

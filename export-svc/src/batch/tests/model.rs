@@ -1,7 +1,8 @@
 //! Proves: whatever the interleaving of changes, closes, verdicts, unknown ends, retries and drains, and however Braze
 //! delays and reorders what it applies (within the settle gap of its 2xx, and within the doubt of an unknown end), every
 //! user ends with what the last change said – also where a profile is sent under two identifiers that are one user at Braze, and
-//! where one record removes under an earlier identifier and says something else under the present one.
+//! where one record removes under an earlier identifier and says something else under the present one. Of the slug whose every
+//! edge is wanted, each change is sent, in the order of the log: of a profile, and of a user.
 //!
 //! How: a naive last-write map beside the batch, and a Braze that applies each call at a random time within its bound, or,
 //! if the end is unknown, perhaps never. On every close the test's own books say whether a person was in flight already and
@@ -19,6 +20,8 @@ use crate::order::Order;
 
 const PROFILES: u8 = 5;
 const SLUGS: [&str; 3] = ["vip", "risk", "news"];
+/// The slug whose every edge is wanted.
+const EDGES: &str = "news";
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -112,6 +115,8 @@ struct World {
     /// Changes: profile, identifier, slug, value. A record that changes an identifier is two.
     log: Vec<(u8, u8, usize, bool)>,
     open: HashSet<usize>,
+    /// Changes as they were sent, in order; several times, if they had to be.
+    sent: Vec<usize>,
     last: HashMap<Slot, bool>,
     braze: HashMap<Slot, bool>,
     /// What Braze will still apply, by time.
@@ -133,6 +138,7 @@ impl World {
             now: at(1_000),
             log: Vec::new(),
             open: HashSet::new(),
+            sent: Vec::new(),
             last: HashMap::new(),
             braze: HashMap::new(),
             floating: BTreeMap::new(),
@@ -149,12 +155,13 @@ impl World {
             lane: slug as LaneId,
             slug: SLUGS[slug].into(),
             add,
+            every_edge: SLUGS[slug] == EDGES,
             flush_at: self.now + Duration::from_secs(5),
             bytes: 1,
             origin: Origin { number, profile },
         };
         if let Some(superseded) = self.batch.push(change, &self.order, self.now) {
-            self.open.remove(&superseded.number);
+            self.open.remove(&superseded.origin.number);
         }
     }
 
@@ -188,6 +195,8 @@ impl World {
                 .collect::<HashSet<_>>()
         };
         let mine = profiles(request);
+        self.sent
+            .extend(self.batch.origins(request).map(|origin| origin.number));
         let mut identifiers = HashSet::new();
         for (identifier, add, remove) in &objects {
             assert!(identifiers.insert(identifier), "one object per user and request");
@@ -260,6 +269,8 @@ impl World {
             split: matches!(how, How::RefusedAndSplit),
         };
         for settled in self.batch.complete(request, ending, &mut self.order, self.now) {
+            let edge = SLUGS[self.log[settled.origin.number].2] == EDGES;
+            assert!(!edge || settled.outcome == Outcome::Accepted, "{settled:?}");
             self.open.remove(&settled.origin.number);
         }
     }
@@ -273,6 +284,17 @@ impl World {
             self.hand(number);
         }
     }
+}
+
+/// Whether the edges of whoever is picked were sent as they stand in the log; a repeat is sent before the next one.
+fn check_edges(world: &World, whose: impl Fn(u8, u8) -> bool) {
+    let edges = |number: &usize| {
+        let (profile, under, slug, _) = world.log[*number];
+        SLUGS[slug] == EDGES && whose(profile, under)
+    };
+    let mut sent: Vec<_> = world.sent.iter().copied().filter(edges).collect();
+    sent.dedup();
+    assert_eq!(sent, (0..world.log.len()).filter(edges).collect::<Vec<_>>());
 }
 
 fn check(steps: &[Step], objects_max: usize) {
@@ -322,7 +344,14 @@ fn check(steps: &[Step], objects_max: usize) {
     for (slot, add) in &world.last {
         assert_eq!(world.braze.get(slot), Some(add), "{slot:?}");
     }
-    assert!(world.batch.by_identifier.is_empty() && world.batch.claims.is_empty());
+    for one in 0..PROFILES {
+        check_edges(&world, |profile, _| profile == one);
+        for under in 0..3 {
+            let user = identifier(one, under);
+            check_edges(&world, |profile, under| identifier(profile, under) == user);
+        }
+    }
+    assert!(world.batch.by_identifier.is_empty() && world.batch.claims.is_empty() && world.batch.edges.is_empty());
 }
 
 proptest! {

@@ -34,6 +34,7 @@ fn what_is_refused_in_unknown_words_waits_longer_each_time_and_is_rejected_after
         };
         assert_eq!(waits, [1, 2, 4, 6]);
         let expected = Outcome::Rejected {
+            identifier: Identifier::ExternalId("cust-1".into()),
             reason: Reason::Unusable,
             message: "no such luck".into(),
         };
@@ -73,11 +74,8 @@ fn a_newer_change_does_not_wait_for_the_refused_one_whose_place_it_takes() {
     let ending = ended(End::Refused, vec![unknown_words()]);
     batch.complete(request, ending, &mut order, at(0));
     assert_eq!(batch.close(&order, at(0)), None);
-    assert_eq!(
-        batch.push(change(1, "vip", false, at(0)), &order, at(0)),
-        Some(1),
-        "the enter is omitted"
-    );
+    let omitted = batch.push(change(1, "vip", false, at(0)), &order, at(0)).unwrap();
+    assert!(omitted.add && omitted.attempts == 1, "the enter: {omitted:?}");
     assert_eq!(deliver(&mut batch, &mut order, at(0))[0].2, ["vip"]);
     assert_eq!(batch.pending(), 0);
 }

@@ -37,6 +37,7 @@ impl Show for wire::ExportJob {
             removed,
             omitted,
             rejected,
+            identity_conflicts,
         } = self.counters.unwrap_or_default();
         vec![
             ("name", json!(self.name)),
@@ -54,9 +55,16 @@ impl Show for wire::ExportJob {
             ("existingUsers", json!(self.existing_users)),
             ("flushAfter", flush_after(self)),
             ("batchUpdatesMax", json!(self.batch_updates_max)),
+            ("coalesce", json!(word(self.coalesce().as_str_name(), "COALESCE_"))),
             (
                 "counters",
-                json!({"added": added, "removed": removed, "omitted": omitted, "rejected": rejected}),
+                json!({
+                    "added": added,
+                    "removed": removed,
+                    "omitted": omitted,
+                    "rejected": rejected,
+                    "identityConflicts": identity_conflicts,
+                }),
             ),
             ("createTime", time(self.create_time)),
             ("updateTime", time(self.update_time)),
@@ -65,10 +73,13 @@ impl Show for wire::ExportJob {
     }
 }
 
-/// Lytics' word for it: `runnable`, not `EXPORT_JOB_STATE_RUNNABLE`.
 fn state(job: &wire::ExportJob) -> String {
-    let name = job.state().as_str_name();
-    name.strip_prefix("EXPORT_JOB_STATE_").unwrap_or(name).to_lowercase()
+    word(job.state().as_str_name(), "EXPORT_JOB_STATE_")
+}
+
+/// Lytics' word for it: `runnable`, not `EXPORT_JOB_STATE_RUNNABLE`.
+fn word(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_lowercase()
 }
 
 /// Seconds, as in the JSON form of the contracts: `2s`, `0.5s`.
@@ -93,9 +104,11 @@ mod tests {
             ..wire::ExportJob::default()
         };
         job.set_state(wire::ExportJobState::Sleeping);
+        job.set_coalesce(wire::Coalesce::EveryEdge);
         let fields = job.fields();
         let field = |wanted: &str| fields.iter().find(|(name, _)| *name == wanted).unwrap().1.clone();
         assert_eq!(field("state"), json!("sleeping"));
         assert_eq!(field("flushAfter"), json!("0.5s"));
+        assert_eq!(field("coalesce"), json!("every_edge"));
     }
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use export_svc::engine::EngineConfig;
+use braze_sim::Fault;
+use export_svc::engine::{EngineConfig, JobStatus};
 use prost::Message;
+use proto::export::v1::rejected_change::Identifier;
 use proto::export::v1::{FeedProgress, RejectedChange};
 
 use super::rig::{Rig, config, job};
@@ -61,6 +63,55 @@ async fn an_old_identifier_that_braze_refuses_is_kept_once_and_the_new_one_is_ad
     let kept = RejectedChange::decode(&kept[0].1[..]).unwrap();
     assert_eq!(kept.reason, "external_id_too_long");
     assert_eq!(kept.change.unwrap().previous_fields["user_id"], too_long);
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_change_that_is_refused_under_both_identifiers_each_record_says_which_it_is_about() {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    let vip = rig.create(job("vip")).await;
+    let (old, new) = ("o".repeat(1_000), "n".repeat(1_000));
+    rig.enter_from("vip", "1", &[("user_id", &new)], &[("user_id", &old)])
+        .await;
+    engine.settled(&vip, (0, 0, 0, 1)).await;
+    let kept = rig.read(rig.topics.export_rejected()).await;
+    let identifiers = kept
+        .iter()
+        .map(|(_, value, _)| RejectedChange::decode(&value[..]).unwrap().identifier.unwrap());
+    let expected = [Identifier::ExternalId(old), Identifier::ExternalId(new)];
+    assert_eq!(identifiers.collect::<Vec<_>>(), expected);
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_profiles_of_one_user_are_counted_once_also_across_a_crash() {
+    let rig = Rig::new().await;
+    let engine = rig.start_with(EngineConfig {
+        request_timeout: Duration::from_secs(25),
+        ..config()
+    });
+    let vip = rig.create(job("vip")).await;
+    rig.sim.inject(Fault::hold().next(1));
+    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+    rig.sim.until_held(1).await;
+    rig.exit("vip", "2", &[("user_id", "cust-1")]).await;
+    engine.until(&vip, |status| status.pending == 2).await;
+    rig.sim.release();
+    engine.settled(&vip, (1, 1, 0, 0)).await;
+    let counted = |status: &JobStatus| status.counters.identity_conflicts == 1;
+    engine.until(&vip, counted).await;
+    until_written(&rig, |progress| {
+        progress
+            .counters
+            .is_some_and(|counters| counters.identity_conflicts == 1)
+    })
+    .await;
+    engine.crash().await;
+    let engine = rig.start();
+    rig.enter("vip", "3", &[("user_id", "cust-3")]).await;
+    engine.settled(&vip, (2, 1, 0, 0)).await;
+    engine.until(&vip, counted).await;
     engine.drain().await;
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use braze_sim::{Sim, SimHandle, User, UserRef};
 use control::sealing::Sealer;
-use control::{Directory, ExportJob, Identifiers, NewAccount, NewAuthorization, NewExportJob, NewReset};
+use control::{Coalesce, Directory, ExportJob, Identifiers, NewAccount, NewAuthorization, NewExportJob, NewReset};
 use export_svc::engine::{Engine, EngineConfig, EngineHandle, EngineParts, JobStatus};
 use jiff::Timestamp;
 use kafka::testing::Brokers;
@@ -75,6 +75,7 @@ pub(super) fn job(audience: &str) -> NewExportJob {
         existing_users: false,
         flush_after: Duration::from_millis(50),
         batch_updates_max: 75,
+        coalesce: Coalesce::Latest,
         start: Vec::new(),
     }
 }

@@ -195,7 +195,7 @@ impl Owner {
             order.doubt(*KEYS, is_enter(read), NOW + Scale::ticks(takeover.doubt_left));
         }
         if let Some(superseded) = batch.push(change(read), &order, NOW) {
-            positions.settle(0, superseded.into());
+            positions.settle(0, superseded.origin.into());
         }
         self.keep(&positions, &order, batch);
         true

@@ -95,6 +95,7 @@ pub(super) fn change(offset: Offset) -> Change<Offset> {
         lane: 1,
         slug: SLUG.clone(),
         add: is_enter(offset),
+        every_edge: false,
         flush_at: NOW,
         bytes: 1,
         origin: offset,

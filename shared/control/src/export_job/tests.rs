@@ -16,6 +16,7 @@ fn job(id: &str, audiences: &[&str], authorization: &str) -> ExportJob {
         existing_users: true,
         flush_after: Duration::from_millis(2_500),
         batch_updates_max: 75,
+        coalesce: Coalesce::EveryEdge,
         start: vec![(0, 12), (1, 0)],
     };
     ExportJob {

@@ -3,6 +3,7 @@
 
 extern crate shared_kafka as kafka;
 
+mod commits;
 mod group;
 mod publisher;
 mod reader;

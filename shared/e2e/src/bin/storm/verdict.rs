@@ -255,8 +255,8 @@ mod tests {
         let counters = ExportCounters {
             added: 1,
             removed: 1,
-            omitted: 0,
             rejected: 1,
+            ..ExportCounters::default()
         };
         assert_eq!(count(counters), 0);
         assert_eq!(count(ExportCounters { added: 2, ..counters }), 1);
