@@ -6,7 +6,7 @@ use nix::unistd::Pid;
 use tokio::io::AsyncBufReadExt;
 
 use crate::harness::process::{Process, command};
-use crate::harness::{ADMIN_TOKEN, eventually, http, ingest, topic};
+use crate::harness::{ADMIN_TOKEN, http, ingest, topic, wait_for};
 use crate::process::{GOOD, account, admin, process, reports, until_accepted, with_account};
 
 /// Waits until the process reports one request in progress.
@@ -28,7 +28,7 @@ async fn sigterm_finishes_the_request_in_flight_takes_no_other_and_exits_0() {
     in_progress(&process).await;
 
     process.terminate();
-    eventually("the port is closed", async || {
+    wait_for("the port is closed", async || {
         tokio::net::TcpStream::connect(process.http).await.err()
     })
     .await;
@@ -70,7 +70,7 @@ async fn sigterm_waits_for_a_publish_that_is_not_acknowledged_yet() {
     request.spawn(async move { http::post(address, &path, &[], br#"{"braze_id":"b-2"}"#).await });
     in_progress(&process).await;
     process.terminate();
-    eventually("the drain begins", async || {
+    wait_for("the drain begins", async || {
         (http::get(process.admin, "/readyz").await.status != 200).then_some(())
     })
     .await;

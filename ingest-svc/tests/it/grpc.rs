@@ -98,7 +98,7 @@ async fn until_known(
     client: &mut ApiTokenServiceClient<Channel>,
     request: tokens::CreateApiTokenRequest,
 ) -> tokens::CreateApiTokenResponse {
-    harness::eventually("the service knows the account", async || {
+    harness::wait_for("the service knows the account", async || {
         match client.create_api_token(request.clone()).await {
             Ok(created) => Some(created.into_inner()),
             Err(status) => {
@@ -266,7 +266,7 @@ async fn a_stream_ends_when_its_token_is_revoked() {
         .delete(account, token.split('_').nth(2).unwrap())
         .await
         .unwrap();
-    let status = harness::eventually("the stream ends", async || {
+    let status = harness::wait_for("the stream ends", async || {
         // The stream is gone once it has ended, which its answers tell.
         let _ended = sender.send(record(account, r#"{"braze_id":"b-0"}"#)).await.is_err();
         answers.message().await.err()
@@ -349,7 +349,7 @@ async fn a_tails_thread_ends_when_its_client_leaves() {
     let refused = client.tail_events(tail(account, 1, true)).await.unwrap_err();
     assert_eq!(refused.code(), Code::ResourceExhausted);
     open.clear();
-    harness::eventually("a thread of a client that left has ended", async || {
+    harness::wait_for("a thread of a client that left has ended", async || {
         client.tail_events(tail(account, 1, true)).await.ok()
     })
     .await;

@@ -7,7 +7,6 @@ pub(crate) mod topic;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use control::{Directory, NewAccount, NewApiToken};
 use ingest_svc::app::{Addresses, App};
@@ -16,13 +15,11 @@ use jiff::Timestamp;
 use kafka::testing::{Brokers, InProcessBroker};
 use model::{AccountNumber, Role};
 use runtime::lifecycle::Lifecycle;
+pub(crate) use runtime::testing::{DEADLINE, wait_for};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::runtime::Runtime;
 
 pub(crate) const ADMIN_TOKEN: &str = "the-admin-token-of-the-tests";
-
-/// How long anything may take that a test waits for.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A running service.
 pub(crate) struct Service {
@@ -120,7 +117,7 @@ impl Service {
         let token = created.1.expose_secret().to_owned();
         // The service has a table of its own: wait until it knows the token, whatever it may do.
         let path = format!("/c/{account}/braze_users?dryrun=true&key={token}");
-        eventually("the service has heard of the token", async || {
+        wait_for("the service has heard of the token", async || {
             let known = expire_time.is_some() || self.post(&path, "[]").await.status != 401;
             known.then_some(())
         })
@@ -190,17 +187,5 @@ pub(crate) async fn shared() -> &'static Service {
 
 /// Waits until something holds.
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    eventually(what, async || holds().then_some(())).await;
-}
-
-/// Asks until there is an answer.
-pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = tokio::time::Instant::now() + DEADLINE;
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "waited in vain until {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    runtime::testing::until(what, async || holds()).await;
 }

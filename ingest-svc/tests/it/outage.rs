@@ -95,7 +95,7 @@ async fn a_service_that_starts_without_kafka_answers_503_and_is_not_ready() {
 
 /// Repeats a small request until it is refused, because the one that takes the room may not have been read yet.
 async fn refused_in_the_end(service: &Service, path: &str) -> http::Answer {
-    harness::eventually("it is refused", async || {
+    harness::wait_for("it is refused", async || {
         let answer = service.post(path, "[]").await;
         (answer.status != 200).then_some(answer)
     })
@@ -125,7 +125,7 @@ async fn a_body_beyond_the_bytes_that_may_be_held_is_503_before_it_is_read() {
     let first = service.begin(&path, 999).await;
     refused_in_the_end(&service, &path).await.refusal(503);
     drop(first);
-    harness::eventually("the bytes are given back", async || {
+    harness::wait_for("the bytes are given back", async || {
         (service.post(&path, "[]").await.status == 200).then_some(())
     })
     .await;

@@ -4,7 +4,7 @@ use kafka::testing::{Brokers, InProcessBroker, brokers};
 use model::AccountNumber;
 
 use crate::harness::process::{Process, command, run};
-use crate::harness::{ADMIN_TOKEN, eventually, http};
+use crate::harness::{ADMIN_TOKEN, http, wait_for};
 
 pub(crate) const GOOD: &str = r#"{"braze_id":"b-1"}"#;
 
@@ -32,7 +32,7 @@ pub(crate) async fn with_account(kafka: &kafka::Config) {
 
 /// Posts until the service has heard of account 1234.
 pub(crate) async fn until_accepted(process: &Process, path: &str) {
-    eventually("the service has heard of the account", async || {
+    wait_for("the service has heard of the account", async || {
         let answer = http::post(process.http, path, &[], GOOD.as_bytes()).await;
         (answer.status == 200).then_some(())
     })
@@ -41,7 +41,7 @@ pub(crate) async fn until_accepted(process: &Process, path: &str) {
 
 /// Waits until this is among the metrics of the process.
 pub(crate) async fn reports(process: &Process, metric: &str) {
-    eventually(metric, async || {
+    wait_for(metric, async || {
         let metrics = http::get(process.admin, "/metrics").await.body;
         metrics.contains(metric).then_some(())
     })

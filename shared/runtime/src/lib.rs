@@ -10,5 +10,6 @@ pub mod http1;
 pub mod lifecycle;
 pub mod secrets;
 pub mod telemetry;
+pub mod testing;
 pub mod trace;
 pub mod window;

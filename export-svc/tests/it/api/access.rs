@@ -3,13 +3,12 @@
 use http::uri::PathAndQuery;
 use model::Role;
 use prost::Message;
-use prost_types::FileDescriptorSet;
 use proto::account::v1 as account;
 use proto::authorization::v1 as authorization;
 use proto::authorization::v1::authorization_service_client::AuthorizationServiceClient;
 use proto::export::v1::export_job_service_client::ExportJobServiceClient;
-use runtime::grpc::Channel;
-use tonic::{Code, Request, Status};
+use runtime::testing::{call, methods, send};
+use tonic::{Code, Request};
 use tonic_prost::ProstCodec;
 
 use super::jobs;
@@ -22,36 +21,6 @@ const SERVICES: [&str; 4] = [
     "lytics.export.v1.ExportJobService",
     "lytics.membership.v1.AudienceMembershipService",
 ];
-
-/// Paths of all methods of this binary's services, from the contracts themselves.
-fn methods() -> Vec<String> {
-    let set = FileDescriptorSet::decode(proto::DESCRIPTORS).unwrap();
-    let mut methods = Vec::new();
-    for file in &set.file {
-        for service in &file.service {
-            let name = format!("{}.{}", file.package(), service.name());
-            if SERVICES.contains(&name.as_str()) {
-                methods.extend(service.method.iter().map(|method| format!("/{name}/{}", method.name())));
-            }
-        }
-    }
-    methods
-}
-
-/// Calls a method with an empty message, which every request of ours decodes from.
-async fn call(channel: &Channel, path: &str) -> Result<(), Status> {
-    send(channel, path, Named::default()).await
-}
-
-async fn send(channel: &Channel, path: &str, request: Named) -> Result<(), Status> {
-    let mut client = tonic::client::Grpc::new(channel.clone());
-    client.ready().await.unwrap();
-    let path = PathAndQuery::try_from(path).unwrap();
-    client
-        .unary(Request::new(request), path, ProstCodec::<Named, ()>::default())
-        .await
-        .map(|_| ())
-}
 
 /// What requests about one resource, and those about all of a parent, have in common: its name is their first field.
 #[derive(Clone, PartialEq, Message)]
@@ -134,26 +103,28 @@ fn wrong_role(path: &str) -> Role {
 async fn no_method_answers_without_a_token_or_with_the_wrong_role() {
     let brokers = kafka::testing::brokers();
     let service = Service::start(config(&brokers)).await;
-    let methods = methods();
+    let methods = methods(proto::DESCRIPTORS, &SERVICES);
     assert_eq!(methods.len(), 17, "a new method belongs into this test: {methods:?}");
     let nobody = service.connect(None).await;
     let stranger = service.connect(Some("lb_1234_0000000000000a_0000")).await;
-    for path in &methods {
+    for method in &methods {
+        let path = &method.path;
         assert_eq!(
-            call(&nobody, path).await.expect_err(path).code(),
+            call(&nobody, method).await.expect_err(path).code(),
             Code::Unauthenticated,
             "{path} without a token"
         );
         assert_eq!(
-            call(&stranger, path).await.expect_err(path).code(),
+            call(&stranger, method).await.expect_err(path).code(),
             Code::Unauthenticated,
             "{path} with a bad one"
         );
     }
     for role in [Role::Admin, Role::Observer, Role::DataWrite] {
         let channel = service.connect(Some(&service.token(role).await)).await;
-        for path in methods.iter().filter(|path| wrong_role(path) == role) {
-            let status = call(&channel, path).await.expect_err(path);
+        for method in methods.iter().filter(|method| wrong_role(&method.path) == role) {
+            let path = &method.path;
+            let status = call(&channel, method).await.expect_err(path);
             assert_eq!(
                 status.code(),
                 Code::PermissionDenied,
@@ -163,8 +134,9 @@ async fn no_method_answers_without_a_token_or_with_the_wrong_role() {
         }
     }
     let admin = service.connect(Some(ADMIN)).await;
-    for path in &methods {
-        let code = call(&admin, path)
+    for method in &methods {
+        let path = &method.path;
+        let code = call(&admin, method)
             .await
             .map_or_else(|status| status.code(), |()| Code::Ok);
         assert!(
@@ -225,7 +197,7 @@ async fn a_revoked_token_is_refused_from_then_on() {
     let token = service.token(Role::Observer).await;
     let channel = service.connect(Some(&token)).await;
     let path = "/lytics.account.v1.AccountService/ListAccounts";
-    call(&channel, path).await.unwrap();
+    send(&channel, path, ()).await.unwrap();
     let id = token.split('_').nth(2).unwrap();
     service
         .directory
@@ -233,7 +205,10 @@ async fn a_revoked_token_is_refused_from_then_on() {
         .delete(1234.to_string().parse().unwrap(), id)
         .await
         .unwrap();
-    assert_eq!(call(&channel, path).await.unwrap_err().code(), Code::Unauthenticated);
+    assert_eq!(
+        send(&channel, path, ()).await.unwrap_err().code(),
+        Code::Unauthenticated
+    );
     service.stop().await;
 }
 
@@ -242,7 +217,7 @@ async fn health_reflection_and_probes_answer_without_a_token() {
     let brokers = kafka::testing::brokers();
     let service = Service::start(config(&brokers)).await;
     let nobody = service.connect(None).await;
-    call(&nobody, "/grpc.health.v1.Health/Check").await.unwrap();
+    send(&nobody, "/grpc.health.v1.Health/Check", ()).await.unwrap();
     let url = format!("http://{}/readyz", service.admin);
     let client = reqwest::Client::builder()
         .timeout(std::time::Duration::from_secs(10))

@@ -77,7 +77,7 @@ impl Process {
             admin,
             log,
         };
-        super::eventually("the process is ready", async || {
+        super::wait_for("the process is ready", async || {
             (super::http::get(process.admin, "/readyz").await.status == 200).then_some(())
         })
         .await;

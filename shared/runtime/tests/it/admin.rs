@@ -4,7 +4,7 @@ use runtime::lifecycle::Lifecycle;
 use runtime::telemetry::install_metrics;
 use tokio_util::task::TaskTracker;
 
-use crate::{DEADLINE, eventually};
+use crate::{DEADLINE, wait_for};
 
 struct Probe {
     base: String,
@@ -106,7 +106,7 @@ async fn a_connection_beyond_the_bound_is_counted_and_served_once_another_closes
     let address = probe.base.strip_prefix("http://").unwrap().to_owned();
     let silent = tokio::net::TcpStream::connect(&address).await.unwrap();
     let full = "server_connections_full_total{port=\"admin\"} 1\n";
-    eventually("the port is full", || async {
+    wait_for("the port is full", || async {
         metrics.render().contains(full).then_some(())
     })
     .await;

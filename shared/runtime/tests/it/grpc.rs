@@ -15,7 +15,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{FILE_DESCRIPTOR_SET, HealthCheckRequest};
 
-use crate::{DEADLINE, eventually};
+use crate::{DEADLINE, wait_for};
 
 /// Any service will do: this one is at hand. It says that it was called, then waits to be told to answer.
 struct Echo {
@@ -112,7 +112,7 @@ async fn health_follows_readiness_for_the_server_and_for_each_service() {
     let expect = async |wanted: ServingStatus| {
         for service in ["", name] {
             let channel = &channel;
-            eventually("the wanted health", || async move {
+            wait_for("the wanted health", || async move {
                 (health(channel, service).await == Ok(wanted)).then_some(())
             })
             .await;
@@ -150,7 +150,7 @@ async fn a_connection_beyond_the_bound_is_counted_and_served_once_another_closes
     let address = running.endpoint.strip_prefix("http://").unwrap();
     let silent = tokio::net::TcpStream::connect(address).await.unwrap();
     let full = "server_connections_full_total{port=\"grpc\"} 1\n";
-    eventually("the port is full", || async {
+    wait_for("the port is full", || async {
         metrics.render().contains(full).then_some(())
     })
     .await;
@@ -286,7 +286,7 @@ async fn a_drain_finishes_the_call_in_flight_and_takes_no_new_ones() {
     running.called.recv().await.unwrap();
     running.lifecycle.drain("test");
     let run = tasks.spawn(running.lifecycle.run(DEADLINE));
-    eventually("no new connections", || async {
+    wait_for("no new connections", || async {
         connect(&running.endpoint, None).await.err()
     })
     .await;
@@ -338,7 +338,7 @@ async fn calls_are_counted_by_their_status_and_unknown_methods_share_one_label()
         "grpc_server_calls_total{service=\"opentelemetry.proto.collector.trace.v1.TraceService\",method=\"Export\",code=\"Ok\"}",
         "grpc_server_calls_total{service=\"unknown\",method=\"unknown\",code=\"Unimplemented\"}",
     ];
-    eventually("both calls are counted", || async {
+    wait_for("both calls are counted", || async {
         let text = metrics.render();
         counted.iter().all(|line| text.contains(line)).then_some(())
     })
