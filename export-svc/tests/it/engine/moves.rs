@@ -144,6 +144,12 @@ async fn a_reset_with_changes_in_flight_leaves_nobody_with_what_was_overtaken() 
         rig.sim.clear_faults();
         if round == 2 {
             rig.until_slugs(id, &["vip"]).await;
+            // Whatever was still to be sent of the others would be there by the time of these two.
+            rig.enter("vip", "3", &[("user_id", "cust-3")]).await;
+            rig.until_slugs("cust-3", &["vip"]).await;
+            rig.exit("vip", "3", &[("user_id", "cust-3")]).await;
+            rig.until_slugs("cust-3", &[]).await;
+            assert_eq!(rig.slugs(id), Some(vec!["vip".to_owned()]));
             rig.exit("vip", id, &[("user_id", id)]).await;
         }
         rig.until_slugs(id, &[]).await;
@@ -156,12 +162,16 @@ async fn a_reset_with_changes_in_flight_leaves_nobody_with_what_was_overtaken() 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_predecessor_may_have_sent_is_left_out_only_when_it_cannot_take_effect_any_more() {
     let rig = Rig::new().await;
-    let engine = rig.start();
+    let patient = EngineConfig {
+        request_timeout: Duration::from_secs(6),
+        ..config()
+    };
+    let engine = rig.start_with(patient.clone());
     let vip = rig.create(job("vip")).await;
     engine.until(&vip, |_| true).await;
     // It takes effect long after the crash.
     rig.sim
-        .inject(Fault::drop_after().applied_after(Duration::from_secs(2)));
+        .inject(Fault::drop_after().applied_after(Duration::from_secs(5)));
     rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
     rig.sim.until_arrivals(1).await;
     engine.crash().await;
@@ -169,7 +179,7 @@ async fn what_a_predecessor_may_have_sent_is_left_out_only_when_it_cannot_take_e
     let end = rig.ends(rig.topics.audience_membership(1234)).await;
     rig.reset(&vip, end).await;
     rig.exit("vip", "1", &[("user_id", "cust-1")]).await;
-    let engine = rig.start();
+    let engine = rig.start_with(patient);
     engine
         .until(&vip, |status| status.reset == 1 && status.counters.removed == 1)
         .await;
