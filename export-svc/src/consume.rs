@@ -55,6 +55,7 @@ impl Workspace {
         let key = record.key().and_then(parse_membership_key);
         self.feeds
             .wanting(which, key.map(|(slug, _)| slug), partition, offset, &mut wanting);
+        self.stop_late(record, &mut wanting, now);
         let kept = self.take_wanted(record, key, &wanting, now);
         self.feeds.passed(which, partition, offset + 1);
         self.feeds.join();
@@ -64,6 +65,34 @@ impl Workspace {
         }
         self.wanting = wanting;
         kept
+    }
+
+    /// Feeds that come to a record so late that others before it may have been compacted away unread are in fault, and stay
+    /// before it.
+    fn stop_late(&mut self, record: &RecordView<'_>, wanting: &mut Vec<FeedId>, now: Time) {
+        let written = record.timestamp_ms().map(Time::from_millis);
+        let (Some(lag), Some(written)) = (self.layout.compaction_lag, written) else {
+            return;
+        };
+        let (partition, offset) = (record.partition(), record.offset());
+        if now.since(written) <= lag {
+            return;
+        }
+        let late: Vec<_> = wanting
+            .extract_if(.., |id| self.feeds.is_late(*id, partition, offset, written))
+            .collect();
+        if late.is_empty() {
+            return;
+        }
+        self.feeds.stick(&late, |_| {
+            format!(
+                "resync needed: the next record, offset {offset} of partition {partition}, is older than the topic's \
+                 min.compaction.lag.ms ({} s), so that others may have been compacted away unread; let the job go on \
+                 elsewhere with `export-svc jobs reset`, such as --to-beginning",
+                lag.as_secs()
+            )
+        });
+        self.stop(&late, now);
     }
 
     fn take_wanted(

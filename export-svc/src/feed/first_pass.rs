@@ -7,6 +7,7 @@
 //! earlier enters may have been compacted away, and the filter does not know of them.
 
 use super::{Feed, FeedId, Feeds};
+use crate::clock::Time;
 use crate::order::Key;
 
 /// Bits of the filter: 8 MiB. With a million enters in it, one exit in a thousand is sent needlessly.
@@ -60,6 +61,16 @@ impl Feed {
 }
 
 impl Feeds {
+    /// Whether a feed comes to a record that should have been read before others of its age were compacted away. What was there
+    /// when its job was created, or let go on elsewhere, is taken as it is; and it was there if it is read once more.
+    pub(crate) fn is_late(&self, id: FeedId, partition: i32, offset: i64, written: Time) -> bool {
+        let Some(feed) = self.feeds.get(&id) else { return false };
+        let unread = offset >= feed.positions.next(partition).max(feed.start(partition));
+        let resets = feed.job.resets.iter();
+        let mut gone_through = resets.filter(|reset| reset.number <= feed.reset && reset.is_about(&feed.slug));
+        unread && !gone_through.any(|reset| Time::from_millis(reset.time.as_millisecond()) >= written)
+    }
+
     /// Whether a feed need not be sent a change, under any of these keys. Ask for every change of a feed that is in its first
     /// pass: the enters are remembered.
     pub(crate) fn is_needless(&mut self, id: FeedId, partition: i32, offset: i64, add: bool, keys: &[Key]) -> bool {

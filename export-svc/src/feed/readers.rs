@@ -435,7 +435,7 @@ impl Feeds {
             feed.positions.advance(partition, view.read_to[index]);
             match feed.positions.read_from(partition) {
                 // It has read nothing, and begins with whatever there is.
-                0 => rest.push(0),
+                0 => rest.push(first),
                 from if (first..=end).contains(&from) => rest.push(from),
                 _ => stuck.push(*id),
             }

@@ -4,6 +4,7 @@
 //! How: a log with holes in two partitions that grows, two naive readers that go where they are told, and a book of what each
 //! feed was handed.
 
+mod compacted;
 mod first_pass;
 mod health;
 mod readers;

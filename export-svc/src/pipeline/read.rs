@@ -172,14 +172,10 @@ impl Pipeline {
     /// A reader goes where its feeds need it.
     fn reposition(&mut self, which: Which) -> Result<(), Error> {
         let seeks = self.workspace.feeds.take_seeks(which).into_iter();
-        let position = |offset: i64| {
-            if offset <= 0 {
-                Position::Beginning
-            } else {
-                Position::At(offset)
-            }
-        };
-        let seeks: Vec<_> = seeks.map(|(partition, offset)| (partition, position(offset))).collect();
+        // Never just at the beginning: of a topic that was cut off meanwhile nobody would be told what is missing.
+        let seeks: Vec<_> = seeks
+            .map(|(partition, offset)| (partition, Position::At(offset)))
+            .collect();
         let source = self.readers.get(which)?;
         if std::mem::replace(&mut source.assigned, true) {
             source.reader.seek_all(&seeks)?;

@@ -66,6 +66,7 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
     let layout = Layout {
         partitions: reader.partitions(&topic)?.len(),
         cluster_id: reader.cluster_id()?,
+        compaction_lag: runtime.block_on(kafka::topics::compaction_lag(&kafka, &topic))?,
         topic,
     };
     let writer = TransactionalWriter::init(&kafka, &format!("export-{workspace}"), TRANSACTION_TIMEOUT)?;

@@ -1,5 +1,7 @@
 //! What positions belong to: in another topic, cluster or number of partitions they would lead astray.
 
+use std::time::Duration;
+
 use proto::export::v1::WorkspaceProgress;
 
 use crate::engine::Error;
@@ -10,6 +12,8 @@ pub(crate) struct Layout {
     pub(crate) topic: String,
     pub(crate) partitions: usize,
     pub(crate) cluster_id: String,
+    /// How long the topic keeps every record before it may compact it away, if it says.
+    pub(crate) compaction_lag: Option<Duration>,
 }
 
 impl Layout {
@@ -65,6 +69,7 @@ mod tests {
             topic: "membership".into(),
             partitions: 4,
             cluster_id: "here".into(),
+            compaction_lag: None,
         };
         let written = WorkspaceProgress {
             topic: "membership".into(),

@@ -5,12 +5,13 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::time::Duration;
 
-use rdkafka::TopicPartitionList;
+use rdkafka::admin::{AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ThreadedProducer};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use rdkafka::{Offset, TopicPartitionList};
 use uuid::Uuid;
 
 use crate::client::ASK_TIMEOUT;
@@ -54,6 +55,48 @@ impl OpenTransaction {
         let aborted = self.0.abort_transaction(TRANSACTION_TIMEOUT);
         aborted.map_err(|error| Error::unavailable("aborting a transaction", error))
     }
+}
+
+/// Sets these of a topic's settings, and all others back to what the broker does by default.
+///
+/// # Errors
+/// [`Error::Topic`] if Kafka refuses, [`Error::Unavailable`] if it does not answer.
+pub async fn configure(config: &Config, topic: &str, settings: &[(&str, &str)]) -> Result<(), Error> {
+    let altered = AlterConfig::new(ResourceSpecifier::Topic(topic));
+    let altered = settings
+        .iter()
+        .fold(altered, |altered, (key, value)| altered.set(key, value));
+    let done = topics::admin(config)?
+        .alter_configs(&[altered], &AdminOptions::new())
+        .await;
+    let done = done.map_err(|error| Error::unavailable("configuring a topic", error))?;
+    let refused = done.into_iter().find_map(Result::err);
+    refused.map_or(Ok(()), |(_, code)| {
+        Err(Error::Topic {
+            topic: topic.to_owned(),
+            problem: format!("could not be configured: {code}"),
+        })
+    })
+}
+
+/// Cuts a partition off: it begins at `offset` from now on. Kafka refuses that of a topic that is only compacted.
+///
+/// # Errors
+/// As [`configure`].
+pub async fn cut_off(config: &Config, topic: &str, partition: i32, offset: i64) -> Result<(), Error> {
+    let failed = |error| Error::of(error, topic, "cutting off");
+    let mut before = TopicPartitionList::new();
+    before
+        .add_partition_offset(topic, partition, Offset::Offset(offset))
+        .map_err(failed)?;
+    let done = topics::admin(config)?
+        .delete_records(&before, &AdminOptions::new())
+        .await;
+    let done = done.map_err(failed)?;
+    done.elements()
+        .iter()
+        .try_for_each(|element| element.error())
+        .map_err(failed)
 }
 
 /// librdkafka's in-process broker: one node, no admin API, no time look-up, no compaction, no fencing of producers, no

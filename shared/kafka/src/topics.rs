@@ -3,7 +3,8 @@
 mod ensure;
 mod spec;
 
-pub use self::ensure::{check_membership, ensure, ensure_membership, partitions};
+pub(crate) use self::ensure::admin;
+pub use self::ensure::{check_membership, compaction_lag, ensure, ensure_membership, partitions};
 pub(crate) use self::spec::{Spec, declared};
 
 use crate::Config;

@@ -154,3 +154,103 @@ async fn a_thousand_unusable_records_in_a_row_are_a_fault_of_their_jobs_and_not_
     assert_eq!(rig.read(rig.topics.export_rejected()).await.len(), 998 + 1_001);
     engine.drain().await;
 }
+
+/// Settings of a membership topic that promises to keep a record for so long, in milliseconds.
+fn keeps_for(lag: &str) -> [(&'static str, &str); 2] {
+    [("cleanup.policy", "compact"), ("min.compaction.lag.ms", lag)]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_whose_next_record_may_have_been_compacted_away_is_in_fault_and_a_first_pass_is_not() {
+    let name = "a_feed_whose_next_record_may_have_been_compacted_away_is_in_fault_and_a_first_pass_is_not";
+    if kafka::testing::real_only(name).is_none() {
+        return;
+    }
+    let rig = Rig::new().await;
+    let topic = rig.topics.audience_membership(1234);
+    let engine = rig.start();
+    let vip = rig.create(job("vip")).await;
+    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+    engine.settled(&vip, (1, 0, 0, 0)).await;
+    engine.drain().await;
+    rig.enter("vip", "2", &[("user_id", "cust-2")]).await;
+    rig.enter("news", "3", &[("user_id", "cust-3")]).await;
+    kafka::testing::configure(&rig.kafka, &topic, &keeps_for("1"))
+        .await
+        .unwrap();
+    let news = NewExportJob {
+        existing_users: true,
+        ..job("news")
+    };
+    let news = rig.create(news).await;
+    let engine = rig.start();
+    let status = engine.until(&vip, |status| status.state == ExportJobState::Fault).await;
+    assert!(
+        status.reason.contains("resync needed") && status.reason.contains("min.compaction.lag.ms"),
+        "{}",
+        status.reason
+    );
+    engine.settled(&news, (1, 0, 0, 0)).await;
+    assert_eq!(rig.slugs("cust-2"), None);
+    engine.drain().await;
+    // Its position is kept: when nothing can be missing, it goes on there.
+    kafka::testing::configure(&rig.kafka, &topic, &keeps_for("604800000"))
+        .await
+        .unwrap();
+    let engine = rig.start();
+    engine.settled(&vip, (2, 0, 0, 0)).await;
+    engine.drain().await;
+    // Otherwise somebody must say where; what is there then is taken as it is.
+    rig.enter("vip", "4", &[("user_id", "cust-4")]).await;
+    kafka::testing::configure(&rig.kafka, &topic, &keeps_for("1"))
+        .await
+        .unwrap();
+    let engine = rig.start();
+    engine.until(&vip, |status| status.state == ExportJobState::Fault).await;
+    rig.reset_to_beginning(&vip).await;
+    rig.until_slugs("cust-4", &["vip"]).await;
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_was_cut_off_is_a_fault_of_whoever_is_behind_also_beside_a_job_that_begins_at_the_beginning() {
+    let name =
+        "a_topic_that_was_cut_off_is_a_fault_of_whoever_is_behind_also_beside_a_job_that_begins_at_the_beginning";
+    if kafka::testing::real_only(name).is_none() {
+        return;
+    }
+    let rig = Rig::new().await;
+    let topic = rig.topics.audience_membership(1234);
+    let engine = rig.start();
+    let vip = rig.create(job("vip")).await;
+    for profile in 0..40 {
+        rig.enter("vip", &profile.to_string(), &[("user_id", "cust-1")]).await;
+    }
+    engine
+        .until(&vip, |status| status.pending == 0 && status.counters.added > 0)
+        .await;
+    engine.drain().await;
+    let before = rig.ends(topic.clone()).await;
+    // The second one is cut off unread.
+    for profile in 0..80 {
+        rig.enter("vip", &profile.to_string(), &[("user_id", "cust-2")]).await;
+    }
+    let both = [("cleanup.policy", "compact,delete")];
+    kafka::testing::configure(&rig.kafka, &topic, &both).await.unwrap();
+    for (partition, end) in before {
+        kafka::testing::cut_off(&rig.kafka, &topic, partition, end + 1)
+            .await
+            .unwrap();
+    }
+    let news = NewExportJob {
+        existing_users: true,
+        ..job("news")
+    };
+    let news = rig.create(news).await;
+    rig.enter("news", "3", &[("user_id", "cust-3")]).await;
+    let engine = rig.start();
+    let status = engine.until(&vip, |status| status.state == ExportJobState::Fault).await;
+    assert!(status.reason.contains("resync needed"), "{}", status.reason);
+    engine.settled(&news, (1, 0, 0, 0)).await;
+    engine.drain().await;
+}

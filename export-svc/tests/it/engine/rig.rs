@@ -352,6 +352,35 @@ impl Rig {
         self.publisher.publish(record).await.unwrap();
     }
 
+    /// Compacts the membership topic, on a real Kafka, until of each of these keys only the last record is left.
+    pub(super) async fn compact(&self, keys: &[String]) {
+        let topic = self.topics.audience_membership(ACCOUNT);
+        let settings = [
+            ("cleanup.policy", "compact"),
+            ("segment.ms", "1"),
+            ("min.cleanable.dirty.ratio", "0.001"),
+            ("max.compaction.lag.ms", "1"),
+        ];
+        kafka::testing::configure(&self.kafka, &topic, &settings).await.unwrap();
+        // A record more, and what was written before can be compacted.
+        for partition in 0..PARTITIONS {
+            let record = RecordOut::new(topic.clone()).partition(partition).key("nobody/0");
+            self.publisher.publish(record).await.unwrap();
+        }
+        let deadline = tokio::time::Instant::now() + 4 * DEADLINE;
+        let times = |records: &[(Vec<u8>, Vec<u8>, Option<String>)], key: &String| {
+            records.iter().filter(|(found, ..)| found == key.as_bytes()).count()
+        };
+        loop {
+            let records = self.read(topic.clone()).await;
+            if keys.iter().all(|key| times(&records, key) == 1) {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "the topic is not compacted");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
     /// Slugs of the user with this external id; `None` if there is no such user.
     pub(super) fn slugs(&self, external_id: &str) -> Option<Vec<String>> {
         self.sim

@@ -21,6 +21,8 @@ pub struct Reset {
     pub audiences: Vec<String>,
     /// (partition, next offset); in other partitions they stay where they are. Offset 0 is the beginning, whatever it is.
     pub offsets: Vec<(i32, i64)>,
+    /// When it was asked for.
+    pub time: Timestamp,
 }
 
 /// A [`Reset`] to be asked for.
@@ -40,6 +42,7 @@ impl Reset {
             number: self.number,
             audiences: self.audiences.clone(),
             offsets: to_stored(&self.offsets),
+            time: Some(model::time::to_wire(self.time)),
         }
     }
 
@@ -48,6 +51,11 @@ impl Reset {
             number: stored.number,
             offsets: from_stored(&stored.offsets),
             audiences: stored.audiences,
+            time: stored
+                .time
+                .as_ref()
+                .and_then(model::time::from_wire)
+                .unwrap_or_default(),
         }
     }
 
@@ -76,6 +84,7 @@ pub(super) fn decide_reset(
         number: newest + 1,
         audiences: new.audiences.clone(),
         offsets: new.offsets.clone(),
+        time: now,
     });
     let job = ExportJob {
         resets,

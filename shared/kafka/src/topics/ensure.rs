@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use tokio::time::Instant;
@@ -15,6 +15,7 @@ use crate::{Config, Disposition, Error};
 
 /// What a job may sleep without missing a change; design: what we require of the membership topic.
 const MIN_COMPACTION_LAG: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const MIN_COMPACTION_LAG_MS: &str = "min.compaction.lag.ms";
 /// Pause between two questions while Kafka is not there, or while new topics are not known everywhere.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -83,32 +84,49 @@ pub async fn check_membership(config: &Config, account: u64) -> Result<Vec<Strin
         return Ok(Vec::new());
     }
     let topic = Topics::new(config).audience_membership(account);
-    let failed = |error| Error::of(error, &topic, "asking for the settings of");
-    let described = admin(config)?
-        .describe_configs(&[ResourceSpecifier::Topic(&topic)], &options())
-        .await;
-    let resource = match described.map_err(failed)?.into_iter().next() {
-        Some(Ok(resource)) => resource,
-        Some(Err(code)) => return Err(failed(KafkaError::Global(code))),
-        None => return Err(failed(KafkaError::NoMessageReceived)),
-    };
-    // rdkafka swallows the error that Kafka gives per resource.
-    if resource.entries.is_empty() {
+    let Some(resource) = settings(config, &topic).await? else {
         return Ok(vec![format!(
             "topic {topic} does not exist, or its settings may not be read (DescribeConfigs)"
         )]);
-    }
-    let value = |name: &str| {
-        resource
-            .get(name)
-            .and_then(|entry| entry.value.as_deref())
-            .unwrap_or_default()
     };
     Ok(membership_faults(
         &topic,
-        value("cleanup.policy"),
-        value("min.compaction.lag.ms"),
+        value(&resource, "cleanup.policy"),
+        value(&resource, MIN_COMPACTION_LAG_MS),
     ))
+}
+
+/// How long a topic keeps every record before compaction may take it. `None` if it promises nothing, or is not asked: the
+/// broker is in-process, or the settings may not be read.
+///
+/// # Errors
+/// [`Error::Unavailable`] if Kafka does not answer.
+pub async fn compaction_lag(config: &Config, topic: &str) -> Result<Option<Duration>, Error> {
+    if config.in_process {
+        return Ok(None);
+    }
+    let resource = settings(config, topic).await?;
+    let lag = resource.and_then(|resource| value(&resource, MIN_COMPACTION_LAG_MS).parse().ok());
+    Ok(lag.filter(|lag| *lag > 0).map(Duration::from_millis))
+}
+
+/// The settings of a topic; `None` if it does not exist, or they may not be read.
+async fn settings(config: &Config, topic: &str) -> Result<Option<ConfigResource>, Error> {
+    let failed = |error| Error::of(error, topic, "asking for the settings of");
+    let described = admin(config)?
+        .describe_configs(&[ResourceSpecifier::Topic(topic)], &options())
+        .await;
+    match described.map_err(failed)?.into_iter().next() {
+        // rdkafka swallows the error that Kafka gives per resource.
+        Some(Ok(resource)) => Ok(Some(resource).filter(|resource| !resource.entries.is_empty())),
+        Some(Err(code)) => Err(failed(KafkaError::Global(code))),
+        None => Err(failed(KafkaError::NoMessageReceived)),
+    }
+}
+
+fn value<'a>(resource: &'a ConfigResource, name: &str) -> &'a str {
+    let entry = resource.get(name).and_then(|entry| entry.value.as_deref());
+    entry.unwrap_or_default()
 }
 
 fn membership_faults(topic: &str, cleanup_policy: &str, min_compaction_lag_ms: &str) -> Vec<String> {
@@ -227,7 +245,7 @@ async fn until<T, F: Future<Output = Result<T, Error>>>(
     }
 }
 
-fn admin(config: &Config) -> Result<AdminClient<Context>, Error> {
+pub(crate) fn admin(config: &Config) -> Result<AdminClient<Context>, Error> {
     AdminClient::from_config_and_context(&client::settings(config), Context).map_err(Error::Config)
 }
 
