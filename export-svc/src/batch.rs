@@ -244,17 +244,26 @@ impl<T> Batch<T> {
         self.pending >= self.limits.pending_max || self.pending_bytes >= self.limits.pending_bytes_max
     }
 
-    /// Whether a lane holds so much that the others need the rest: an eighth of a batch that is half full. If it did `until_now`,
-    /// it does until it is down to half of that.
+    /// Whether a lane holds so much that the others need the rest: in a batch that is half full, a quarter of what is free. So
+    /// something stays free, however many lanes get nowhere. If it did `until_now`, it does until it is down to half of that.
     pub fn is_crowded_by(&self, lane: LaneId, until_now: bool) -> bool {
-        let pending_max = self.limits.pending_max;
-        let own = self.pending_of(lane);
+        let BatchLimits {
+            pending_max,
+            pending_bytes_max,
+            ..
+        } = self.limits;
         let (many, large) = self.half_full();
-        if until_now {
-            own > 0 && (large || own > pending_max / 16)
-        } else {
-            own > 0 && (many && own >= pending_max / 8 || large && own >= self.pending / 8)
-        }
+        let crowds = |own: usize, pending: usize, max: usize, half_full: bool| {
+            let free = max.saturating_sub(pending);
+            own > 0
+                && if until_now {
+                    own >= free / 8
+                } else {
+                    half_full && own >= free / 4
+                }
+        };
+        crowds(self.pending_of(lane), self.pending, pending_max, many)
+            || crowds(self.lanes.bytes(lane), self.pending_bytes, pending_bytes_max, large)
     }
 
     /// Whether any lane may crowd it.
@@ -325,7 +334,7 @@ impl<T> Batch<T> {
             origin: change.origin,
         };
         self.pending += 1;
-        self.lanes.enter(pending.lane);
+        self.lanes.enter(pending.lane, pending.bytes);
         self.pending_bytes += pending.bytes;
         let id = self.target(change.identifier);
         self.claim(id, &pending);
@@ -487,7 +496,7 @@ impl<T> Batch<T> {
             self.edges.leave(change.keys, &change.slug);
         }
         self.pending -= 1;
-        self.lanes.leave(change.lane);
+        self.lanes.leave(change.lane, change.bytes);
         self.pending_bytes -= change.bytes;
         change.origin
     }

@@ -66,6 +66,10 @@ pub struct JobStatus {
     pub pending: u64,
     /// Records that the job has not read yet: an upper bound, since compaction leaves holes. `None` before it is known.
     pub lag: Option<u64>,
+    /// Of those the ones that were there before the job, and how long they take at the present pace, if that is known.
+    pub unread_before_start: u64,
+    /// See [`JobStatus::unread_before_start`].
+    pub estimate: Option<Duration>,
     /// Number of the newest reset that all of its audiences have gone through.
     pub reset: u64,
 }

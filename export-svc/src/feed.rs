@@ -15,7 +15,7 @@ use std::sync::Arc;
 use control::{ExportJob, Reset};
 use proto::export::v1::{ExportCounters, ExportJobState, FeedProgress};
 
-use self::first_pass::FirstPasses;
+use self::first_pass::{FirstPasses, Pace};
 use self::health::Authorization;
 pub(crate) use self::health::{Credential, Grant, Probed, Used};
 use self::readers::Readers;
@@ -64,6 +64,8 @@ pub(crate) struct Feed {
     full: bool,
     /// It sends existing users, has not come to its job's start, and all that it handed on is known.
     pub(crate) first_pass: bool,
+    /// How fast it comes to its job's start.
+    pub(crate) pace: Pace,
     /// Where it began, by partition, until it is known that the topic reaches so far.
     began: Vec<i64>,
     /// Why it is not served until somebody acts.
@@ -223,6 +225,7 @@ impl Feeds {
                 resting: false,
                 full: false,
                 first_pass,
+                pace: Pace::default(),
                 fault: None,
                 reset: known.as_ref().map_or(0, |known| known.reset),
             };
@@ -392,6 +395,11 @@ impl Feeds {
                 state_reason: reason.unwrap_or_default().to_owned(),
                 lag: self.lag(feed, ends),
                 reset: feed.reset,
+                unread_before_start: self.left_of_pass(feed),
+                estimated_duration: feed
+                    .pace
+                    .estimate()
+                    .and_then(|left| prost_types::Duration::try_from(left).ok()),
             };
             written.push((settle::feed_key(workspace, &feed.job.id, &feed.slug), progress));
         }

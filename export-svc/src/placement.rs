@@ -349,6 +349,8 @@ impl Statuses {
             counters: ExportCounters::default(),
             pending: 0,
             lag: None,
+            unread_before_start: 0,
+            estimate: None,
             reset: 0,
         });
         self.set(

@@ -377,9 +377,15 @@ impl Workspace {
                 reason: reason.or(self.not_kept.as_deref()).unwrap_or_default().to_owned(),
                 counters: ExportCounters::default(),
                 pending: 0,
-                lag: self.feeds.lag(feed, &self.ends),
+                lag: None,
+                unread_before_start: 0,
+                estimate: None,
                 reset: feed.reset,
             });
+            // Its audiences are read together.
+            status.lag = status.lag.max(self.feeds.lag(feed, &self.ends));
+            status.unread_before_start = status.unread_before_start.max(self.feeds.left_of_pass(feed));
+            status.estimate = status.estimate.max(feed.pace.estimate());
             status.reset = status.reset.min(feed.reset);
             if state == ExportJobState::Fault && status.state != state {
                 (status.state, status.reason) = (state, reason.unwrap_or_default().to_owned());
@@ -409,6 +415,7 @@ impl Workspace {
             takeover.ends = Some(ends.clone());
         }
         self.ends = ends;
+        self.feeds.observe_pace(asked);
         self.touched = true;
     }
 

@@ -39,10 +39,13 @@ impl Service {
             (ExportJobState::Paused, false) => ExportJobState::Runnable,
             _ => state,
         });
-        let (reason, counters) = status
-            .map(|status| (status.reason, status.counters))
-            .unwrap_or_default();
-        (wire.state_reason, wire.counters) = (reason, Some(counters));
+        wire.counters = Some(status.as_ref().map(|status| status.counters).unwrap_or_default());
+        if let Some(status) = status {
+            wire.unread = status.lag;
+            wire.unread_before_start = status.unread_before_start;
+            wire.estimated_duration = status.estimate.and_then(|left| left.try_into().ok());
+            wire.state_reason = status.reason;
+        }
         wire
     }
 

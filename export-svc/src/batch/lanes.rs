@@ -21,18 +21,23 @@ struct Lane {
     queue: VecDeque<TargetId>,
     /// Changes taken and not settled, in the batch and in flight.
     pending: usize,
+    /// What they cost to remember, in bytes.
+    bytes: usize,
 }
 
 impl Lanes {
     /// A change of the lane is pending.
-    pub(super) fn enter(&mut self, lane: LaneId) {
-        self.lanes.entry(lane).or_default().pending += 1;
+    pub(super) fn enter(&mut self, lane: LaneId, bytes: usize) {
+        let known = self.lanes.entry(lane).or_default();
+        known.pending += 1;
+        known.bytes += bytes;
     }
 
     /// A change of the lane is settled or forgotten.
-    pub(super) fn leave(&mut self, lane: LaneId) {
+    pub(super) fn leave(&mut self, lane: LaneId, bytes: usize) {
         if let Some(known) = self.lanes.get_mut(&lane) {
             known.pending -= 1;
+            known.bytes -= bytes;
             if known.pending == 0 && known.queue.is_empty() {
                 self.lanes.remove(&lane);
             }
@@ -41,6 +46,10 @@ impl Lanes {
 
     pub(super) fn pending(&self, lane: LaneId) -> usize {
         self.lanes.get(&lane).map_or(0, |lane| lane.pending)
+    }
+
+    pub(super) fn bytes(&self, lane: LaneId) -> usize {
+        self.lanes.get(&lane).map_or(0, |lane| lane.bytes)
     }
 
     pub(super) fn queue(&mut self, lane: LaneId, target: TargetId) {

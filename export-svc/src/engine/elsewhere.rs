@@ -160,6 +160,8 @@ fn status(progress: FeedProgress) -> JobStatus {
             .map(|position| position.open.len() as u64)
             .sum(),
         lag: progress.lag,
+        unread_before_start: progress.unread_before_start,
+        estimate: progress.estimated_duration.and_then(|left| left.try_into().ok()),
         reset: progress.reset,
         reason: progress.state_reason,
     }
@@ -182,6 +184,8 @@ impl JobStatus {
         };
         worse.pending += better.pending;
         worse.lag = worse.lag.max(better.lag);
+        worse.unread_before_start = worse.unread_before_start.max(better.unread_before_start);
+        worse.estimate = worse.estimate.max(better.estimate);
         worse.reset = worse.reset.min(better.reset);
         worse
     }

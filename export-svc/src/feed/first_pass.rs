@@ -6,6 +6,8 @@
 //! mistake, a remove is sent that nobody needed. A feed that was restarted or detached in mid-pass hands every exit on: its
 //! earlier enters may have been compacted away, and the filter does not know of them.
 
+use std::time::Duration;
+
 use super::{Feed, FeedId, Feeds};
 use crate::clock::Time;
 use crate::order::Key;
@@ -51,6 +53,28 @@ fn index(word: u64) -> usize {
 /// What the first passes of a workspace have handed on; there only while there is one.
 #[derive(Debug, Default)]
 pub(super) struct FirstPasses(Option<Filter>);
+
+/// How fast a feed comes to its job's start.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    last: Option<(Time, u64)>,
+    estimate: Option<Duration>,
+}
+
+impl Pace {
+    /// So many records are left now.
+    fn observe(&mut self, left: u64, now: Time) {
+        let last = self.last.replace((now, left));
+        let taken = last.map(|(then, before)| (now.since(then), before.saturating_sub(left)));
+        let moving = taken.filter(|(_, read)| *read > 0 && left > 0);
+        self.estimate = moving.map(|(taken, read)| taken.mul_f64(left as f64 / read as f64));
+    }
+
+    /// How long the rest takes if it goes on as lately.
+    pub(crate) fn estimate(&self) -> Option<Duration> {
+        self.estimate
+    }
+}
 
 impl Feed {
     /// Where its job started in the partition.
@@ -117,6 +141,14 @@ impl Feeds {
         (0..).take(self.partitions).map(left).sum()
     }
 
+    /// Looks how far each feed has come to its job's start. Call it now and then.
+    pub(crate) fn observe_pace(&mut self, now: Time) {
+        let left: Vec<_> = self.feeds.values().map(|feed| self.left_of_pass(feed)).collect();
+        for (feed, left) in self.feeds.values_mut().zip(left) {
+            feed.pace.observe(left, now);
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn remembers_enters(&self) -> bool {
         self.first_passes.0.is_some()
@@ -127,6 +159,21 @@ impl Feeds {
 mod tests {
     use super::*;
     use crate::hash::stable_hash;
+
+    #[test]
+    fn what_is_left_takes_as_long_as_it_did_lately_and_nobody_knows_while_nothing_moves() {
+        let mut pace = Pace::default();
+        let mut after = |left, seconds| {
+            pace.observe(left, Time::from_millis(0) + Duration::from_secs(seconds));
+            pace.estimate()
+        };
+        assert_eq!(after(1_000, 10), None, "one look is none");
+        assert_eq!(after(800, 20), Some(Duration::from_secs(40)));
+        assert_eq!(after(400, 30), Some(Duration::from_secs(10)));
+        assert_eq!(after(400, 40), None, "it stands still");
+        assert_eq!(after(500, 50), None, "it was reset");
+        assert_eq!(after(0, 60), None, "there is nothing left");
+    }
 
     #[test]
     fn what_was_added_is_never_denied_and_hardly_anything_else_is_affirmed() {

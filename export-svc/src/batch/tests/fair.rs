@@ -107,3 +107,37 @@ fn a_job_whose_changes_fail_or_wait_takes_nothing_from_the_others() {
     assert_eq!(accepted, 300, "half of each of eight requests");
     assert_eq!((batch.pending_of(0), batch.pending_of(1)), (300, 0));
 }
+
+/// Whoever may still be read for is read for, a change each in turn, until nobody may.
+fn fill(batch: &mut Batch<u32>, order: &Order, lanes: std::ops::Range<u32>) {
+    for round in 0..1_000 {
+        for lane in lanes.clone() {
+            if !batch.is_full() && !batch.is_crowded_by(lane.into(), false) {
+                batch.push(of(lane.into(), lane * 1_000 + round), order, at(0));
+            }
+        }
+    }
+}
+
+#[test]
+fn however_many_jobs_get_nowhere_there_is_room_for_one_more() {
+    for stuck in [1, 7, 20, 200] {
+        let order = order();
+        for bounded_in_bytes in [false, true] {
+            let mut batch = Batch::new(BatchLimits {
+                pending_max: if bounded_in_bytes { usize::MAX } else { 2_000 },
+                pending_bytes_max: if bounded_in_bytes {
+                    2_000 * of(0, 0).bytes
+                } else {
+                    usize::MAX
+                },
+                ..limits()
+            });
+            fill(&mut batch, &order, 0..stuck);
+            assert!(!batch.is_full(), "{stuck} jobs fill it, in bytes: {bounded_in_bytes}");
+            assert!(!batch.is_crowded_by(u64::from(stuck), false));
+            // One that is stuck may go on when it is down to less than half of what is its share by then.
+            assert!(batch.is_crowded_by(0, true));
+        }
+    }
+}

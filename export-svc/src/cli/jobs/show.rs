@@ -15,6 +15,7 @@ impl Show for wire::ExportJob {
         "REMOVED",
         "OMITTED",
         "REJECTED",
+        "UNREAD",
     ];
 
     fn row(&self) -> Vec<String> {
@@ -28,6 +29,7 @@ impl Show for wire::ExportJob {
             counters.removed.to_string(),
             counters.omitted.to_string(),
             counters.rejected.to_string(),
+            self.unread.map_or_else(String::new, |unread| unread.to_string()),
         ]
     }
 
@@ -53,7 +55,7 @@ impl Show for wire::ExportJob {
             ("userAliasLabel", json!(self.user_alias_label)),
             ("userAliasField", json!(self.user_alias_field)),
             ("existingUsers", json!(self.existing_users)),
-            ("flushAfter", flush_after(self)),
+            ("flushAfter", seconds(self.flush_after)),
             ("batchUpdatesMax", json!(self.batch_updates_max)),
             ("coalesce", json!(word(self.coalesce().as_str_name(), "COALESCE_"))),
             (
@@ -66,6 +68,9 @@ impl Show for wire::ExportJob {
                     "identityConflicts": identity_conflicts,
                 }),
             ),
+            ("unread", json!(self.unread)),
+            ("unreadBeforeStart", json!(self.unread_before_start)),
+            ("estimatedDuration", seconds(self.estimated_duration)),
             ("createTime", time(self.create_time)),
             ("updateTime", time(self.update_time)),
             ("revision", json!(self.revision)),
@@ -83,11 +88,9 @@ fn word(name: &str, prefix: &str) -> String {
 }
 
 /// Seconds, as in the JSON form of the contracts: `2s`, `0.5s`.
-fn flush_after(job: &wire::ExportJob) -> Value {
-    let wanted = job
-        .flush_after
-        .and_then(|wanted| std::time::Duration::try_from(wanted).ok());
-    wanted.map_or(Value::Null, |wanted| json!(format!("{}s", wanted.as_secs_f64())))
+fn seconds(duration: Option<prost_types::Duration>) -> Value {
+    let duration = duration.and_then(|duration| std::time::Duration::try_from(duration).ok());
+    duration.map_or(Value::Null, |duration| json!(format!("{}s", duration.as_secs_f64())))
 }
 
 #[cfg(test)]
