@@ -13,7 +13,7 @@ export TMPDIR := $(CURDIR)/target/tmp
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: preflight
 preflight: ## check that the compilers are there
@@ -39,6 +39,16 @@ test: preflight ## run all tests, on a real Kafka where one can be had; ARGS="-p
 .PHONY: storm
 storm: build ## kill, freeze and starve real replicas under load, then check; ARGS="--changes 100000 --seed 1"; BREAK=reorder must fail
 	@$(TARGET)/debug/storm $(if $(BREAK),--break $(BREAK)) $(ARGS)
+
+# The measured process has the first core for itself, everything else shares the second.
+.PHONY: bench-export
+bench-export: preflight ## measure export-svc over its floor; prints MISS, and exits 0, where a bound is not kept; ARGS=--quick
+	cargo build --release -p export-svc -p shared-e2e --bin export-svc --bin bench_export --bin floor
+	@taskset -c 1 $(TARGET)/release/bench_export $(ARGS)
+
+.PHONY: instructions
+instructions: preflight ## count the instructions of one update (valgrind); ARGS=--gate fails if they have grown by more than 2 %
+	@deploy/bin/instructions $(ARGS)
 
 .PHONY: fmt
 fmt: ## format the code

@@ -255,8 +255,13 @@ fn start_engine(
         .braze
         .parse()
         .map_err(|problem| anyhow!("braze.endpoint: {problem}"))?;
+    let ca = config.braze.ca_file.as_ref().map(|file| {
+        let read = std::fs::read(file);
+        read.with_context(|| format!("{file} (braze.ca_file) cannot be read"))
+    });
     let braze = braze::Client::new(braze::ClientOptions {
         endpoint_override,
+        ca: ca.transpose()?,
         timeout: config.engine.request_timeout,
         tcp_user_timeout: config.engine.tcp_user_timeout,
         ..braze::ClientOptions::default()

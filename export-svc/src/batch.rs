@@ -27,7 +27,7 @@ mod request;
 mod tests;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use braze::Identifier;
@@ -35,12 +35,13 @@ use braze::Identifier;
 use self::claims::{Claim, Claims};
 use self::edges::Edges;
 pub use self::keys::keys;
-use self::keys::{identifier_json_bytes, profile_key};
+use self::keys::{identifier_json_bytes, keys_of, profile_key};
 pub use self::lanes::LaneId;
 use self::lanes::Lanes;
 use self::request::InFlight;
 pub use self::request::{Backoff, End, Ending, Object, Outcome, RequestId, Settled};
 use crate::clock::Time;
+use crate::hash::Map;
 use crate::order::{Key, Order};
 
 /// The bounds of a batch.
@@ -170,7 +171,7 @@ pub struct Batch<T> {
     /// Whether `lanes` has an entry of this target; parallel to `targets`.
     queued: Vec<bool>,
     free: Vec<TargetId>,
-    by_identifier: HashMap<Identifier, TargetId>,
+    by_identifier: Map<Identifier, TargetId>,
     /// The open batch. An entry counts only while its target's place is `Open`.
     lanes: Lanes,
     open_len: usize,
@@ -181,9 +182,9 @@ pub struct Batch<T> {
     wake: BinaryHeap<Reverse<(Time, TargetId)>>,
     /// Parts of requests that Braze refused without saying which object was meant.
     groups: VecDeque<Vec<TargetId>>,
-    requests: HashMap<RequestId, InFlight<T>>,
+    requests: Map<RequestId, InFlight<T>>,
     /// Profiles in flight.
-    profiles: HashMap<u64, RequestId>,
+    profiles: Map<u64, RequestId>,
     next_request: RequestId,
     in_flight: usize,
     pending: usize,
@@ -202,15 +203,15 @@ impl<T> Batch<T> {
             targets: Vec::new(),
             queued: Vec::new(),
             free: Vec::new(),
-            by_identifier: HashMap::new(),
+            by_identifier: Map::default(),
             lanes: Lanes::default(),
             open_len: 0,
             open_bytes: 0,
             due: BinaryHeap::new(),
             wake: BinaryHeap::new(),
             groups: VecDeque::new(),
-            requests: HashMap::new(),
-            profiles: HashMap::new(),
+            requests: Map::default(),
+            profiles: Map::default(),
             next_request: 0,
             in_flight: 0,
             pending: 0,
@@ -314,10 +315,11 @@ impl<T> Batch<T> {
     /// now says what Braze must end with. Not if every edge is to be sent.
     pub fn push(&mut self, change: Change<T>, order: &Order, now: Time) -> Option<Settled<T>> {
         self.next_turn += 1;
+        let profile = profile_key(&change.profile_id);
         let mut pending = Pending {
             lane: change.lane,
-            profile: profile_key(&change.profile_id),
-            keys: keys(&change.identifier, &change.profile_id, &change.slug),
+            profile,
+            keys: keys_of(&change.identifier, profile, &change.slug),
             slug: change.slug,
             add: change.add,
             every_edge: change.every_edge,

@@ -82,6 +82,9 @@ pub struct Braze {
     /// Replaces the REST endpoint of every Braze instance, for tests and local runs: `http://localhost:8099`. Unset: each
     /// authorization's own instance.
     pub endpoint: Option<String>,
+    /// PEM file of certificate authorities to trust besides the system's, as where a proxy looks into all traffic. Read at
+    /// start. Unset: none.
+    pub ca_file: Option<String>,
 }
 
 /// Section `publish`.

@@ -4,10 +4,11 @@
 //! Pure; time is an argument. What is remembered is, per (person, slug) and value, until when Braze may still apply that
 //! value. The same value never waits for itself.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::clock::Time;
+use crate::hash::Map;
 
 /// A (person, slug), hashed. A person is known by two names, the profile at Lytics and the user at Braze; an
 /// [`Order`] looks at both, since either may be the one that two changes have in common.
@@ -41,7 +42,7 @@ pub struct OrderLimits {
 #[derive(Debug)]
 pub struct Order {
     limits: OrderLimits,
-    until: HashMap<(Key, bool), Time>,
+    until: Map<(Key, bool), Time>,
     /// What to look at for expiry, nearly in order of time: after accepted attempts, and in doubt.
     gaps: VecDeque<Unsettled>,
     doubts: VecDeque<Unsettled>,
@@ -52,7 +53,7 @@ impl Order {
     pub fn new(limits: OrderLimits) -> Self {
         Self {
             limits,
-            until: HashMap::new(),
+            until: Map::default(),
             gaps: VecDeque::new(),
             doubts: VecDeque::new(),
         }

@@ -3,10 +3,10 @@
 //! Two identifiers may be one user at Braze, so opposite values go in the order of the log, whatever holds the earlier one
 //! back. Nearly always a profile has one identifier, and then this costs an insertion and a removal per change.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::TargetId;
+use crate::hash::Map;
 use crate::order::Key;
 
 /// A pending change in the eyes of the others of its profile and slug.
@@ -21,9 +21,9 @@ pub(super) struct Claim {
 /// All pending changes by profile and slug.
 #[derive(Debug, Default)]
 pub(super) struct Claims {
-    first: HashMap<Key, Claim>,
+    first: Map<Key, Claim>,
     /// Whoever came while somebody was first.
-    others: HashMap<Key, Vec<Claim>>,
+    others: Map<Key, Vec<Claim>>,
 }
 
 impl Claims {

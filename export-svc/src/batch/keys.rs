@@ -2,28 +2,33 @@
 
 use braze::Identifier;
 
-use crate::hash::stable_hash;
+use crate::hash::quick_hash;
 use crate::order::Key;
 
 /// What [`Order`](crate::order::Order) knows a change by: its profile and its user, each with the slug.
 pub fn keys(identifier: &Identifier, profile_id: &str, slug: &str) -> [Key; 2] {
+    keys_of(identifier, profile_key(profile_id), slug)
+}
+
+/// The same of a [`profile_key`].
+pub(super) fn keys_of(identifier: &Identifier, profile: u64, slug: &str) -> [Key; 2] {
     let slug = slug.as_bytes();
     [
-        stable_hash(&[&profile_key(profile_id).to_le_bytes(), slug]),
+        quick_hash(&[&profile.to_le_bytes(), slug]),
         identifier_key(identifier, slug),
     ]
 }
 
 pub(super) fn profile_key(profile_id: &str) -> u64 {
-    stable_hash(&[b"profile", profile_id.as_bytes()])
+    quick_hash(&[b"profile", profile_id.as_bytes()])
 }
 
 /// The (user, slug) of an identifier: kinds of identifiers do not share a name.
 fn identifier_key(identifier: &Identifier, slug: &[u8]) -> Key {
     match identifier {
-        Identifier::ExternalId(id) => stable_hash(&[b"external_id", id.as_bytes(), slug]),
-        Identifier::BrazeId(id) => stable_hash(&[b"braze_id", id.as_bytes(), slug]),
-        Identifier::Alias { label, name } => stable_hash(&[b"alias", label.as_bytes(), name.as_bytes(), slug]),
+        Identifier::ExternalId(id) => quick_hash(&[b"external_id", id.as_bytes(), slug]),
+        Identifier::BrazeId(id) => quick_hash(&[b"braze_id", id.as_bytes(), slug]),
+        Identifier::Alias { label, name } => quick_hash(&[b"alias", label.as_bytes(), name.as_bytes(), slug]),
     }
 }
 

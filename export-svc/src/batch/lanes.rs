@@ -1,8 +1,9 @@
 //! Whose targets enter the next request: the jobs take turns, so that one with a backlog takes no more than its share.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::TargetId;
+use crate::hash::Map;
 
 /// Names a lane: whatever the caller wants to be fair between.
 pub type LaneId = u64;
@@ -10,7 +11,7 @@ pub type LaneId = u64;
 /// The open targets, by lane.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    lanes: HashMap<LaneId, Lane>,
+    lanes: Map<LaneId, Lane>,
     /// Lanes with something queued; the first one's turn it is.
     turns: VecDeque<LaneId>,
 }

@@ -16,6 +16,7 @@ mod server;
 mod settings;
 mod shared;
 mod sim;
+mod tls;
 mod track;
 mod users;
 
@@ -23,7 +24,7 @@ pub use faults::{Fault, FaultKind};
 pub use handle::SimHandle;
 pub use journal::{JournalEntry, Order};
 pub use meter::Meter;
-pub use options::{DEFAULT_WORKSPACE, Key, Options, PERMISSIONS};
+pub use options::{DEFAULT_WORKSPACE, Key, Options, PERMISSIONS, Tls};
 pub use settings::{AttributeType, Burst, ErrorForm, ObjectLimit, RateHeaders, RateLimits, Settings, SettingsError};
 pub use sim::{Error, Sim};
 pub use users::{Alias, Happening, User, UserRef};

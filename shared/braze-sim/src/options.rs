@@ -1,5 +1,6 @@
 //! What a simulator is started with: where it listens, its keys, and the settings of the Braze it plays.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,23 @@ pub struct Options {
     pub settings: Settings,
     /// Seed of every random choice (fault rates, reordering); the same seed chooses the same.
     pub seed: u64,
+    /// Speaks TLS with this certificate; plain HTTP without one.
+    pub tls: Option<Tls>,
+}
+
+/// A certificate and its private key, each as DER (the key as PKCS #8).
+#[derive(Clone)]
+pub struct Tls {
+    /// What clients must trust.
+    pub certificate: Vec<u8>,
+    /// What belongs to it.
+    pub key: Vec<u8>,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").finish_non_exhaustive()
+    }
 }
 
 impl Default for Options {
@@ -33,6 +51,7 @@ impl Default for Options {
             keys: vec![Key::new("sim-key")],
             settings: Settings::default(),
             seed: 1,
+            tls: None,
         }
     }
 }

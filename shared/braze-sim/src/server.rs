@@ -13,7 +13,10 @@ use axum::response::Response;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::shared::Shared;
@@ -33,7 +36,7 @@ pub(crate) struct DropConnection;
 struct Dropped;
 
 /// Accepts connections until the simulator stops.
-pub(crate) async fn serve(listener: TcpListener, router: Router, shared: Arc<Shared>) {
+pub(crate) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, shared: Arc<Shared>) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -42,7 +45,9 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, shared: Arc<Sha
         match accepted {
             Ok((stream, peer)) => {
                 let stop = shared.stop.clone();
-                shared.tasks.spawn(connection(stream, peer, router.clone(), stop));
+                shared
+                    .tasks
+                    .spawn(accept(stream, tls.clone(), peer, router.clone(), stop));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -52,10 +57,31 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, shared: Arc<Sha
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, stop: tokio_util::sync::CancellationToken) {
+async fn accept(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    peer: SocketAddr,
+    router: Router,
+    stop: CancellationToken,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot switch Nagle's algorithm off");
     }
+    let Some(tls) = tls else {
+        return connection(stream, peer, router, stop).await;
+    };
+    match tls.accept(stream).await {
+        Ok(stream) => connection(stream, peer, router, stop).await,
+        Err(error) => tracing::debug!(%error, "a connection was not made"),
+    }
+}
+
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    router: Router,
+    stop: CancellationToken,
+) {
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(peer.ip());
         answer(router.clone(), request.map(axum::body::Body::new))

@@ -10,11 +10,13 @@ use crate::options::Options;
 use crate::routes::router;
 use crate::server::serve;
 use crate::shared::Shared;
+use crate::tls;
 
 /// A running simulator. It ends when this is dropped, or in order by [`Sim::shutdown`].
 #[derive(Debug)]
 pub struct Sim {
     shared: Arc<Shared>,
+    scheme: &'static str,
 }
 
 /// Why a simulator did not start.
@@ -26,6 +28,9 @@ pub enum Error {
     /// The listener that was given has no address.
     #[error("the listener has no address")]
     Address(#[source] std::io::Error),
+    /// The certificate and its key cannot be used.
+    #[error("the certificate cannot be used")]
+    Tls(#[source] tls::Error),
 }
 
 impl Sim {
@@ -43,9 +48,11 @@ impl Sim {
     /// Serves on a listener that is already bound; `options.listen` is not looked at. To be called inside a runtime.
     ///
     /// # Errors
-    /// When the listener has no address.
+    /// When the listener has no address, or the certificate cannot be used.
     pub fn start_on(listener: TcpListener, options: Options) -> Result<Self, Error> {
         let address = listener.local_addr().map_err(Error::Address)?;
+        let tls = options.tls.clone().map(tls::acceptor).transpose().map_err(Error::Tls)?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let shared = Arc::new(Shared::new(options, address));
         let applying = Arc::clone(&shared);
         shared.tasks.spawn(async move {
@@ -56,8 +63,8 @@ impl Sim {
         });
         shared
             .tasks
-            .spawn(serve(listener, router(Arc::clone(&shared)), Arc::clone(&shared)));
-        Ok(Self { shared })
+            .spawn(serve(listener, tls, router(Arc::clone(&shared)), Arc::clone(&shared)));
+        Ok(Self { shared, scheme })
     }
 
     /// A handle for looking and meddling; cheap to clone.
@@ -70,9 +77,9 @@ impl Sim {
         self.shared.address
     }
 
-    /// `http://<address>`, without a slash at the end.
+    /// `http://<address>`, or `https`, without a slash at the end.
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.shared.address)
+        format!("{}://{}", self.scheme, self.shared.address)
     }
 
     /// Stops listening, lets calls that are in flight finish for two seconds, and ends. What is accepted and not yet

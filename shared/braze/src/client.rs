@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Body, StatusCode, Url, redirect};
+use reqwest::{Body, Certificate, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::gate::Gate;
@@ -26,6 +26,8 @@ const ANSWER_BYTES_MAX: usize = 1 << 20;
 pub struct ClientOptions {
     /// Replaces every instance's endpoint; for tests and local runs only. No proxy is used then.
     pub endpoint_override: Option<Url>,
+    /// Certificate authorities in PEM that are trusted besides the system's.
+    pub ca: Option<Vec<u8>>,
     /// Limit of one call, from the wish for a connection to the last byte of the answer.
     pub timeout: Duration,
     /// Limit of establishing a connection; part of `timeout`.
@@ -38,6 +40,7 @@ impl Default for ClientOptions {
     fn default() -> Self {
         Self {
             endpoint_override: None,
+            ca: None,
             timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             tcp_user_timeout: Duration::from_secs(5),
@@ -65,7 +68,7 @@ impl Client {
     /// Sets up the pool; opens no connection yet.
     ///
     /// # Errors
-    /// [`Error::Setup`] if the HTTP stack cannot be set up.
+    /// [`Error::Setup`] if the HTTP stack cannot be set up, or `ca` is no PEM.
     pub fn new(options: ClientOptions) -> Result<Self, Error> {
         let mut builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
@@ -78,6 +81,10 @@ impl Client {
             .referer(false);
         if options.endpoint_override.is_some() {
             builder = builder.no_proxy();
+        }
+        if let Some(ca) = &options.ca {
+            let ca = Certificate::from_pem_bundle(ca).map_err(Error::Setup)?;
+            builder = builder.tls_certs_merge(ca);
         }
         let http = builder.build().map_err(Error::Setup)?;
         Ok(Self {

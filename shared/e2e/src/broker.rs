@@ -1,4 +1,4 @@
-//! The real Kafka: the one that `KAFKA_BROKERS` names, or one that the storm starts, and may restart, by `deploy/kafka/kafka.sh`.
+//! The real Kafka: the one that `KAFKA_BROKERS` names, or one that is started, and may be restarted, by `deploy/kafka/kafka.sh`.
 
 use std::path::{Path, PathBuf};
 
@@ -6,8 +6,9 @@ use anyhow::Context as _;
 use tokio::process::Command;
 
 /// A Kafka.
-pub(crate) struct Broker {
-    pub(crate) brokers: String,
+pub struct Broker {
+    /// Where it is: `host:port[,host:port…]`.
+    pub brokers: String,
     /// Started by us: ours to restart and to stop.
     script: Option<PathBuf>,
 }
@@ -17,7 +18,7 @@ impl Broker {
     ///
     /// # Errors
     /// When the script cannot start one.
-    pub(crate) async fn find(brokers: Option<String>, script: &Path) -> anyhow::Result<Self> {
+    pub async fn find(brokers: Option<String>, script: &Path) -> anyhow::Result<Self> {
         if let Some(brokers) = brokers {
             return Ok(Self { brokers, script: None });
         }
@@ -33,7 +34,7 @@ impl Broker {
     }
 
     /// Whether it is ours to restart.
-    pub(crate) fn is_ours(&self) -> bool {
+    pub fn is_ours(&self) -> bool {
         self.script.is_some()
     }
 
@@ -41,7 +42,7 @@ impl Broker {
     ///
     /// # Errors
     /// When it does not start again.
-    pub(crate) async fn restart(&self) -> anyhow::Result<()> {
+    pub async fn restart(&self) -> anyhow::Result<()> {
         if let Some(script) = &self.script {
             run(script, "restart").await?;
         }
@@ -52,7 +53,7 @@ impl Broker {
     ///
     /// # Errors
     /// When it does not end.
-    pub(crate) async fn stop(&self) -> anyhow::Result<()> {
+    pub async fn stop(&self) -> anyhow::Result<()> {
         if let Some(script) = &self.script {
             run(script, "stop").await?;
         }

@@ -1,1 +1,7 @@
 #![doc = include_str!("../README.md")]
+
+mod broker;
+mod replica;
+
+pub use broker::Broker;
+pub use replica::{Replica, pinned};

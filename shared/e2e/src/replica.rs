@@ -1,4 +1,4 @@
-//! A replica of export-svc: a process of its own, which the storm may kill, freeze and start again.
+//! A replica of export-svc: a process of its own, which may be killed, frozen and started again.
 
 use std::fs::{File, OpenOptions};
 use std::net::SocketAddr;
@@ -20,13 +20,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const READY: &str = "ready: gRPC on ";
 
 /// One replica; its process is killed when dropped.
-pub(crate) struct Replica {
+pub struct Replica {
     program: PathBuf,
     environment: Vec<(String, String)>,
     log: PathBuf,
+    core: Option<usize>,
     child: Option<Child>,
     /// Where its gRPC port is, while it serves.
-    pub(crate) grpc: Option<SocketAddr>,
+    pub grpc: Option<SocketAddr>,
 }
 
 impl Replica {
@@ -34,26 +35,41 @@ impl Replica {
     ///
     /// # Errors
     /// When the program is missing.
-    pub(crate) fn new(environment: Vec<(String, String)>, log: PathBuf) -> anyhow::Result<Self> {
+    pub fn new(environment: Vec<(String, String)>, log: PathBuf) -> anyhow::Result<Self> {
         let program = std::env::current_exe()?.with_file_name("export-svc");
         anyhow::ensure!(program.is_file(), "{} is missing: make build", program.display());
         Ok(Self {
             program,
             environment,
             log,
+            core: None,
             child: None,
             grpc: None,
         })
+    }
+
+    /// The same on one core only.
+    #[must_use]
+    pub fn on_core(self, core: usize) -> Self {
+        Self {
+            core: Some(core),
+            ..self
+        }
+    }
+
+    /// The process, while there is one.
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
     }
 
     /// Starts it and waits until it is ready.
     ///
     /// # Errors
     /// When it ends, or is not ready in time.
-    pub(crate) async fn start(&mut self) -> anyhow::Result<()> {
+    pub async fn start(&mut self) -> anyhow::Result<()> {
         let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
         let said_before = log.metadata()?.len();
-        let mut command = Command::new(&self.program);
+        let mut command = pinned(&self.program, self.core);
         command
             .arg("serve")
             .env_clear()
@@ -85,7 +101,7 @@ impl Replica {
     ///
     /// # Errors
     /// When it has ended.
-    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         let id = self
             .child
             .as_ref()
@@ -98,7 +114,7 @@ impl Replica {
     ///
     /// # Errors
     /// When it does not end in time.
-    pub(crate) async fn wait(&mut self) -> anyhow::Result<ExitStatus> {
+    pub async fn wait(&mut self) -> anyhow::Result<ExitStatus> {
         self.grpc = None;
         let mut child = self.child.take().context("the replica has ended")?;
         let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
@@ -109,7 +125,7 @@ impl Replica {
     ///
     /// # Errors
     /// When the system cannot say.
-    pub(crate) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         let Some(child) = &mut self.child else { return Ok(None) };
         let ended = child.try_wait()?;
         if ended.is_some() {
@@ -118,6 +134,17 @@ impl Replica {
         }
         Ok(ended)
     }
+}
+
+/// A command that runs a program, on one core only if one is given.
+pub fn pinned(program: &Path, core: Option<usize>) -> Command {
+    let Some(core) = core else {
+        return Command::new(program);
+    };
+    // It turns into the program, so that the process is the same.
+    let mut command = Command::new("taskset");
+    command.arg("-c").arg(core.to_string()).arg(program);
+    command
 }
 
 /// The address that the process has told since its log was this long.

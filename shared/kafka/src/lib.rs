@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod bare;
 mod client;
 mod config;
 mod delivery;
@@ -16,6 +17,7 @@ pub mod testing;
 pub mod topics;
 mod transaction;
 
+pub use bare::BareReader;
 pub use config::{Config, Protocol, Security};
 pub use error::{Disposition, Error};
 pub use group::{Held, Member};

@@ -11,7 +11,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use self::commits::Commits;
 use crate::client::{self, ASK_TIMEOUT};
@@ -94,35 +94,7 @@ impl Reader {
     /// # Errors
     /// [`Error::Config`] if librdkafka does not take the configuration.
     pub fn open(config: &Config, options: ReaderOptions) -> Result<Self, Error> {
-        let mut settings = client::settings(config);
-        let group = options.group.as_deref().unwrap_or(NO_GROUP);
-        settings
-            .set("group.id", format!("{}{group}", config.topic_prefix))
-            .set("session.timeout.ms", COORDINATOR_TIMEOUT.as_millis().to_string())
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("auto.offset.reset", "error")
-            .set("enable.partition.eof", "true")
-            .set(
-                "isolation.level",
-                if options.read_committed {
-                    "read_committed"
-                } else {
-                    "read_uncommitted"
-                },
-            )
-            .set("fetch.wait.max.ms", options.fetch_wait.as_millis().to_string())
-            .set(
-                "queued.max.messages.kbytes",
-                (options.queue_bytes_max / 1024).max(1).to_string(),
-            )
-            .set(
-                "max.partition.fetch.bytes",
-                options.queue_bytes_max.clamp(1024, 1 << 20).to_string(),
-            )
-            // With a small queue, the default of a second makes reading up to 75 times slower.
-            .set("fetch.queue.backoff.ms", "5")
-            .set("fetch.error.backoff.ms", "100");
+        let settings = settings(config, &options);
         let consumer = BaseConsumer::from_config_and_context(&settings, Commits::default()).map_err(Error::Config)?;
         Ok(Self {
             consumer: Some(consumer),
@@ -335,6 +307,40 @@ impl Drop for Reader {
             drop(thread.spawn(move || drop(consumer)));
         }
     }
+}
+
+/// Settings of every consumer that reads assigned partitions.
+pub(crate) fn settings(config: &Config, options: &ReaderOptions) -> ClientConfig {
+    let mut settings = client::settings(config);
+    let group = options.group.as_deref().unwrap_or(NO_GROUP);
+    settings
+        .set("group.id", format!("{}{group}", config.topic_prefix))
+        .set("session.timeout.ms", COORDINATOR_TIMEOUT.as_millis().to_string())
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "error")
+        .set("enable.partition.eof", "true")
+        .set(
+            "isolation.level",
+            if options.read_committed {
+                "read_committed"
+            } else {
+                "read_uncommitted"
+            },
+        )
+        .set("fetch.wait.max.ms", options.fetch_wait.as_millis().to_string())
+        .set(
+            "queued.max.messages.kbytes",
+            (options.queue_bytes_max / 1024).max(1).to_string(),
+        )
+        .set(
+            "max.partition.fetch.bytes",
+            options.queue_bytes_max.clamp(1024, 1 << 20).to_string(),
+        )
+        // With a small queue, the default of a second makes reading up to 75 times slower.
+        .set("fetch.queue.backoff.ms", "5")
+        .set("fetch.error.backoff.ms", "100");
+    settings
 }
 
 fn offset_of(position: Position) -> Offset {

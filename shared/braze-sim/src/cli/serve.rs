@@ -48,6 +48,7 @@ impl Serve {
             keys,
             settings,
             seed: self.seed,
+            tls: None,
         };
         match serve(options).await {
             Ok(()) => ExitCode::SUCCESS,

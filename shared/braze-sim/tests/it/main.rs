@@ -11,6 +11,7 @@ mod s13_faults;
 mod s13_general;
 mod s13_journal;
 mod s1_authentication;
+mod s1_tls;
 mod s3_12_events;
 mod s3_2_identifiers;
 mod s3_3_creation;

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use nix::sys::signal::Signal;
+use shared_e2e::Replica;
 use tokio::sync::Mutex;
-
-use crate::replica::Replica;
 
 /// How often it is looked at whether a replica has ended of its own accord.
 const LOOK_EVERY: Duration = Duration::from_millis(500);

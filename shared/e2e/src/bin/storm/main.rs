@@ -7,16 +7,12 @@
 //! without saying so. What the storm compares with shares no code with export-svc.
 
 mod braze;
-#[path = "../../broker.rs"]
-mod broker;
 mod calls;
 mod calm;
 mod changes;
 mod control;
 mod fleet;
 mod log;
-#[path = "../../replica.rs"]
-mod replica;
 mod schedule;
 mod storm;
 mod timing;
@@ -30,9 +26,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Parser;
 use runtime::exit::Failure;
+use shared_e2e::Broker;
 
 use self::braze::Braze;
-use self::broker::Broker;
 use self::calm::Outcome;
 use self::changes::Changes;
 use self::control::ADMIN_TOKEN;

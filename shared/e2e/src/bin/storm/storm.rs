@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
+use shared_e2e::Broker;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::braze::Braze;
-use crate::broker::Broker;
 use crate::changes::Changes;
 use crate::control::Control;
 use crate::fleet::Fleet;
