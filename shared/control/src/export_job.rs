@@ -55,7 +55,7 @@ pub struct ExportJob {
     pub new_audiences: Vec<String>,
     /// Somebody has paused it.
     pub paused: bool,
-    /// Where it is to go on elsewhere, oldest first: those that may not have been carried out, and the newest.
+    /// Where it is to go on elsewhere, oldest first: all that may not have been carried out, and the newest of the others.
     pub resets: Vec<Reset>,
     /// When it was created.
     pub create_time: Timestamp,

@@ -9,8 +9,8 @@ use super::{ExportJob, ExportJobs, from_stored, to_stored};
 use crate::Error;
 use crate::record::{self, Resource, State};
 
-/// Resets of a job that may wait to be carried out.
-const RESETS_MAX: usize = 100;
+/// Resets of a job that are kept: the newest, and so many may wait to be carried out.
+const RESETS_MAX: usize = 20;
 
 /// Where audiences of a job are to go on in the membership topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct NewReset {
     pub audiences: Vec<String>,
     /// See [`Reset::offsets`].
     pub offsets: Vec<(i32, i64)>,
-    /// The resets up to this number have been carried out, and no crash can undo that: they need not be kept any longer.
+    /// The resets up to this number have been carried out, and no crash can undo that: they need not be kept.
     pub done: u64,
 }
 
@@ -73,8 +73,11 @@ pub(super) fn decide_reset(
 ) -> Result<(Vec<Change>, ExportJob), Error> {
     let job: ExportJob = record::fetch(state, name)?;
     let newest = job.resets.last().map_or(0, |reset| reset.number);
-    let waiting = job.resets.iter().filter(|reset| reset.number > new.done).cloned();
-    let mut resets: Vec<_> = waiting.collect();
+    let mut resets = job.resets.clone();
+    if resets.len() >= RESETS_MAX {
+        let done = resets.iter().take_while(|reset| reset.number <= new.done).count();
+        resets.drain(..done.min(resets.len() + 1 - RESETS_MAX));
+    }
     if resets.len() >= RESETS_MAX {
         return Err(Error::FailedPrecondition(format!(
             "{RESETS_MAX} resets of {name} wait to be carried out, because nobody serves it; try again when somebody does"
@@ -133,7 +136,7 @@ impl ExportJobs<'_> {
     /// Lets audiences of a job go on elsewhere in the membership topic. Whether there is such a place is for the caller to know.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::FailedPrecondition`] when a hundred resets wait to be carried out.
+    /// [`Error::NotFound`]; [`Error::FailedPrecondition`] when twenty resets wait to be carried out.
     pub async fn reset(
         &self,
         account: AccountNumber,

@@ -148,7 +148,7 @@ fn a_job_is_paused_and_resumed_and_any_other_move_is_refused() {
 }
 
 #[test]
-fn resets_are_numbered_and_kept_until_they_have_been_carried_out() {
+fn resets_are_numbered_and_the_newest_are_kept_with_all_that_wait_to_be_carried_out() {
     let mut map = state_with_job();
     let name = "accounts/7/exportJobs/j";
     let reset = |map: &mut Map, done, offset| {
@@ -168,17 +168,17 @@ fn resets_are_numbered_and_kept_until_they_have_been_carried_out() {
     assert_eq!(numbers(&both), [1, 2]);
     assert_eq!((both[0].offsets[0], both[1].offsets[0]), ((1, 5), (1, 6)));
     assert!(both[1].is_about("vip") && !both[1].is_about("gold"));
-    assert_eq!(numbers(&reset(&mut map, 1, 7).unwrap()), [2, 3]);
-    assert_eq!(
-        numbers(&reset(&mut map, 3, 8).unwrap()),
-        [4],
-        "a number is never used again"
-    );
-    while let Ok(resets) = reset(&mut map, 0, 9) {
-        assert!(resets.len() <= 100, "they are bounded");
+    for number in 3..=20 {
+        assert_eq!(reset(&mut map, 0, 7).unwrap().len(), number);
     }
-    assert!(matches!(reset(&mut map, 0, 9), Err(Error::FailedPrecondition(_))));
-    assert_eq!(reset(&mut map, 103, 9).unwrap().len(), 1);
+    assert!(matches!(reset(&mut map, 0, 8), Err(Error::FailedPrecondition(_))));
+    let kept = numbers(&reset(&mut map, 5, 8).unwrap());
+    assert_eq!(
+        (kept.len(), kept[0], kept[19]),
+        (20, 2, 21),
+        "the oldest goes, if it is done"
+    );
+    assert!(matches!(reset(&mut map, 1, 8), Err(Error::FailedPrecondition(_))));
 }
 
 #[test]
