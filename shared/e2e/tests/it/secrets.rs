@@ -48,7 +48,7 @@ async fn no_secret_is_readable_in_anything_that_a_full_run_leaves_behind() {
     let mut seen = Seen(Vec::new());
 
     let token = webhooks(&ingest, &mut seen).await;
-    exports(&export, &sim, &mut seen).await;
+    exports(&broker, &export, &sim, &mut seen).await;
 
     seen.add("metrics of ingest-svc", http::get(ingest.admin, "/metrics").await.body);
     seen.add("metrics of export-svc", http::get(export.admin, "/metrics").await.body);
@@ -146,7 +146,7 @@ async fn webhooks(ingest: &Ingest, seen: &mut Seen) -> String {
 }
 
 /// Everything that a Braze key goes through, up to a refusal that echoes it.
-async fn exports(export: &Export, sim: &Sim, seen: &mut Seen) {
+async fn exports(broker: &Broker, export: &Export, sim: &Sim, seen: &mut Seen) {
     export.job(BRAZE_KEY, &["--batch-max", "1"]).await;
     export.enter("cust-1").await;
     until("the user at Braze", async || sim.segments("cust-1").await.is_some()).await;
@@ -157,10 +157,21 @@ async fn exports(export: &Export, sim: &Sim, seen: &mut Seen) {
     })
     .await;
     let jobs = ["jobs", "list", "--account", "1234", "--output", "json"];
-    until("the reason to be kept", async || {
+    until("the reason to be told", async || {
         let output = export.operator(&jobs).await;
         seen.said("jobs list", &output);
         printed(&output).contains("[redacted]")
+    })
+    .await;
+    // A new key ends the reason, and progress is a second behind.
+    until("the reason to be kept", async || {
+        let records = topic::all_records(&broker.kafka).await;
+        let progress = records
+            .iter()
+            .filter(|record| record.topic.ends_with("export-progress"));
+        progress
+            .map(|record| String::from_utf8_lossy(&record.payload))
+            .any(|value| value.contains("[redacted]"))
     })
     .await;
     // Refused: the label is taken, and a key that cannot be one.
