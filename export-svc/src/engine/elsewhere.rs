@@ -237,4 +237,24 @@ mod tests {
         known.take("7.w/j/a/b", None);
         assert_eq!(known.get("accounts/7/exportJobs/j"), None);
     }
+
+    #[test]
+    fn a_reset_is_done_when_every_audience_has_written_down_that_it_has_gone_through_it() {
+        let known = Elsewhere::default();
+        let through = |reset| {
+            let progress = FeedProgress {
+                reset,
+                ..FeedProgress::default()
+            };
+            progress.encode_to_vec()
+        };
+        let done = || known.reset_done("accounts/7/exportJobs/j", 2);
+        assert_eq!(done(), 0, "nobody has written anything");
+        known.take("7.w/j/vip", Some(&through(2)));
+        assert_eq!(done(), 0, "one of two");
+        known.take("7.w/j/gold", Some(&through(1)));
+        assert_eq!(done(), 1);
+        known.take("7.w/j/gold", Some(&through(2)));
+        assert_eq!(done(), 2);
+    }
 }
