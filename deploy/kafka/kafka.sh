@@ -93,6 +93,8 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 # A heap of a laptop's size: small cleaner buffers, and small index files for the many topics of a test run.
 log.cleaner.dedupe.buffer.size=16777216
+# Tests wait for it.
+log.cleaner.backoff.ms=1000
 log.index.size.max.bytes=262144
 CONF
 }

@@ -49,6 +49,7 @@ impl Workspace {
         now: Time,
     ) -> Option<(Vec<Place>, Vec<RecordOut>)> {
         let (partition, offset) = (record.partition(), record.offset());
+        self.tally.read(which, record.bytes());
         self.feeds.passed(which, partition, offset);
         let mut wanting = std::mem::take(&mut self.wanting);
         wanting.clear();

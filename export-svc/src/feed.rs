@@ -106,8 +106,7 @@ impl Feed {
     }
 
     /// A reader serves it.
-    #[cfg(test)]
-    fn attached(&self) -> bool {
+    pub(crate) fn is_served(&self) -> bool {
         self.reader.is_some()
     }
 }

@@ -22,6 +22,18 @@ pub const IN_FLIGHT: &str = "export_requests_in_flight";
 pub const NOT_BEFORE: &str = "export_not_before_entries";
 /// Records not read yet, an upper bound. Label `workspace`.
 pub const LAG: &str = "export_lag_records";
+/// Records that a reader has brought. Labels `workspace`, `reader`: live, catch_up.
+pub const READER_RECORDS_TOTAL: &str = "export_reader_records_total";
+/// Bytes of their keys and values. Labels as above.
+pub const READER_BYTES_TOTAL: &str = "export_reader_bytes_total";
+/// How often a reader went elsewhere, and threw away what it had prefetched. Labels as above.
+pub const READER_SEEKS_TOTAL: &str = "export_reader_seeks_total";
+/// Records before the end of the topic that a reader with feeds has not read, at most. Labels as above.
+pub const READER_LAG: &str = "export_reader_lag_records";
+/// Feeds that a reader serves. Labels as above.
+pub const READER_FEEDS: &str = "export_reader_feeds";
+/// Feeds that no reader serves. Labels `workspace`, `reason`: fault, paused, sleeping, full.
+pub const FEEDS_LEFT_OUT: &str = "export_feeds_left_out";
 /// Jobs that sleep. Label `workspace`.
 pub const SLEEPING_JOBS: &str = "export_sleeping_jobs";
 /// Progress transactions by result: committed, aborted, failed. Label `result`.
@@ -54,6 +66,24 @@ pub fn describe() {
     describe_gauge!(IN_FLIGHT, "Requests in flight");
     describe_gauge!(NOT_BEFORE, "Changes whose opposite must wait");
     describe_gauge!(LAG, "Membership records not read yet, at most");
+    describe_counter!(
+        READER_RECORDS_TOTAL,
+        "Membership records read, by reader (live, catch_up)"
+    );
+    describe_counter!(READER_BYTES_TOTAL, Unit::Bytes, "Keys and values of those records");
+    describe_counter!(
+        READER_SEEKS_TOTAL,
+        "Times a reader went elsewhere, throwing away what it had prefetched"
+    );
+    describe_gauge!(
+        READER_LAG,
+        "Membership records that a reader has still to read, at most"
+    );
+    describe_gauge!(READER_FEEDS, "Feeds (audiences of jobs) that a reader serves");
+    describe_gauge!(
+        FEEDS_LEFT_OUT,
+        "Feeds that no reader serves, by reason (fault, paused, sleeping, full)"
+    );
     describe_gauge!(
         SLEEPING_JOBS,
         "Jobs that sleep because Braze refuses their authorization"

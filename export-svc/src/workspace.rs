@@ -3,6 +3,7 @@
 //! The verbs are in files of their own – `consume` (records in), `deliver` (requests out), `settle` (outcomes, progress) –
 //! and the loop that drives them is `pipeline`.
 
+mod count;
 mod layout;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -14,6 +15,7 @@ use model::AccountNumber;
 use opentelemetry::trace::SpanContext;
 use proto::export::v1::{ExportCounters, ExportJobState, WorkspaceProgress};
 
+pub(crate) use self::count::Tally;
 pub(crate) use self::layout::Layout;
 use crate::batch::{Backoff, Batch, BatchLimits, RequestId};
 use crate::budget::Budget;
@@ -21,7 +23,6 @@ use crate::clock::Time;
 use crate::deliver::Sent;
 use crate::engine::{EngineConfig, JobStatus, Statuses};
 use crate::feed::{Fault, FeedId, Feeds, JobSet, Which};
-use crate::measure;
 use crate::order::{Order, OrderLimits, Unsettled};
 use crate::positions::Part;
 use crate::settle::{self, NOT_BEFORE_MAX, ProgressRecords, Restored};
@@ -116,19 +117,6 @@ pub(crate) struct Workspace {
     touched: bool,
     /// Jobs that have a status.
     shown: HashSet<String>,
-}
-
-/// What is folded into metrics once in a while.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) accepted: u64,
-    pub(crate) omitted: u64,
-    pub(crate) rejected: u64,
-    pub(crate) contested: u64,
-    pub(crate) wanted: u64,
-    pub(crate) unwanted: u64,
-    pub(crate) tombstones: u64,
-    pub(crate) unreadable: u64,
 }
 
 /// What a [`Workspace`] starts from.
@@ -452,50 +440,6 @@ impl Workspace {
     /// Marks statuses as changed.
     pub(crate) fn touch(&mut self) {
         self.touched = true;
-    }
-
-    /// Folds what was counted into metrics.
-    pub(crate) fn count(&mut self) {
-        self.feeds.end_first_passes();
-        let tally = std::mem::take(&mut self.tally);
-        for (outcome, count) in [
-            ("accepted", tally.accepted),
-            ("omitted", tally.omitted),
-            ("rejected", tally.rejected),
-        ] {
-            metrics::counter!(measure::CHANGES_TOTAL, "outcome" => outcome).increment(count);
-        }
-        metrics::counter!(measure::IDENTITY_CONFLICTS_TOTAL).increment(tally.contested);
-        for (kind, count) in [
-            ("wanted", tally.wanted),
-            ("unwanted", tally.unwanted),
-            ("tombstone", tally.tombstones),
-            ("unreadable", tally.unreadable),
-        ] {
-            metrics::counter!(measure::RECORDS_TOTAL, "kind" => kind).increment(count);
-        }
-        let unread = |(partition, end): (usize, &i64)| {
-            let read_to = i32::try_from(partition)
-                .ok()
-                .map(|partition| self.feeds.read_to(partition));
-            u64::try_from(end - read_to.unwrap_or(0)).unwrap_or(0)
-        };
-        let lag: u64 = self.ends.iter().enumerate().map(unread).sum();
-        let sleeping: HashSet<_> = self
-            .feeds
-            .iter()
-            .filter(|feed| self.feeds.asleep(&feed.job.authorization).is_some())
-            .map(|feed| &feed.job_name)
-            .collect();
-        for (name, value) in [
-            (measure::PENDING, self.batch.pending() as f64),
-            (measure::IN_FLIGHT, self.batch.in_flight() as f64),
-            (measure::NOT_BEFORE, self.order.len() as f64),
-            (measure::LAG, lag as f64),
-            (measure::SLEEPING_JOBS, sleeping.len() as f64),
-        ] {
-            metrics::gauge!(name, "workspace" => self.key.clone()).set(value);
-        }
     }
 }
 

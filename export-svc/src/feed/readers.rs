@@ -26,6 +26,14 @@ pub(crate) enum Which {
 
 impl Which {
     pub(crate) const BOTH: [Self; 2] = [Self::Live, Self::CatchUp];
+
+    /// As metrics call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::CatchUp => "catch_up",
+        }
+    }
 }
 
 /// What one reader has shown, and to whom.
@@ -131,6 +139,20 @@ impl Feeds {
     /// Whether the reader has a feed at all.
     pub(crate) fn serves(&self, which: Which) -> bool {
         !self.readers.view(which).feeds.is_empty()
+    }
+
+    /// How many feeds the reader has.
+    pub(crate) fn served_by(&self, which: Which) -> usize {
+        self.readers.view(which).feeds.len()
+    }
+
+    /// Records that the reader has still to read, at most, by the ends of the partitions; 0 if it has no feed.
+    pub(crate) fn reader_lag(&self, which: Which, ends: &[i64]) -> u64 {
+        if !self.serves(which) {
+            return 0;
+        }
+        let unread = |(partition, end): (i32, &i64)| u64::try_from(end - self.readers.read_to(which, partition));
+        (0..).zip(ends).map(|at| unread(at).unwrap_or(0)).sum()
     }
 
     /// Where the reader must go before it reads on.

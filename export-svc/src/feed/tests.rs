@@ -271,7 +271,7 @@ impl World {
             let last = self.last.insert((id, partition), offset);
             assert!(last.is_none_or(|last| last < offset), "handed out of order");
             let feed = self.feeds.get_mut(id).unwrap();
-            assert!(feed.attached(), "handed while it is left out");
+            assert!(feed.is_served(), "handed while it is left out");
             assert!(!feed.job.paused, "handed while it is paused");
             feed.positions.hand(partition, offset);
         }

@@ -176,6 +176,7 @@ impl Pipeline {
         let seeks: Vec<_> = seeks
             .map(|(partition, offset)| (partition, Position::At(offset)))
             .collect();
+        self.workspace.tally.sought(which);
         let source = self.readers.get(which)?;
         if std::mem::replace(&mut source.assigned, true) {
             source.reader.seek_all(&seeks)?;

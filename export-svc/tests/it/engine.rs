@@ -13,6 +13,7 @@ mod order;
 mod readers;
 mod replicas;
 mod rig;
+mod steady;
 
 use std::time::Duration;
 

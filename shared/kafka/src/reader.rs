@@ -382,6 +382,11 @@ impl RecordView<'_> {
         self.0.payload()
     }
 
+    /// Bytes of key and value.
+    pub fn bytes(&self) -> usize {
+        self.key().map_or(0, <[u8]>::len) + self.payload().map_or(0, <[u8]>::len)
+    }
+
     /// The last header of that name.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers()

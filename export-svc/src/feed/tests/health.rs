@@ -20,7 +20,7 @@ fn feeds() -> Feeds {
 }
 
 fn attached(feeds: &Feeds) -> Vec<String> {
-    let attached = feeds.iter().filter(|feed| feed.attached());
+    let attached = feeds.iter().filter(|feed| feed.is_served());
     attached.map(|feed| feed.slug.to_string()).collect()
 }
 

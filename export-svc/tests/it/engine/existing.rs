@@ -113,12 +113,19 @@ async fn a_restart_in_mid_pass_leaves_nobody_with_a_slug_that_was_taken_away() {
     engine
         .until(&vip, |status| status.counters.added > 0 && status.pending >= 32)
         .await;
+    let left = engine
+        .until(&vip, |status| status.lag.is_some())
+        .await
+        .unread_before_start;
+    assert!((300..880).contains(&left), "{left} of 880 records are left of the pass");
     assert!(tagged() > 0, "somebody who goes out later has the slug");
     engine.drain().await;
     let engine = rig.start();
     let all = |status: &export_svc::engine::JobStatus| {
         let counters = status.counters;
-        status.pending == 0 && counters.added + counters.removed + counters.omitted == 880
+        status.pending == 0
+            && status.unread_before_start == 0
+            && counters.added + counters.removed + counters.omitted == 880
     };
     engine.until(&vip, all).await;
     engine.drain().await;

@@ -362,22 +362,22 @@ impl Rig {
             ("max.compaction.lag.ms", "1"),
         ];
         kafka::testing::configure(&self.kafka, &topic, &settings).await.unwrap();
-        // A record more, and what was written before can be compacted.
-        for partition in 0..PARTITIONS {
-            let record = RecordOut::new(topic.clone()).partition(partition).key("nobody/0");
-            self.publisher.publish(record).await.unwrap();
-        }
         let deadline = tokio::time::Instant::now() + 4 * DEADLINE;
         let times = |records: &[(Vec<u8>, Vec<u8>, Option<String>)], key: &String| {
             records.iter().filter(|(found, ..)| found == key.as_bytes()).count()
         };
         loop {
+            // A record more, once the broker has heard of the settings, and what was written before can be compacted.
+            for partition in 0..PARTITIONS {
+                let record = RecordOut::new(topic.clone()).partition(partition).key("nobody/0");
+                self.publisher.publish(record).await.unwrap();
+            }
             let records = self.read(topic.clone()).await;
             if keys.iter().all(|key| times(&records, key) == 1) {
                 return;
             }
             assert!(tokio::time::Instant::now() < deadline, "the topic is not compacted");
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 

@@ -1,0 +1,124 @@
+//! What is counted, and told as metrics once in a while.
+
+use std::collections::HashSet;
+
+use proto::export::v1::ExportJobState;
+
+use super::Workspace;
+use crate::feed::Which;
+use crate::measure;
+
+/// What is folded into metrics once in a while.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) accepted: u64,
+    pub(crate) omitted: u64,
+    pub(crate) rejected: u64,
+    pub(crate) contested: u64,
+    pub(crate) wanted: u64,
+    pub(crate) unwanted: u64,
+    pub(crate) tombstones: u64,
+    pub(crate) unreadable: u64,
+    readers: [ReaderTally; 2],
+}
+
+/// What one reader has done.
+#[derive(Debug, Default)]
+struct ReaderTally {
+    records: u64,
+    bytes: u64,
+    seeks: u64,
+}
+
+impl Tally {
+    /// A reader has brought a record of so many bytes.
+    pub(crate) fn read(&mut self, which: Which, bytes: usize) {
+        let reader = &mut self.readers[which as usize];
+        reader.records += 1;
+        reader.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+    }
+
+    /// A reader goes elsewhere.
+    pub(crate) fn sought(&mut self, which: Which) {
+        self.readers[which as usize].seeks += 1;
+    }
+}
+
+impl Workspace {
+    /// Folds what was counted into metrics.
+    pub(crate) fn count(&mut self) {
+        self.feeds.end_first_passes();
+        let tally = std::mem::take(&mut self.tally);
+        for (outcome, count) in [
+            ("accepted", tally.accepted),
+            ("omitted", tally.omitted),
+            ("rejected", tally.rejected),
+        ] {
+            metrics::counter!(measure::CHANGES_TOTAL, "outcome" => outcome).increment(count);
+        }
+        metrics::counter!(measure::IDENTITY_CONFLICTS_TOTAL).increment(tally.contested);
+        for (kind, count) in [
+            ("wanted", tally.wanted),
+            ("unwanted", tally.unwanted),
+            ("tombstone", tally.tombstones),
+            ("unreadable", tally.unreadable),
+        ] {
+            metrics::counter!(measure::RECORDS_TOTAL, "kind" => kind).increment(count);
+        }
+        self.count_readers(tally.readers);
+        let unread = |(partition, end): (usize, &i64)| {
+            let read_to = i32::try_from(partition)
+                .ok()
+                .map(|partition| self.feeds.read_to(partition));
+            u64::try_from(end - read_to.unwrap_or(0)).unwrap_or(0)
+        };
+        let lag: u64 = self.ends.iter().enumerate().map(unread).sum();
+        let sleeping: HashSet<_> = self
+            .feeds
+            .iter()
+            .filter(|feed| self.feeds.asleep(&feed.job.authorization).is_some())
+            .map(|feed| &feed.job_name)
+            .collect();
+        for (name, value) in [
+            (measure::PENDING, self.batch.pending() as f64),
+            (measure::IN_FLIGHT, self.batch.in_flight() as f64),
+            (measure::NOT_BEFORE, self.order.len() as f64),
+            (measure::LAG, lag as f64),
+            (measure::SLEEPING_JOBS, sleeping.len() as f64),
+        ] {
+            metrics::gauge!(name, "workspace" => self.key.clone()).set(value);
+        }
+    }
+
+    fn count_readers(&self, tallies: [ReaderTally; 2]) {
+        for (which, tally) in Which::BOTH.into_iter().zip(tallies) {
+            for (name, count) in [
+                (measure::READER_RECORDS_TOTAL, tally.records),
+                (measure::READER_BYTES_TOTAL, tally.bytes),
+                (measure::READER_SEEKS_TOTAL, tally.seeks),
+            ] {
+                metrics::counter!(name, "workspace" => self.key.clone(), "reader" => which.name()).increment(count);
+            }
+            for (name, value) in [
+                (measure::READER_LAG, self.feeds.reader_lag(which, &self.ends) as f64),
+                (measure::READER_FEEDS, self.feeds.served_by(which) as f64),
+            ] {
+                metrics::gauge!(name, "workspace" => self.key.clone(), "reader" => which.name()).set(value);
+            }
+        }
+        let mut left_out = [("fault", 0), ("paused", 0), ("sleeping", 0), ("full", 0)];
+        for feed in self.feeds.iter().filter(|feed| !feed.is_served()) {
+            let reason = match self.feeds.condition(feed).0 {
+                ExportJobState::Fault => 0,
+                ExportJobState::Paused => 1,
+                ExportJobState::Sleeping => 2,
+                _ => 3,
+            };
+            left_out[reason].1 += 1;
+        }
+        for (reason, feeds) in left_out {
+            metrics::gauge!(measure::FEEDS_LEFT_OUT, "workspace" => self.key.clone(), "reason" => reason)
+                .set(f64::from(feeds));
+        }
+    }
+}
