@@ -139,19 +139,19 @@ impl Pipeline {
             self.await_event(wait)?;
         }
         self.mirror(self.clock.now());
-        let outcome = self.write_last(deadline.max(self.clock.now() + LAST_COMMIT));
+        let outcome = self.write_last(deadline.max(self.clock.now() + LAST_COMMIT), pulse);
         self.workspace.count();
         outcome
     }
 
     /// Writes the progress that the next owner begins with; once more if Kafka has aborted it.
-    fn write_last(&mut self, deadline: Time) -> Result<(), Error> {
-        self.until_written(deadline)?;
+    fn write_last(&mut self, deadline: Time, pulse: &Pulse) -> Result<(), Error> {
+        self.until_written(deadline, pulse)?;
         for _ in 0..2 {
             let now = self.clock.now();
             self.progress.commit(self.workspace.progress(true, now))?;
             self.writing = true;
-            self.until_written(deadline)?;
+            self.until_written(deadline, pulse)?;
             if self.lease.begun() >= now {
                 return Ok(());
             }
@@ -159,8 +159,9 @@ impl Pipeline {
         Err(Error::Undrained)
     }
 
-    fn until_written(&mut self, deadline: Time) -> Result<(), Error> {
+    fn until_written(&mut self, deadline: Time, pulse: &Pulse) -> Result<(), Error> {
         while self.writing {
+            pulse.beat();
             if self.clock.now() >= deadline {
                 return Err(Error::Undrained);
             }

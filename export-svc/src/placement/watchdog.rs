@@ -13,6 +13,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Looks in a row at which a thread had not moved. Looks and not time are counted: a machine that was frozen finds every
 /// thread where it was, and must not take that for a fault.
 const STILL_MAX: u32 = 15;
+/// How long the last word may take.
+const SAY_MAX: Duration = Duration::from_secs(1);
 
 /// Beaten by the thread that is watched; no longer watched when dropped.
 #[derive(Debug, Default)]
@@ -43,10 +45,7 @@ impl Watchdog {
     /// One that ends the process.
     pub(super) fn start() -> Result<Self, std::io::Error> {
         let stuck = |name: &str| {
-            tracing::error!(
-                workspace = name,
-                "the thread of Braze workspace {name} has stood still for {STILL_MAX} s: the process ends, and others take over"
-            );
+            say(name);
             std::process::exit(i32::from(exit::INTERNAL));
         };
         Self::start_with(LOOK_EVERY, stuck)
@@ -82,6 +81,27 @@ impl Watchdog {
             .unwrap_or_else(PoisonError::into_inner)
             .push(watched);
         pulse
+    }
+}
+
+/// Says why the process ends, if it can be said: what the thread hangs in may be a log that nobody takes away.
+fn say(name: &str) {
+    let (said, heard) = sync_channel::<()>(0);
+    let workspace = name.to_owned();
+    let last_word = move || {
+        tracing::error!(
+            workspace,
+            "the thread of Braze workspace {workspace} has stood still for {STILL_MAX} s: the process ends, and others take over"
+        );
+        drop(said);
+    };
+    if thread::Builder::new()
+        .name("export-last-word".to_owned())
+        .spawn(last_word)
+        .is_ok()
+    {
+        // Either way it ends: it was said, or it cannot be.
+        heard.recv_timeout(SAY_MAX).unwrap_or_default();
     }
 }
 

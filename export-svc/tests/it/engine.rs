@@ -332,3 +332,38 @@ async fn a_deleted_job_takes_its_pending_changes_and_its_progress_with_it() {
     engine.settled(&again, (1, 0, 0, 0)).await;
     engine.drain().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_jobs_left_behind_that_were_deleted_while_nobody_served_is_cleared_away_by_the_next_owner() {
+    let rig = Rig::new().await;
+    let progress_of = async |slug: &str| {
+        let progress = rig.read(rig.topics.export_progress()).await;
+        let key = format!("/{slug}");
+        let of_slug = progress
+            .into_iter()
+            .filter(|(found, ..)| found.ends_with(key.as_bytes()));
+        of_slug.map(|(_, value, _)| value).next_back()
+    };
+    let (vip, news) = (rig.create(job("vip")).await, rig.create(job("news")).await);
+    let engine = rig.start();
+    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+    engine.settled(&vip, (1, 0, 0, 0)).await;
+    engine.until(&news, |_| true).await;
+    engine.drain().await;
+    assert!(progress_of("vip").await.is_some_and(|value| !value.is_empty()));
+
+    rig.directory.export_jobs().delete(rig.account, &vip.id).await.unwrap();
+    let engine = rig.start();
+    engine.until(&news, |_| true).await;
+    engine.drain().await;
+    assert_eq!(progress_of("vip").await, Some(Vec::new()), "a tombstone");
+    assert!(progress_of("news").await.is_some_and(|value| !value.is_empty()));
+
+    // Nobody serves a Braze workspace without jobs; whoever serves it again clears it.
+    rig.directory.export_jobs().delete(rig.account, &news.id).await.unwrap();
+    let engine = rig.start();
+    let gold = rig.create(job("gold")).await;
+    engine.until(&gold, |_| true).await;
+    engine.drain().await;
+    assert_eq!(progress_of("news").await, Some(Vec::new()), "a tombstone");
+}

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use tokio::task::JoinSet;
 
 use crate::harness::broker::Broker;
-use crate::harness::process::metric;
+use crate::harness::process::{Process, metric};
 use crate::harness::sim::Sim;
 use crate::harness::system::{ADMIN_TOKEN, Export, Ingest};
 use crate::harness::{http, topic, until};
@@ -169,4 +169,21 @@ async fn sigkill_with_an_open_batch_and_a_call_in_flight_loses_nothing() {
         "nobody knew what came of the call that was cut off"
     );
     assert_eq!((times["c"], times["d"]), (1, 1));
+}
+
+#[tokio::test]
+async fn sigterm_at_the_start_does_not_wait_for_a_kafka_that_has_not_answered() {
+    let sim = Sim::start(KEY).await;
+    for hangs in [false, true] {
+        let broker = Broker::in_process(1);
+        if hangs {
+            broker.hang();
+        } else {
+            broker.down();
+        }
+        let environment = Export::environment(&broker, &sim, &[]);
+        let mut export = Process::start("export-svc", &["serve"], environment);
+        until("it to start", async || export.log().contains("effective configuration")).await;
+        export.terminate().await;
+    }
 }

@@ -1,5 +1,5 @@
 //! Proves that replicas replace each other: one that is killed is replaced, and one that was frozen for longer than its session
-//! sends nothing when it thaws. How: each replica reaches the simulator through a relay of its own, which counts what it sends.
+//! sends nothing when it thaws, one of whose workspaces hangs ends itself. How: each replica reaches the simulator through a relay of its own, which counts what it sends.
 
 use nix::sys::signal::Signal;
 use tokio::time::Instant;
@@ -21,7 +21,14 @@ struct Replica {
 impl Replica {
     async fn start(broker: &Broker, sim: &Sim) -> Self {
         let relay = Relay::start(sim.address()).await;
-        let export = Export::start(broker, sim, &[("BRAZE__ENDPOINT", &relay.url())]).await;
+        let settings = [
+            ("BRAZE__ENDPOINT", relay.url()),
+            // Whatever fails is tried again at once.
+            ("ENGINE__BACKOFF_MIN", "5ms".to_owned()),
+            ("ENGINE__BACKOFF_MAX", "10ms".to_owned()),
+        ];
+        let settings = settings.each_ref().map(|(key, value)| (*key, value.as_str()));
+        let export = Export::start(broker, sim, &settings).await;
         Self { export, relay }
     }
 
@@ -102,4 +109,56 @@ async fn a_replica_frozen_past_its_session_sends_nothing_when_it_thaws_and_joins
     let mut sent = sim.sent().await;
     sent.sort();
     assert_eq!(sent, ["a", "b", "c"], "nothing was sent twice");
+}
+
+/// What a workspace's thread writes to its log is not taken away by anybody: it hangs there for ever.
+#[tokio::test]
+async fn a_replica_with_a_workspace_that_hangs_ends_with_70_and_is_replaced() {
+    let name = "placement::a_replica_with_a_workspace_that_hangs_ends_with_70_and_is_replaced";
+    let Some(broker) = Broker::real_with(name, 1) else {
+        return;
+    };
+    let sim = Sim::start(KEY).await;
+    let (mut first, mut second) = one_at_work_and_one_in_waiting(&broker, &sim).await;
+    first.export.process.stop_reading();
+    // Each failed call is a line of the log.
+    sim.fail(500).await;
+    assert_eq!(first.export.process.ended().await, Some(70));
+    sim.clear_faults().await;
+    let of_first = first.relay.sent();
+    until("the other to send what was pending", async || {
+        sim.segments("b").await.is_some()
+    })
+    .await;
+    assert!(second.relay.sent() > 0);
+    assert_eq!(first.relay.sent(), of_first);
+    second.export.process.terminate().await;
+}
+
+/// Neither for the answer to its leave of the group, nor for that to its last progress, longer than a drain may take.
+#[tokio::test]
+async fn a_drain_waits_no_longer_than_it_may_for_a_kafka_that_hangs() {
+    // The in-process broker has a group, if asked, but can serve nothing then: it has no admin API.
+    let with_group = [("KAFKA__IN_PROCESS", "false"), ("TOPICS__ENSURE", "false")];
+    for serves in [false, true] {
+        let settings = if serves { &[][..] } else { &with_group };
+        let (broker, sim) = (Broker::in_process(1), Sim::start(KEY).await);
+        let mut export = Export::start(&broker, &sim, settings).await;
+        if serves {
+            export.job(KEY, &["--flush-after", "50ms"]).await;
+            export.enter("a").await;
+            until("the first user", async || sim.segments("a").await.is_some()).await;
+        } else {
+            until("the slots", async || {
+                metric(export.admin, "export_slots_owned").await > 0.0
+            })
+            .await;
+        }
+        broker.hang();
+        export.process.signal(Signal::SIGTERM);
+        let code = export.process.ended().await;
+        let log = export.process.log();
+        assert_eq!(code, Some(0), "{log}");
+        assert!(serves || log.contains("the group was not left in time"), "{log}");
+    }
 }

@@ -1,5 +1,7 @@
 //! A Kafka for one test: topics under a prefix of its own, or a broker of its own.
 
+use std::time::Duration;
+
 use kafka::testing::{Brokers, InProcessBroker};
 
 /// The account that every test uses.
@@ -54,6 +56,12 @@ impl Broker {
     /// Cuts every connection and refuses new ones.
     pub(crate) fn down(&self) {
         self.in_process.as_ref().unwrap().down().unwrap();
+    }
+
+    /// Takes every request, and answers none.
+    pub(crate) fn hang(&self) {
+        let broker = self.in_process.as_ref().unwrap();
+        broker.slow(Duration::from_secs(3_600)).unwrap();
     }
 
     /// Undoes [`Broker::down`].

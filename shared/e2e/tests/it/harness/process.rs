@@ -10,6 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::{DEADLINE, http, until, wait_for};
@@ -50,6 +51,8 @@ pub(crate) struct Process {
     log: Arc<Mutex<String>>,
     /// Ends when the process has closed both of its streams.
     readers: JoinSet<()>,
+    /// Whether what it writes is taken away.
+    reading: watch::Sender<bool>,
 }
 
 impl Process {
@@ -62,15 +65,22 @@ impl Process {
         let mut command = command(name);
         command.args(arguments).envs(environment);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (log, mut readers) = (Arc::default(), JoinSet::new());
-        readers.spawn(keep(child.stdout.take().unwrap(), Arc::clone(&log)));
-        readers.spawn(keep(child.stderr.take().unwrap(), Arc::clone(&log)));
+        let (log, mut readers, reading) = (Arc::default(), JoinSet::new(), watch::Sender::new(true));
+        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        readers.spawn(keep(stdout, Arc::clone(&log), reading.subscribe()));
+        readers.spawn(keep(stderr, Arc::clone(&log), reading.subscribe()));
         Self {
             name,
             child,
             log,
             readers,
+            reading,
         }
+    }
+
+    /// From now on nobody takes away what it writes, as of a terminal that was stopped: when the pipe is full, it waits.
+    pub(crate) fn stop_reading(&self) {
+        self.reading.send_replace(false);
     }
 
     /// Everything it has written to stdout and stderr so far.
@@ -110,6 +120,7 @@ impl Process {
     pub(crate) async fn ended(&mut self) -> Option<i32> {
         let waited = tokio::time::timeout(DEADLINE, self.child.wait()).await;
         let status = waited.unwrap_or_else(|_| panic!("{} did not end: {}", self.name, self.log()));
+        self.reading.send_replace(true);
         while self.readers.join_next().await.is_some() {}
         status.unwrap().code()
     }
@@ -131,9 +142,11 @@ impl Drop for Process {
 }
 
 /// Keeps what is written, line by line, so that the lines of two streams do not mix.
-async fn keep(stream: impl AsyncRead + Unpin, log: Arc<Mutex<String>>) {
+async fn keep(stream: impl AsyncRead + Unpin, log: Arc<Mutex<String>>, mut reading: watch::Receiver<bool>) {
     let mut lines = BufReader::new(stream).lines();
     while let Some(line) = lines.next_line().await.unwrap() {
+        // An error is the end of the process's handle: what is left is kept.
+        drop(reading.wait_for(|reading| *reading).await);
         let mut log = log.lock().unwrap();
         log.push_str(&line);
         log.push('\n');

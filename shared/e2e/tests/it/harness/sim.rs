@@ -61,6 +61,17 @@ impl Sim {
         self.tell("faults/release", &Value::Null).await;
     }
 
+    /// Every call is answered with this status, until [`Sim::clear_faults`].
+    pub(crate) async fn fail(&self, status: u16) {
+        let fault = serde_json::json!({ "kind": "status", "status": status });
+        self.tell("faults", &fault).await;
+    }
+
+    pub(crate) async fn clear_faults(&self) {
+        let answer = self.ask("DELETE", "faults", &Value::Null).await;
+        assert_eq!(answer.status, 204, "{answer:?}");
+    }
+
     /// From now on the key gets 401, and the answer echoes it.
     pub(crate) async fn reject(&self, key: &str) {
         self.tell("keys/reject", &serde_json::json!({ "key": key })).await;

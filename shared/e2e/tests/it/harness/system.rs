@@ -83,6 +83,11 @@ impl Ingest {
 impl Export {
     /// As [`Ingest::start`]. Account 1234 exists then.
     pub(crate) async fn start(broker: &Broker, sim: &Sim, settings: &[(&str, &str)]) -> Self {
+        Self::serve(&["serve"], Self::environment(broker, sim, settings)).await
+    }
+
+    /// What [`Export::start`] starts it with.
+    pub(crate) fn environment(broker: &Broker, sim: &Sim, settings: &[(&str, &str)]) -> Vec<(String, String)> {
         let mut environment = broker.environment("EXPORT_SVC");
         let (url, keys) = (sim.url(), format!("k1:{SEALING_KEY}"));
         let always = [
@@ -94,7 +99,7 @@ impl Export {
             ("ADMIN__LISTEN", "127.0.0.1:0"),
         ];
         environment.extend(named("EXPORT_SVC", &always).chain(named("EXPORT_SVC", settings)));
-        Self::serve(&["serve"], environment).await
+        environment
     }
 
     /// Starts it with these arguments and exactly this environment, and waits until it is ready.
