@@ -79,7 +79,11 @@ impl Pace {
 impl Feed {
     /// Where its job started in the partition.
     pub(super) fn start(&self, partition: i32) -> i64 {
-        let start = self.job.start.iter().find(|(of, _)| *of == partition);
+        let starts = &self.job.start;
+        let is_it = |(of, _): &&(i32, i64)| *of == partition;
+        // Usually they are all there, in order; and this is asked often.
+        let at_its_place = usize::try_from(partition).ok().and_then(|index| starts.get(index));
+        let start = at_its_place.filter(is_it).or_else(|| starts.iter().find(is_it));
         start.map_or(0, |(_, offset)| *offset)
     }
 }
