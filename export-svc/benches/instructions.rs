@@ -82,8 +82,8 @@ fn fold(
 ) -> (RequestId, Track) {
     let slug: Arc<str> = SLUG.into();
     for record in records {
-        let change = Membership::read(&record.payload).expect("a good record");
         let key = parse_membership_key(record.key.as_bytes());
+        let change = Membership::read(&record.payload, key).expect("a good record");
         assert_eq!(key, Some((change.audience, change.profile_id)));
         let change = Change {
             identifier: route::identifier(identifiers, &change.fields).expect("an identifier"),

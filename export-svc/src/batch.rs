@@ -391,7 +391,8 @@ impl<T> Batch<T> {
         let target = Target {
             identifier_json_bytes: identifier_json_bytes(&identifier),
             identifier: identifier.clone(),
-            changes: Vec::new(),
+            // Nearly every target has one, and a grown vector would have room for four.
+            changes: Vec::with_capacity(1),
             behind: Vec::new(),
             in_flight: None,
             place: Place::Nowhere,

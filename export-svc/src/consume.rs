@@ -140,8 +140,8 @@ impl Workspace {
         None
     }
 
-    fn read<'a>(&self, payload: &'a [u8], key: Option<(&str, &str)>) -> Result<Membership<'a>, Unusable> {
-        let membership = Membership::read(payload).map_err(|error| match error {
+    fn read<'a>(&self, payload: &'a [u8], key: Option<(&'a str, &'a str)>) -> Result<Membership<'a>, Unusable> {
+        let membership = Membership::read(payload, key).map_err(|error| match error {
             ReadError::Malformed(error) => Unusable::Undecodable(error),
             ReadError::Invalid(error) => Unusable::Invalid(error),
         })?;

@@ -2,7 +2,7 @@
 
 use braze::Identifier;
 use control::Identifiers;
-use model::{Fields, Membership};
+use model::{Fields, Membership, text};
 
 /// The first identifier of the job that the profile has a value for: external id, Braze id, alias. Blank is no value. `None`:
 /// the change cannot be sent and is omitted.
@@ -12,7 +12,7 @@ pub fn identifier(identifiers: &Identifiers, fields: &Fields<'_>) -> Option<Iden
 
 fn choose<'a>(identifiers: &Identifiers, field: impl Fn(&str) -> Option<&'a str>) -> Option<Identifier> {
     let value = |name: &str| {
-        let value = field(name).filter(|value| !value.trim().is_empty());
+        let value = field(name).filter(|value| !text::is_blank(value));
         value.map(str::to_owned)
     };
     let external_id = identifiers

@@ -149,9 +149,10 @@ impl<T> Batch<T> {
     /// Closes a request, if anything can be sent now. It is in flight from then on, until [`Batch::complete`].
     pub fn close(&mut self, order: &Order, now: Time) -> Option<RequestId> {
         let id = self.next_request;
+        let room = self.limits.objects_max.min(self.open_len);
         let mut request = InFlight {
-            objects: Vec::new(),
-            changes: Vec::new(),
+            objects: Vec::with_capacity(room),
+            changes: Vec::with_capacity(room),
             part: false,
             fenced: Vec::new(),
         };

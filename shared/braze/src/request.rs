@@ -159,14 +159,18 @@ pub struct TrackBuilder {
     bytes_max: usize,
 }
 
+/// What a full body takes, nearly always.
+const BODY_BYTES_USUAL: usize = 12 << 10;
 const HEAD: &[u8] = br#"{"attributes":["#;
 const TAIL: &[u8] = b"]}";
 
 impl TrackBuilder {
     /// An empty body with limits of its own, each at least 1 object and at most Braze's ([`OBJECTS_MAX`], [`BODY_BYTES_MAX`]).
     pub fn new(objects_max: usize, bytes_max: usize) -> Self {
+        let mut buffer = Vec::with_capacity(BODY_BYTES_USUAL.min(bytes_max));
+        buffer.extend_from_slice(HEAD);
         Self {
-            buffer: HEAD.to_vec(),
+            buffer,
             objects: 0,
             objects_max: objects_max.clamp(1, OBJECTS_MAX),
             bytes_max: bytes_max.min(BODY_BYTES_MAX),
@@ -267,6 +271,15 @@ fn push_list<S: AsRef<str>>(buffer: &mut Vec<u8>, key: &[u8], values: &[S]) {
 }
 
 fn push_text(buffer: &mut Vec<u8>, text: &str) {
+    // Nearly every text, and a body has some 150 of them.
+    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    if text.bytes().all(plain) {
+        buffer.reserve(text.len() + 2);
+        buffer.push(b'"');
+        buffer.extend_from_slice(text.as_bytes());
+        buffer.push(b'"');
+        return;
+    }
     serde_json::to_writer(buffer, text).expect("a string always has a JSON form, and a Vec takes every byte");
 }
 

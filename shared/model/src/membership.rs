@@ -39,11 +39,16 @@ pub struct Membership<'a> {
 
 /// Fields of a profile: a few texts by name.
 #[derive(Debug, Clone, Default)]
-pub struct Fields<'a>(SmallVec<[(&'a str, &'a str); 4]>);
+pub struct Fields<'a>(SmallVec<[(&'a [u8], &'a [u8]); 4]>);
 
 impl<'a> Fields<'a> {
-    /// The value of a field. Of a name that comes twice the last one counts.
+    /// The value of a field; none if it is no UTF-8. Of a name that comes twice the last one counts.
     pub fn get(&self, name: &str) -> Option<&'a str> {
+        let found = self.find(name.as_bytes());
+        found.and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    fn find(&self, name: &[u8]) -> Option<&'a [u8]> {
         let found = self.0.iter().rev().find(|(known, _)| *known == name);
         found.map(|(_, value)| *value)
     }
@@ -56,7 +61,7 @@ impl<'a> Fields<'a> {
 
 impl PartialEq for Fields<'_> {
     fn eq(&self, other: &Self) -> bool {
-        let within = |one: &Self, other: &Self| one.0.iter().all(|(name, _)| one.get(name) == other.get(name));
+        let within = |one: &Self, other: &Self| one.0.iter().all(|(name, _)| one.find(name) == other.find(name));
         within(self, other) && within(other, self)
     }
 }
@@ -74,7 +79,8 @@ impl<'a> From<&'a HashMap<String, String>> for Fields<'a> {
 
 impl<'a> FromIterator<(&'a str, &'a str)> for Fields<'a> {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(fields: I) -> Self {
-        Self(fields.into_iter().collect())
+        let bytes = |(name, value): (&'a str, &'a str)| (name.as_bytes(), value.as_bytes());
+        Self(fields.into_iter().map(bytes).collect())
     }
 }
 
@@ -107,28 +113,40 @@ pub enum MembershipError {
 }
 
 impl<'a> Membership<'a> {
-    /// Reads the value of a record.
+    /// Reads the value of a record. `known`: audience and profile as they are most likely to be, such as those of the record's
+    /// key; of an audience that is that one, the caller knows that it is a good slug.
     ///
     /// # Errors
     /// [`ReadError`] if it is none, or one of its fields is wrong.
-    pub fn read(value: &'a [u8]) -> Result<Self, ReadError> {
-        Ok(Self::checked(wire::Change::read(value)?)?)
+    pub fn read(value: &'a [u8], known: Option<(&'a str, &'a str)>) -> Result<Self, ReadError> {
+        let change = wire::Change::read(value)?;
+        let audience = wire::text(change.audience_slug, known.map(|(audience, _)| audience))?;
+        let profile_id = wire::text(change.profile_id, known.map(|(_, profile)| profile))?;
+        let good = known.is_some_and(|(known, _)| known == audience);
+        Ok(Self::checked(change, audience, profile_id, good)?)
     }
 
-    fn checked(change: wire::Change<'a>) -> Result<Self, MembershipError> {
+    fn checked(
+        change: wire::Change<'a>,
+        audience: &'a str,
+        profile_id: &'a str,
+        good_slug: bool,
+    ) -> Result<Self, MembershipError> {
         let action = match MembershipAction::try_from(change.action) {
             Ok(MembershipAction::Enter) => Action::Enter,
             Ok(MembershipAction::Exit) => Action::Exit,
             Ok(MembershipAction::Unspecified) | Err(_) => return Err(MembershipError::Action),
         };
-        text::slug(change.audience_slug).map_err(MembershipError::Audience)?;
-        if change.profile_id.trim().is_empty() {
+        if !good_slug {
+            text::slug(audience).map_err(MembershipError::Audience)?;
+        }
+        if text::is_blank(profile_id) {
             return Err(MembershipError::Profile);
         }
         Ok(Self {
             account: AccountNumber::new(change.account).ok_or(MembershipError::Account)?,
-            audience: change.audience_slug,
-            profile_id: change.profile_id,
+            audience,
+            profile_id,
             action,
             fields: change.fields,
             previous_fields: change.previous_fields,
@@ -140,14 +158,15 @@ impl<'a> TryFrom<&'a MembershipChange> for Membership<'a> {
     type Error = MembershipError;
 
     fn try_from(change: &'a MembershipChange) -> Result<Self, MembershipError> {
-        Self::checked(wire::Change {
+        let wire = wire::Change {
             account: change.account,
-            audience_slug: &change.audience_slug,
-            profile_id: &change.profile_id,
+            audience_slug: change.audience_slug.as_bytes(),
+            profile_id: change.profile_id.as_bytes(),
             action: change.action,
             fields: Fields::from(&change.fields),
             previous_fields: Fields::from(&change.previous_fields),
-        })
+        };
+        Self::checked(wire, &change.audience_slug, &change.profile_id, false)
     }
 }
 
@@ -158,7 +177,9 @@ pub fn membership_key(audience_slug: &str, profile_id: &str) -> String {
 
 /// Audience slug and profile id of a [`membership_key`]; `None` if `key` is not one. Only the slug is free of `/`.
 pub fn parse_membership_key(key: &[u8]) -> Option<(&str, &str)> {
-    let (slug, profile_id) = std::str::from_utf8(key).ok()?.split_once('/')?;
+    let separator = key.iter().position(|byte| *byte == b'/')?;
+    let (slug, profile_id) = std::str::from_utf8(key).ok()?.split_at(separator);
+    let profile_id = &profile_id[1..];
     (!slug.is_empty() && !profile_id.is_empty()).then_some((slug, profile_id))
 }
 
@@ -187,7 +208,9 @@ mod tests {
         assert_eq!(membership.account.get(), 1234);
         assert_eq!(membership.action, Action::Enter);
         assert_eq!(membership.fields.get("user_id"), Some("cust-1"));
-        assert_eq!(Membership::read(&value), Ok(membership));
+        for known in [None, Some(("vip", "42")), Some(("vip", "43")), Some(("a", "42"))] {
+            assert_eq!(Membership::read(&value, known).as_ref(), Ok(&membership), "{known:?}");
+        }
     }
 
     #[test]
@@ -205,7 +228,10 @@ mod tests {
             let value = change.encode_to_vec();
             let error = Membership::try_from(&change).unwrap_err();
             assert!(error.to_string().starts_with(field), "{error}");
-            assert_eq!(Membership::read(&value), Err(ReadError::Invalid(error)));
+            assert_eq!(
+                Membership::read(&value, Some(("vip", "42"))),
+                Err(ReadError::Invalid(error))
+            );
         }
     }
 

@@ -25,6 +25,12 @@ pub enum TextError {
     Slash,
 }
 
+/// Whether there is nothing to see.
+pub fn is_blank(text: &str) -> bool {
+    // From one end only: the first that is no white space decides.
+    text.trim_start().is_empty()
+}
+
 /// A label, or the name of a profile field.
 ///
 /// # Errors

@@ -116,13 +116,19 @@ pub(crate) struct Book {
 }
 
 impl Book {
+    /// A new file; or `more` of the one that is there.
+    ///
     /// # Errors
     /// When the file cannot be written.
-    pub(crate) fn open(path: &Path, machine: &str, quick: bool) -> anyhow::Result<Self> {
+    pub(crate) fn open(path: &Path, machine: &str, quick: bool, more: bool) -> anyhow::Result<Self> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        let file = File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
+        let mut options = File::options();
+        let options = options.create(true).write(true).append(more).truncate(!more);
+        let file = options
+            .open(path)
+            .with_context(|| format!("{} cannot be written", path.display()))?;
         let mut book = Self { file };
         println!("bench: {machine}{}", if quick { "; the short form" } else { "" });
         let time = jiff::Timestamp::now().round(jiff::Unit::Second)?.to_string();

@@ -75,7 +75,7 @@ pub(crate) async fn run(setup: &Setup, book: &mut Book) -> anyhow::Result<()> {
     idle(setup, book, &many).await?;
     let mut one = Side::open(setup, 1).await?;
     let mut ratios = Vec::new();
-    for _ in 0..setup.pick(5, 1) {
+    for _ in 0..setup.pick(3, 1) {
         let of_one = one.sample(book, updates).await?;
         let of_many = many.sample(book, updates).await?;
         ratios.push(of_many.cpu_us_per_update / of_one.cpu_us_per_update);

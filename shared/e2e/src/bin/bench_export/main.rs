@@ -43,7 +43,7 @@ struct Options {
     /// Small numbers and few samples, to see whether it works.
     #[arg(long)]
     quick: bool,
-    /// What to measure; everything, unless given.
+    /// What to measure, to be added to what was measured before; everything anew, unless given.
     #[arg(long = "only", value_enum)]
     only: Vec<Part>,
     /// Writes what was measured last into docs/performance.md instead.
@@ -103,7 +103,7 @@ async fn run(options: &Options) -> anyhow::Result<()> {
 async fn measure(options: &Options, broker: &Broker) -> anyhow::Result<()> {
     let samples = Path::new(SAMPLES);
     let logs = samples.parent().context("samples are in a folder")?.to_owned();
-    let mut book = Book::open(samples, &process::machine(), options.quick)?;
+    let mut book = Book::open(samples, &process::machine(), options.quick, !options.only.is_empty())?;
     let setup = Setup {
         brokers: broker.brokers.clone(),
         logs,

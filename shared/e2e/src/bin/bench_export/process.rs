@@ -72,7 +72,8 @@ pub(crate) fn machine() -> String {
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
         .map_or("an unknown processor", |(_, model)| model);
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    // All of them, not only those that this process may use.
+    let cores = cpus.lines().filter(|line| line.starts_with("processor")).count();
     let memory = fs::read_to_string("/proc/meminfo").ok();
     let memory = memory
         .and_then(|said| status(&said, "MemTotal").ok())

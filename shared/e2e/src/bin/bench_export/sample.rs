@@ -13,9 +13,10 @@ use crate::sink::Sink;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// After this long without progress a sample is given up.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Who uses less of a core than this, over that time, has nothing to do.
+/// Who uses less of a core than this, over that time, has nothing to do; but it may take a while to begin.
 const QUIET: f64 = 0.04;
 const QUIET_FOR: Duration = Duration::from_secs(1);
+const BEGINS_WITHIN: Duration = Duration::from_secs(3);
 
 /// What was used between a twentieth and the end of what there was to do, less a twentieth: start and end are left out.
 #[derive(Clone, Copy, Debug)]
@@ -103,17 +104,15 @@ fn braze_objects() -> u64 {
 /// Processor time that `id` uses until it has nothing more to do, after it was given something.
 ///
 /// # Errors
-/// When it does not begin, or not end, or the process ends.
+/// When there is no end to it, or the process ends.
 pub(crate) async fn until_quiet(id: u32, start: Duration) -> anyhow::Result<Duration> {
-    let deadline = Instant::now() + 5 * PATIENCE;
-    let mut begun = false;
+    let (given, deadline) = (Instant::now(), Instant::now() + 5 * PATIENCE);
     loop {
         let (before, at) = (process::cpu(id)?, Instant::now());
         tokio::time::sleep(QUIET_FOR).await;
         let used = process::cpu(id)? - before;
         let share = used.as_secs_f64() / at.elapsed().as_secs_f64();
-        begun |= share > 0.2;
-        if begun && share < QUIET {
+        if share < QUIET && given.elapsed() > BEGINS_WITHIN {
             return Ok(before - start);
         }
         anyhow::ensure!(Instant::now() < deadline, "it is never done");
