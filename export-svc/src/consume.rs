@@ -110,6 +110,12 @@ impl Workspace {
         // Upstream writes it long after the exit, and it names nobody at Braze.
         let Some(payload) = record.payload() else {
             self.tally.tombstones += 1;
+            // Or a successor would meet it again, perhaps too late.
+            for feed in wanting {
+                if let Some(feed) = self.feeds.get_mut(*feed) {
+                    feed.positions.advance(record.partition(), record.offset() + 1);
+                }
+            }
             return None;
         };
         let membership = match self.read(payload, key) {
@@ -127,11 +133,15 @@ impl Workspace {
             .clone();
         let trace = span.is_sampled().then(|| Box::new(span));
         for feed in wanting {
+            let Some(moves) = self.feeds.get(*feed).map(|feed| feed.moves) else {
+                continue;
+            };
             let origin = Origin {
                 feed: *feed,
                 partition: record.partition(),
                 offset: record.offset(),
                 part: Part::WHOLE,
+                moves,
                 payload: payload.clone(),
                 trace: trace.clone(),
             };
@@ -338,21 +348,19 @@ impl Workspace {
 
     fn hand_unusable(&mut self, partition: i32, offset: i64, wanting: &[FeedId]) -> Vec<Place> {
         self.tally.unreadable += 1;
-        for feed in wanting {
-            if let Some(feed) = self.feeds.get_mut(*feed) {
-                feed.positions.hand(partition, offset);
-            }
-        }
-        wanting
-            .iter()
-            .map(|feed| Place {
-                feed: *feed,
+        let mut hand = |id: &FeedId| {
+            let feed = self.feeds.get_mut(*id)?;
+            feed.positions.hand(partition, offset);
+            Some(Place {
+                feed: *id,
                 partition,
                 offset,
                 part: Part::WHOLE,
+                moves: feed.moves,
                 contested: false,
             })
-            .collect()
+        };
+        wanting.iter().filter_map(&mut hand).collect()
     }
 }
 

@@ -72,6 +72,8 @@ pub(crate) struct Feed {
     pub(crate) fault: Option<Fault>,
     /// Number of the newest reset that it has gone through.
     pub(crate) reset: u64,
+    /// How often a reset has let it go on elsewhere: what was handed to it before is not what it is handed now.
+    pub(crate) moves: u32,
 }
 
 /// Why a feed is not served until somebody acts.
@@ -98,6 +100,7 @@ impl Feed {
                     return;
                 }
                 self.positions.go_to(&reset.offsets);
+                self.moves += 1;
                 self.began.clear();
                 self.fault = None;
             }
@@ -227,6 +230,7 @@ impl Feeds {
                 pace: Pace::default(),
                 fault: None,
                 reset: known.as_ref().map_or(0, |known| known.reset),
+                moves: 0,
             };
             self.next_id += 1;
             if known.is_none() {

@@ -87,6 +87,7 @@ pub(crate) struct Pipeline {
     last_counted: Time,
     last_shown: Time,
     last_measured: Time,
+    last_all_written: Time,
     last_mirrored: Time,
     /// The newest feed when the ends were last asked for.
     measured_newest: FeedId,
@@ -244,6 +245,10 @@ impl Pipeline {
     fn write_progress(&mut self, now: Time) -> Result<(), Error> {
         if self.writing {
             return Ok(());
+        }
+        if now.since(self.last_all_written) >= self.workspace.config.progress_of_all_every {
+            self.last_all_written = now;
+            self.workspace.feeds.all_dirty();
         }
         let takeover = self.workspace.takeover.as_ref();
         let ends_wanted = takeover.is_some_and(|takeover| takeover.ends.is_none() && now >= takeover.send_from);

@@ -34,6 +34,8 @@ pub(crate) struct Origin {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
     pub(crate) part: Part,
+    /// How often the feed had been moved by then.
+    pub(crate) moves: u32,
     pub(crate) payload: Bytes,
     /// Span of whoever published the change, if it is sampled.
     pub(crate) trace: Option<Box<SpanContext>>,
@@ -47,6 +49,7 @@ impl Origin {
             partition: self.partition,
             offset: self.offset,
             part: self.part,
+            moves: self.moves,
             contested: false,
         }
     }
@@ -59,6 +62,8 @@ pub(crate) struct Place {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
     pub(crate) part: Part,
+    /// How often the feed had been moved by then.
+    pub(crate) moves: u32,
     /// It met another profile's change of the same user.
     pub(crate) contested: bool,
 }
@@ -246,6 +251,10 @@ impl Workspace {
         let Some(feed) = self.feeds.get_mut(place.feed) else {
             return;
         };
+        // From before a reset: it is handed again, and what counts is what becomes of it then.
+        if place.moves != feed.moves {
+            return;
+        }
         if !feed.positions.settle_part(place.partition, place.offset, place.part) {
             return;
         }

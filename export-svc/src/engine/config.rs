@@ -61,6 +61,10 @@ pub struct EngineConfig {
     /// How often progress is written while something changes. Default `1s`.
     #[serde(with = "humantime_serde")]
     pub progress_every: Duration,
+    /// How often the progress of every feed is written, however quiet it is; or a successor would read for it all that it was
+    /// shown since its last change. Default `1h`.
+    #[serde(with = "humantime_serde")]
+    pub progress_of_all_every: Duration,
     /// Wait before a workspace that failed is served again; doubled each time, up to 30 s. Default `1s`.
     #[serde(with = "humantime_serde")]
     pub restart_after: Duration,
@@ -91,6 +95,7 @@ impl Default for EngineConfig {
             backoff_max: Duration::from_secs(60),
             probe_after: Duration::from_secs(60),
             progress_every: Duration::from_secs(1),
+            progress_of_all_every: Duration::from_secs(3_600),
             restart_after: Duration::from_secs(1),
             hand_over: Duration::from_secs(5),
             drain: Duration::from_secs(20),

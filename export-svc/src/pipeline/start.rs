@@ -126,6 +126,7 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
         last_counted: Time::MIN,
         last_shown: Time::MIN,
         last_measured: Time::MIN,
+        last_all_written: fenced_at,
         last_mirrored: Time::MIN,
         measured_newest: 0,
     };

@@ -195,6 +195,7 @@ fn enter() -> (Change<Origin>, [Key; 2]) {
         partition: 0,
         offset: 0,
         part: Part::WHOLE,
+        moves: 0,
         payload: Bytes::new(),
         trace: None,
     };

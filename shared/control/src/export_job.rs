@@ -51,7 +51,7 @@ pub struct ExportJob {
     pub workspace: String,
     /// (partition, offset) of the membership topic when the job was created; where it starts unless it sends existing users.
     pub start: Vec<(i32, i64)>,
-    /// Those of its audiences that no job had ever exported to its Braze workspace before: no user there had them.
+    /// Those of its audiences that no job had ever exported to its Braze instance before: no user there had them.
     pub new_audiences: Vec<String>,
     /// Somebody has paused it.
     pub paused: bool,
@@ -284,7 +284,7 @@ fn decide_create(state: &impl State, wanted: &ExportJob) -> Result<(Vec<Change>,
             )));
         }
     }
-    let (new_audiences, mut changes) = exported::decide_new(state, &job);
+    let (new_audiences, mut changes) = exported::decide_new(state, &job, &authorization.instance);
     job.new_audiences = new_audiences;
     // The last record's revision is the job's.
     changes.push(job.put());

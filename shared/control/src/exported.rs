@@ -1,14 +1,17 @@
 //! Which audiences users at Braze may have, because a job exports them or once did.
 
 use kafka::Change;
+use model::AccountNumber;
 use proto::control::v1::{ControlRecord, ExportedAudience, control_record};
 
 use crate::export_job::{ATTRIBUTE, ExportJob};
 use crate::record::{self, Resource, State};
 
-/// An audience in a Braze workspace. Its record outlives the job, the authorization and the account, as the users' slugs do.
+/// An audience on a Braze instance. Its record outlives the job, the authorization and the account, as the users' slugs do. It does
+/// not say which workspace: with another authorization, the same one may be called by another name.
 struct Exported {
-    workspace: String,
+    account: AccountNumber,
+    instance: String,
     attribute: String,
     audience: String,
 }
@@ -17,12 +20,16 @@ impl Resource for Exported {
     const KIND: &'static str = "exportedAudience/";
 
     fn name(&self) -> String {
-        format!("{}/{}/{}", self.workspace, self.attribute, self.audience)
+        format!(
+            "{}/{}/{}/{}",
+            self.account, self.instance, self.attribute, self.audience
+        )
     }
 
     fn to_record(&self) -> ControlRecord {
         let exported = ExportedAudience {
-            workspace: self.workspace.clone(),
+            account: self.account.get(),
+            instance: self.instance.clone(),
             attribute: self.attribute.clone(),
             audience: self.audience.clone(),
         };
@@ -36,17 +43,19 @@ impl Resource for Exported {
             return None;
         };
         Some(Self {
-            workspace: exported.workspace,
+            account: AccountNumber::new(exported.account)?,
+            instance: exported.instance,
             attribute: exported.attribute,
             audience: exported.audience,
         })
     }
 }
 
-/// The audiences of a new job that no job ever exported to its Braze workspace, and the changes that remember them.
-pub(crate) fn decide_new(state: &impl State, job: &ExportJob) -> (Vec<String>, Vec<Change>) {
+/// The audiences of a new job that no job of its account ever exported to this Braze instance, and the changes that remember them.
+pub(crate) fn decide_new(state: &impl State, job: &ExportJob, instance: &str) -> (Vec<String>, Vec<Change>) {
     let exported = |audience: &String| Exported {
-        workspace: job.workspace.clone(),
+        account: job.account,
+        instance: instance.to_owned(),
         attribute: ATTRIBUTE.to_owned(),
         audience: audience.clone(),
     };

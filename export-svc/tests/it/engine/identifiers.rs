@@ -157,8 +157,8 @@ async fn what_is_killed_between_the_old_and_the_new_identifier_goes_on_with_the_
     engine.drain().await;
 }
 
-/// Waits for progress of a feed.
-async fn until_written(rig: &Rig, condition: impl Fn(&FeedProgress) -> bool) {
+/// Waits for progress of the feed of `vip`.
+pub(super) async fn until_written(rig: &Rig, condition: impl Fn(&FeedProgress) -> bool) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
     loop {
         let written = rig.read(rig.topics.export_progress()).await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use braze_sim::{Fault, Key};
+use control::{Coalesce, NewExportJob};
 use export_svc::engine::{EngineConfig, JobStatus};
 use proto::export::v1::{ExportJobState, FeedProgress, PartitionPosition};
 
@@ -156,6 +157,42 @@ async fn a_reset_with_changes_in_flight_leaves_nobody_with_what_was_overtaken() 
         engine.until(&vip, |status| status.pending == 0).await;
     }
     assert_eq!(rig.sim.order().overlapping, 0);
+    engine.drain().await;
+}
+
+/// The exit that is in flight is handed again because of the reset; when that call ends, the exit that is still to come, behind
+/// the enter, is not done with.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_from_before_a_reset_settles_nothing_of_what_is_sent_again() {
+    let rig = Rig::new().await;
+    let slow = EngineConfig {
+        settle_gap: Duration::from_secs(2),
+        ..config()
+    };
+    let engine = rig.start_with(slow);
+    let vip = rig
+        .create(NewExportJob {
+            coalesce: Coalesce::EveryEdge,
+            ..job("vip")
+        })
+        .await;
+    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+    engine.until(&vip, settled(1)).await;
+    rig.sim.inject(Fault::hold().next(1));
+    rig.exit("vip", "1", &[("user_id", "cust-1")]).await;
+    rig.sim.until_held(1).await;
+    rig.reset_to_beginning(&vip).await;
+    engine
+        .until(&vip, |status| status.reset == 1 && status.pending == 2)
+        .await;
+    rig.sim.release();
+    rig.until_slugs("cust-1", &[]).await;
+    // The enter has been sent again, the exit has not.
+    rig.until_slugs("cust-1", &["vip"]).await;
+    engine.until(&vip, |status| status.counters.added == 2).await;
+    engine.crash().await;
+    let engine = rig.start();
+    rig.until_slugs("cust-1", &[]).await;
     engine.drain().await;
 }
 

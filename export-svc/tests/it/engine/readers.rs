@@ -1,10 +1,22 @@
 //! Where a job goes on: after its record could not be read, after offsets have gone, behind what cannot be used.
 
+use std::time::Duration;
+
 use control::NewExportJob;
+use export_svc::engine::EngineConfig;
 use prost::Message;
 use proto::export::v1::{ExportJobState, FeedProgress, PartitionPosition, WorkspaceProgress};
 
-use super::rig::{Rig, job};
+use super::identifiers::until_written;
+use super::rig::{Rig, config, job};
+
+/// So many records have been shown to a feed and are settled, by what is written down.
+fn has_passed(records: i64) -> impl Fn(&FeedProgress) -> bool {
+    move |progress| {
+        let settled = progress.positions.iter().all(|position| position.open.is_empty());
+        settled && progress.positions.iter().map(|position| position.next).sum::<i64>() == records
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_whose_record_cannot_be_read_keeps_its_place_and_goes_on_when_it_can_be() {
@@ -93,6 +105,37 @@ async fn a_feed_whose_next_record_is_gone_is_in_fault_and_the_others_go_on() {
         rig.enter("news", &number.to_string(), &[("user_id", &id)]).await;
     }
     engine.settled(&news, (20, 0, 0, 0)).await;
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tombstone_that_was_passed_is_written_down_at_once() {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    let vip = rig.create(job("vip")).await;
+    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+    engine.settled(&vip, (1, 0, 0, 0)).await;
+    until_written(&rig, has_passed(1)).await;
+    // Long after, it would be taken for a sign that records before it have been compacted away.
+    rig.publish_tombstone("vip/9").await;
+    until_written(&rig, has_passed(2)).await;
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_progress_of_a_quiet_feed_is_written_now_and_then() {
+    let rig = Rig::new().await;
+    let engine = rig.start_with(EngineConfig {
+        progress_of_all_every: Duration::from_millis(500),
+        ..config()
+    });
+    let (vip, news) = (rig.create(job("vip")).await, rig.create(job("news")).await);
+    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+    engine.settled(&vip, (1, 0, 0, 0)).await;
+    until_written(&rig, has_passed(1)).await;
+    rig.enter("news", "1", &[("user_id", "cust-1")]).await;
+    engine.settled(&news, (1, 0, 0, 0)).await;
+    until_written(&rig, has_passed(2)).await;
     engine.drain().await;
 }
 

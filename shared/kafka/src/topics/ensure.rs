@@ -16,6 +16,7 @@ use crate::{Config, Disposition, Error};
 /// What a job may sleep without missing a change; design: what we require of the membership topic.
 const MIN_COMPACTION_LAG: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const MIN_COMPACTION_LAG_MS: &str = "min.compaction.lag.ms";
+const TIMESTAMP_TYPE: &str = "message.timestamp.type";
 /// Pause between two questions while Kafka is not there, or while new topics are not known everywhere.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -93,6 +94,7 @@ pub async fn check_membership(config: &Config, account: u64) -> Result<Vec<Strin
         &topic,
         value(&resource, "cleanup.policy"),
         value(&resource, MIN_COMPACTION_LAG_MS),
+        value(&resource, TIMESTAMP_TYPE),
     ))
 }
 
@@ -129,7 +131,12 @@ fn value<'a>(resource: &'a ConfigResource, name: &str) -> &'a str {
     entry.unwrap_or_default()
 }
 
-fn membership_faults(topic: &str, cleanup_policy: &str, min_compaction_lag_ms: &str) -> Vec<String> {
+fn membership_faults(
+    topic: &str,
+    cleanup_policy: &str,
+    min_compaction_lag_ms: &str,
+    timestamp_type: &str,
+) -> Vec<String> {
     let mut faults = Vec::new();
     if cleanup_policy != "compact" {
         faults.push(format!(
@@ -141,6 +148,11 @@ fn membership_faults(topic: &str, cleanup_policy: &str, min_compaction_lag_ms: &
         faults.push(format!(
             "topic {topic}: min.compaction.lag.ms is {min_compaction_lag_ms}, must be at least {} (7 days): a job that slept would miss changes",
             MIN_COMPACTION_LAG.as_millis()
+        ));
+    }
+    if timestamp_type != "LogAppendTime" {
+        faults.push(format!(
+            "topic {topic}: {TIMESTAMP_TYPE} is {timestamp_type:?}, should be LogAppendTime: a record with an old time of its producer's is taken for one that was read too late"
         ));
     }
     faults
@@ -260,12 +272,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_membership_topic_that_also_deletes_or_compacts_early_is_faulted() {
-        assert_eq!(membership_faults("t", "compact", "604800000"), [""; 0]);
-        let faults = membership_faults("t", "compact,delete", "604799999");
-        assert_eq!(faults.len(), 2);
+    fn a_membership_topic_that_also_deletes_compacts_early_or_takes_its_producers_times_is_faulted() {
+        assert_eq!(membership_faults("t", "compact", "604800000", "LogAppendTime"), [""; 0]);
+        let faults = membership_faults("t", "compact,delete", "604799999", "CreateTime");
+        let named = ["cleanup.policy", MIN_COMPACTION_LAG_MS, TIMESTAMP_TYPE];
+        assert_eq!(faults.len(), named.len());
         assert!(
-            faults[0].contains("cleanup.policy") && faults[1].contains("min.compaction.lag.ms"),
+            faults.iter().zip(named).all(|(fault, name)| fault.contains(name)),
             "{faults:?}"
         );
     }

@@ -65,6 +65,10 @@ async fn ensure_creates_every_topic_as_declared_and_a_second_time_nothing() {
         setting(&config, &membership, "min.compaction.lag.ms").await,
         "604800000"
     );
+    assert_eq!(
+        setting(&config, &membership, "message.timestamp.type").await,
+        "LogAppendTime"
+    );
 
     let reader = Reader::open(&config, ReaderOptions::default()).unwrap();
     assert_eq!(reader.partitions(&topic).unwrap(), [0]);
@@ -94,9 +98,11 @@ async fn a_membership_topic_that_somebody_else_made_is_checked() {
         .remove(0)
         .unwrap();
     let faults = topics::check_membership(&config, 3).await.unwrap();
-    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert_eq!(faults.len(), 3, "{faults:?}");
     assert!(
-        faults[0].contains("compact,delete") && faults[1].contains("min.compaction.lag.ms"),
+        faults[0].contains("compact,delete")
+            && faults[1].contains("min.compaction.lag.ms")
+            && faults[2].contains("CreateTime"),
         "{faults:?}"
     );
 }
