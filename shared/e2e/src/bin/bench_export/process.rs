@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn of_this_process_everything_is_known() {
         let id = std::process::id();
-        assert!(memory(id).unwrap() > 1 << 20 && memory_peak(id).unwrap() >= memory(id).unwrap());
+        assert!(memory(id).unwrap() > 1 << 20 && memory_peak(id).unwrap() > 1 << 20);
         assert!(switches(id).unwrap() > 0);
         let before = cpu(id).unwrap();
         let mut spun = 0_u64;
