@@ -133,15 +133,12 @@ impl Workspace {
             .clone();
         let trace = span.is_sampled().then(|| Box::new(span));
         for feed in wanting {
-            let Some(moves) = self.feeds.get(*feed).map(|feed| feed.moves) else {
-                continue;
-            };
             let origin = Origin {
                 feed: *feed,
                 partition: record.partition(),
                 offset: record.offset(),
                 part: Part::WHOLE,
-                moves,
+                moves: 0,
                 payload: payload.clone(),
                 trace: trace.clone(),
             };
@@ -174,6 +171,10 @@ impl Workspace {
             return;
         };
         feed.positions.hand(origin.partition, origin.offset);
+        let origin = Origin {
+            moves: feed.moves,
+            ..origin
+        };
         let identifiers = &feed.job.identifiers;
         let present = route::identifier(identifiers, &membership.fields);
         let earlier = route::earlier(identifiers, membership, present.as_ref());

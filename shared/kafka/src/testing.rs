@@ -79,6 +79,21 @@ pub async fn configure(config: &Config, topic: &str, settings: &[(&str, &str)]) 
     })
 }
 
+/// Makes the broker compact a topic as soon as it can: what is written to it from now on closes what was written before. All
+/// other settings go back to what the broker does by default.
+///
+/// # Errors
+/// As [`configure`].
+pub async fn compact_soon(config: &Config, topic: &str) -> Result<(), Error> {
+    let settings = [
+        ("cleanup.policy", "compact"),
+        ("segment.ms", "1"),
+        ("min.cleanable.dirty.ratio", "0.001"),
+        ("max.compaction.lag.ms", "1"),
+    ];
+    configure(config, topic, &settings).await
+}
+
 /// Cuts a partition off: it begins at `offset` from now on. Kafka refuses that of a topic that is only compacted.
 ///
 /// # Errors

@@ -88,15 +88,7 @@ impl Real {
 
     /// Waits until some records have been compacted away, so that no more than `left` are there.
     async fn compact(&mut self, left: usize) {
-        let settings = [
-            ("cleanup.policy", "compact"),
-            ("segment.ms", "1"),
-            ("min.cleanable.dirty.ratio", "0.001"),
-            ("max.compaction.lag.ms", "1"),
-        ];
-        kafka::testing::configure(&self.config, &self.topic, &settings)
-            .await
-            .unwrap();
+        kafka::testing::compact_soon(&self.config, &self.topic).await.unwrap();
         let deadline = Instant::now() + PATIENCE;
         while self.found().len() > left {
             assert!(Instant::now() < deadline, "the topic is not compacted");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use braze_sim::{Fault, Key};
 use control::{Coalesce, NewExportJob};
 use export_svc::engine::{EngineConfig, JobStatus};
-use proto::export::v1::{ExportJobState, FeedProgress, PartitionPosition};
+use proto::export::v1::ExportJobState;
 
 use super::rig::{KEY, Rig, config, job};
 
@@ -233,16 +233,7 @@ async fn a_job_that_cannot_go_on_where_it_is_goes_on_after_a_reset() {
     rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
     engine.settled(&vip, (1, 0, 0, 0)).await;
     engine.drain().await;
-    let positions = (0..4).map(|partition| PartitionPosition {
-        partition,
-        next: 1_000,
-        ..PartitionPosition::default()
-    });
-    let beyond = FeedProgress {
-        positions: positions.collect(),
-        ..FeedProgress::default()
-    };
-    rig.write_progress(&format!("1234.main/{}/vip", vip.id), &beyond).await;
+    rig.move_beyond(&vip).await;
     let engine = rig.start();
     let status = engine.until(&vip, state(ExportJobState::Fault)).await;
     assert!(status.reason.contains("jobs reset"), "{}", status.reason);

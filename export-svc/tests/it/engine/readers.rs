@@ -5,7 +5,7 @@ use std::time::Duration;
 use control::NewExportJob;
 use export_svc::engine::EngineConfig;
 use prost::Message;
-use proto::export::v1::{ExportJobState, FeedProgress, PartitionPosition, WorkspaceProgress};
+use proto::export::v1::{ExportJobState, FeedProgress, WorkspaceProgress};
 
 use super::identifiers::until_written;
 use super::rig::{Rig, config, job};
@@ -83,16 +83,7 @@ async fn a_feed_whose_next_record_is_gone_is_in_fault_and_the_others_go_on() {
     rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
     engine.settled(&vip, (1, 0, 0, 0)).await;
     engine.drain().await;
-    let positions = (0..4).map(|partition| PartitionPosition {
-        partition,
-        next: 1_000,
-        ..PartitionPosition::default()
-    });
-    let beyond = FeedProgress {
-        positions: positions.collect(),
-        ..FeedProgress::default()
-    };
-    rig.write_progress(&format!("1234.main/{}/vip", vip.id), &beyond).await;
+    rig.move_beyond(&vip).await;
     let engine = rig.start();
     let status = engine.until(&vip, |status| status.state == ExportJobState::Fault).await;
     assert!(

@@ -13,6 +13,7 @@ use kafka::testing::Brokers;
 use kafka::{Polled, Position, Publisher, PublisherOptions, Reader, ReaderOptions, RecordOut, Topics};
 use model::{AccountNumber, membership_key};
 use prost::Message;
+use proto::export::v1::{FeedProgress, PartitionPosition};
 use proto::membership::v1::{MembershipAction, MembershipChange};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -347,6 +348,21 @@ impl Rig {
         }
     }
 
+    /// Lets the job go on, when it is served next, where the topic does not reach.
+    pub(super) async fn move_beyond(&self, job: &ExportJob) {
+        let positions = (0..PARTITIONS).map(|partition| PartitionPosition {
+            partition,
+            next: 1_000,
+            ..PartitionPosition::default()
+        });
+        let beyond = FeedProgress {
+            positions: positions.collect(),
+            ..FeedProgress::default()
+        };
+        let key = format!("1234.main/{}/{}", job.id, job.audiences[0]);
+        self.write_progress(&key, &beyond).await;
+    }
+
     pub(super) async fn publish_to(&self, topic: &str, key: &str, payload: Vec<u8>) {
         let record = RecordOut::new(topic).key(key.to_owned()).payload(payload);
         self.publisher.publish(record).await.unwrap();
@@ -355,13 +371,7 @@ impl Rig {
     /// Compacts the membership topic, on a real Kafka, until of each of these keys only the last record is left.
     pub(super) async fn compact(&self, keys: &[String]) {
         let topic = self.topics.audience_membership(ACCOUNT);
-        let settings = [
-            ("cleanup.policy", "compact"),
-            ("segment.ms", "1"),
-            ("min.cleanable.dirty.ratio", "0.001"),
-            ("max.compaction.lag.ms", "1"),
-        ];
-        kafka::testing::configure(&self.kafka, &topic, &settings).await.unwrap();
+        kafka::testing::compact_soon(&self.kafka, &topic).await.unwrap();
         let deadline = tokio::time::Instant::now() + 4 * DEADLINE;
         let times = |records: &[(Vec<u8>, Vec<u8>, Option<String>)], key: &String| {
             records.iter().filter(|(found, ..)| found == key.as_bytes()).count()
