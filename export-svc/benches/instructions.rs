@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use braze::{AttributeName, Track, TrackBuilder, Verdict};
 use control::Identifiers;
-use export_svc::batch::{Backoff, Batch, BatchLimits, Change, End, Ending, RequestId};
+use export_svc::batch::{Backoff, Batch, BatchLimits, Change, End, Ending, RequestId, profile_key};
 use export_svc::clock::Time;
 use export_svc::order::{Order, OrderLimits};
 use export_svc::route;
@@ -89,7 +89,7 @@ fn fold(
             identifier: route::identifier(identifiers, &change.fields).expect("an identifier"),
             add: change.action == Action::Enter,
             every_edge: false,
-            profile_id: change.profile_id.to_owned(),
+            profile: profile_key(change.profile_id),
             lane: 1,
             slug: Arc::clone(&slug),
             flush_at: NOW + Duration::from_secs(300),

@@ -273,6 +273,7 @@ fn start_engine(
         directory: directory.clone(),
         sealer: sealer.clone(),
         braze,
+        traced: config.telemetry.otlp_endpoint.is_some(),
     });
     lifecycle.spawn("engine", engine.run(lifecycle.token()));
     Ok(handle)

@@ -17,13 +17,16 @@
 //! then on it travels alone and waits longer each time, so that it does not hold the others back. It is never given up: an
 //! unknown end says nothing against it.
 
-mod claims;
+mod due;
 mod edges;
 mod keys;
 mod lanes;
+mod people;
 mod place;
 mod request;
 mod room;
+mod slugs;
+mod targets;
 #[cfg(test)]
 mod tests;
 
@@ -32,15 +35,19 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use braze::Identifier;
+use slab::Slab;
 
-use self::claims::{Claim, Claims};
+use self::due::Due;
 use self::edges::Edges;
-pub use self::keys::keys;
-use self::keys::{identifier_json_bytes, keys_of, profile_key};
+pub use self::keys::{keys, profile_key};
+use self::keys::{keys_of, user_key};
 pub use self::lanes::LaneId;
-use self::lanes::Lanes;
+use self::lanes::{LaneIndex, Lanes};
+use self::people::{People, PersonId};
 use self::request::InFlight;
 pub use self::request::{Backoff, End, Ending, Object, Outcome, RequestId, Settled};
+use self::slugs::{SlugId, Slugs};
+use self::targets::{TargetId, Targets};
 use crate::clock::Time;
 use crate::hash::Map;
 use crate::order::{Key, Order};
@@ -65,8 +72,8 @@ pub struct BatchLimits {
 pub struct Change<T> {
     /// The user at Braze.
     pub identifier: Identifier,
-    /// The profile at Lytics.
-    pub profile_id: String,
+    /// The profile at Lytics, as a [`profile_key`].
+    pub profile: u64,
     /// Whose it is: requests are shared fairly between lanes.
     pub lane: LaneId,
     /// What is added or removed.
@@ -86,49 +93,38 @@ pub struct Change<T> {
 /// A change in a target or in a request.
 #[derive(Debug)]
 struct Pending<T> {
-    slug: Arc<str>,
-    add: bool,
-    every_edge: bool,
-    lane: LaneId,
-    profile: u64,
+    origin: T,
     keys: [Key; 2],
-    flush_at: Time,
-    bytes: usize,
     /// Grows with every change taken; kept when it is retried.
     turn: u64,
+    flush_at: Time,
+    /// Until when it waits because of the last refusal, or the last unknown end.
+    held_until: Time,
+    target: TargetId,
+    person: PersonId,
+    slug: SlugId,
+    lane: LaneIndex,
+    bytes: usize,
     attempts: u32,
     /// Attempts in a row that ended unknown.
     unknowns: u32,
     /// Those of them after which nobody else could be at fault: once there is one, it travels alone.
     alone: u32,
-    /// How often Braze has refused it in words we do not know, and until when it waits because of the last time.
+    /// How often Braze has refused it in words we do not know.
     refusals: u32,
-    held_until: Time,
+    add: bool,
+    every_edge: bool,
     /// Its feed has ended or is detached: never retried, and nobody is told.
     abandoned: bool,
     /// It found another profile's change of its user and slug.
     contested: bool,
-    origin: T,
 }
 
-impl<T> Pending<T> {
-    /// When it may be sent; [`Time::MAX`] while somebody else must go first.
-    fn not_before(&self, order: &Order, claims: &Claims) -> Time {
-        let free = if self.every_edge {
-            claims.is_next(self.keys[0], self.turn)
-        } else {
-            claims.may_go(self.keys[0], self.turn, self.add)
-        };
-        if free {
-            order.not_before(self.keys, self.add).max(self.held_until)
-        } else {
-            Time::MAX
-        }
-    }
-}
+/// Names a change for as long as it is in the batch; then the number serves another one.
+type ChangeId = usize;
 
-/// Names a target for as long as it lives; then the number serves another one.
-type TargetId = usize;
+/// All changes, pending and in flight: they stay where they are, and their numbers go about.
+type Changes<T> = Slab<Pending<T>>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -146,49 +142,28 @@ enum Place {
     Grouped,
 }
 
-#[derive(Debug)]
-struct Target<T> {
-    identifier: Identifier,
-    identifier_json_bytes: usize,
-    /// At most one per slug.
-    changes: Vec<Pending<T>>,
-    /// Edges that come after another one of their slug, in the order in which they came.
-    behind: Vec<Pending<T>>,
-    in_flight: Option<RequestId>,
-    place: Place,
-    /// Of the open batch: when it is due, and what it adds to the body.
-    flush_at: Time,
-    body_bytes: usize,
-}
-
 /// The batch of one Braze workspace.
 #[derive(Debug)]
 pub struct Batch<T> {
     limits: BatchLimits,
     next_turn: u64,
-    claims: Claims,
+    changes: Changes<T>,
+    slugs: Slugs,
+    people: People,
     edges: Edges,
-    targets: Vec<Option<Target<T>>>,
-    /// Whether `lanes` has an entry of this target; parallel to `targets`.
-    queued: Vec<bool>,
-    free: Vec<TargetId>,
-    by_identifier: Map<Identifier, TargetId>,
+    targets: Targets,
     /// The open batch. An entry counts only while its target's place is `Open`.
     lanes: Lanes,
     open_len: usize,
     open_bytes: usize,
-    /// When the open batch is due; an entry counts only while its target is open with that time.
-    due: BinaryHeap<Reverse<(Time, TargetId)>>,
+    due: Due,
     /// When waiting targets must be looked at; an entry counts only while its target waits for that time.
     wake: BinaryHeap<Reverse<(Time, TargetId)>>,
     /// Parts of requests that Braze refused without saying which object was meant.
     groups: VecDeque<Vec<TargetId>>,
-    requests: Map<RequestId, InFlight<T>>,
-    /// Profiles in flight.
-    profiles: Map<u64, RequestId>,
+    requests: Map<RequestId, InFlight>,
     next_request: RequestId,
     in_flight: usize,
-    pending: usize,
     pending_bytes: usize,
     draining: bool,
 }
@@ -199,23 +174,20 @@ impl<T> Batch<T> {
         Self {
             limits,
             next_turn: 0,
-            claims: Claims::default(),
+            changes: Slab::new(),
+            slugs: Slugs::default(),
+            people: People::default(),
             edges: Edges::default(),
-            targets: Vec::new(),
-            queued: Vec::new(),
-            free: Vec::new(),
-            by_identifier: Map::default(),
+            targets: Targets::default(),
             lanes: Lanes::default(),
             open_len: 0,
             open_bytes: 0,
-            due: BinaryHeap::new(),
+            due: Due::default(),
             wake: BinaryHeap::new(),
             groups: VecDeque::new(),
             requests: Map::default(),
-            profiles: Map::default(),
             next_request: 0,
             in_flight: 0,
-            pending: 0,
             pending_bytes: 0,
             draining: false,
         }
@@ -243,7 +215,7 @@ impl<T> Batch<T> {
 
     /// Changes taken and not settled.
     pub fn pending(&self) -> usize {
-        self.pending
+        self.changes.len()
     }
 
     /// The same of one lane.
@@ -270,54 +242,55 @@ impl<T> Batch<T> {
     /// now says what Braze must end with. Not if every edge is to be sent.
     pub fn push(&mut self, change: Change<T>, order: &Order, now: Time) -> Option<Settled<T>> {
         self.next_turn += 1;
-        let profile = profile_key(&change.profile_id);
-        let mut pending = Pending {
-            lane: change.lane,
-            profile,
-            keys: keys_of(&change.identifier, profile, &change.slug),
-            slug: change.slug,
-            add: change.add,
-            every_edge: change.every_edge,
-            flush_at: change.flush_at,
-            bytes: change.bytes,
+        self.pending_bytes += change.bytes;
+        let user = user_key(&change.identifier);
+        let target = self.targets.find(change.identifier, user);
+        let slug = self.slugs.id(&change.slug);
+        let person = self.people.enter(change.profile);
+        let id = self.changes.insert(Pending {
+            origin: change.origin,
+            keys: keys_of(user, change.profile, self.slugs.key(slug)),
             turn: self.next_turn,
+            flush_at: change.flush_at,
+            held_until: Time::MIN,
+            target,
+            person,
+            slug,
+            lane: self.lanes.enter(change.lane, change.bytes),
+            bytes: change.bytes,
             attempts: 0,
             unknowns: 0,
             alone: 0,
             refusals: 0,
-            held_until: Time::MIN,
+            add: change.add,
+            every_edge: change.every_edge,
             abandoned: false,
             contested: false,
-            origin: change.origin,
-        };
-        self.pending += 1;
-        self.lanes.enter(pending.lane, pending.bytes);
-        self.pending_bytes += pending.bytes;
-        let id = self.target(change.identifier);
-        self.claim(id, &pending);
-        pending.contested = self.is_contested(id, &pending);
-        let target = self.targets[id].as_mut().expect("just found or made");
-        if pending.every_edge {
-            self.edges.enter(pending.keys, &pending.slug);
-            target.behind.push(pending);
-            self.settle_place(id, order, now);
+        });
+        self.people.claim(person, id);
+        self.changes[id].contested = self.is_contested(id);
+        let known = &mut self.targets[target];
+        if change.every_edge {
+            self.edges.enter(self.changes[id].keys, &change.slug);
+            known.behind.push(id);
+            self.settle_place(target, order, now);
             return None;
         }
-        let superseded = match target.changes.iter_mut().find(|known| known.slug == pending.slug) {
-            Some(known) => {
+        let changes = &mut self.changes;
+        let superseded = match known.changes.iter_mut().find(|other| changes[**other].slug == slug) {
+            Some(other) => {
                 // The batch that the first change began does not get more time because of the second.
-                let flush_at = known.flush_at.min(pending.flush_at);
-                let old = std::mem::replace(known, Pending { flush_at, ..pending });
-                Some(old)
+                changes[id].flush_at = changes[*other].flush_at.min(change.flush_at);
+                Some(std::mem::replace(other, id))
             }
             None => {
-                target.changes.push(pending);
+                known.changes.push(id);
                 None
             }
         };
-        self.settle_place(id, order, now);
+        self.settle_place(target, order, now);
         superseded.map(|old| {
-            self.unclaim(&old, order, now);
+            self.unclaim(old, order, now);
             self.settled(old, Outcome::Superseded)
         })
     }
@@ -325,21 +298,29 @@ impl<T> Batch<T> {
     /// Forgets the pending changes that `whose` picks and gives them back; those in flight are forgotten when their request
     /// ends, unless Braze accepts or rejects them.
     pub fn abandon(&mut self, whose: impl Fn(&T) -> bool, order: &Order, now: Time) -> Vec<T> {
-        for sent in self.requests.values_mut().flat_map(InFlight::changes_mut) {
-            sent.abandoned |= whose(&sent.origin);
+        for id in self.requests.values().flat_map(InFlight::changes) {
+            let change = &mut self.changes[*id];
+            change.abandoned |= whose(&change.origin);
         }
         let mut abandoned = Vec::new();
-        for id in 0..self.targets.len() {
-            let Some(target) = self.targets[id].as_mut() else {
+        for id in self.targets.ids().collect::<Vec<_>>() {
+            let Some(target) = self.targets.get_mut(id) else {
                 continue;
             };
-            let mut gone: Vec<_> = target.changes.extract_if(.., |change| whose(&change.origin)).collect();
-            gone.extend(target.behind.extract_if(.., |change| whose(&change.origin)));
+            let changes = &self.changes;
+            let mut gone = Vec::new();
+            let mut stays = |id: &mut ChangeId| {
+                let goes = whose(&changes[*id].origin);
+                gone.extend(goes.then_some(*id));
+                !goes
+            };
+            target.changes.retain(&mut stays);
+            target.behind.retain_mut(stays);
             if !gone.is_empty() {
                 self.settle_place(id, order, now);
                 for change in gone {
-                    self.unclaim(&change, order, now);
-                    abandoned.push(self.release(change));
+                    self.unclaim(change, order, now);
+                    abandoned.push(self.release(change).origin);
                 }
             }
         }
@@ -349,113 +330,81 @@ impl<T> Batch<T> {
     /// Of the changes in flight those that were abandoned: nobody may ever read them again, and Braze may still apply them.
     pub fn abandoned(&self) -> impl Iterator<Item = ([Key; 2], bool)> {
         let sent = self.requests.values().flat_map(InFlight::changes);
+        let sent = sent.map(|id| &self.changes[*id]);
         sent.filter(|change| change.abandoned)
             .map(|change| (change.keys, change.add))
     }
 
     /// Whether a request should close now.
-    pub fn is_ready(&mut self, now: Time) -> bool {
-        self.prune_due();
+    pub fn is_ready(&self, now: Time) -> bool {
         !self.groups.is_empty()
             || self.open_len >= self.limits.objects_max
             || self.open_bytes >= self.limits.body_bytes_max
             || (self.draining && self.open_len > 0)
-            || self.due.peek().is_some_and(|Reverse((time, _))| *time <= now)
+            || self.due.first().is_some_and(|time| time <= now)
     }
 
     /// The caller's part of the first change that the next request would hold.
     pub fn peek(&mut self) -> Option<&T> {
         while let Some(id) = self.lanes.front()
-            && self.place(id) != Place::Open
+            && self.targets.place(id) != Place::Open
         {
-            self.queued[id] = false;
+            self.targets.set_queued(id, false);
             self.lanes.pop(false);
         }
-        let grouped = self
-            .groups
-            .front()
-            .and_then(|group| group.iter().find(|id| self.place(**id) == Place::Grouped));
+        let is_grouped = |id: &&TargetId| self.targets.place(**id) == Place::Grouped;
+        let grouped = self.groups.front().and_then(|group| group.iter().find(is_grouped));
         let id = grouped.copied().or(self.lanes.front())?;
-        self.targets[id].as_ref()?.changes.first().map(|change| &change.origin)
-    }
-
-    fn place(&self, id: TargetId) -> Place {
-        self.targets[id].as_ref().map_or(Place::Nowhere, |target| target.place)
-    }
-
-    /// The target of an identifier, new if need be.
-    fn target(&mut self, identifier: Identifier) -> TargetId {
-        if let Some(id) = self.by_identifier.get(&identifier) {
-            return *id;
-        }
-        let target = Target {
-            identifier_json_bytes: identifier_json_bytes(&identifier),
-            identifier: identifier.clone(),
-            // Nearly every target has one, and a grown vector would have room for four.
-            changes: Vec::with_capacity(1),
-            behind: Vec::new(),
-            in_flight: None,
-            place: Place::Nowhere,
-            flush_at: Time::MAX,
-            body_bytes: 0,
-        };
-        let id = self.free.pop().unwrap_or_else(|| {
-            self.targets.push(None);
-            self.queued.push(false);
-            self.targets.len() - 1
-        });
-        self.targets[id] = Some(target);
-        self.by_identifier.insert(identifier, id);
-        id
+        let first = self.targets.get(id)?.changes.first()?;
+        Some(&self.changes[*first].origin)
     }
 
     /// Whether another profile's change of the same user and slug waits or is in flight: two profiles with one identifier, of
     /// which the later change decides.
-    fn is_contested(&self, id: TargetId, change: &Pending<T>) -> bool {
-        let Some(target) = self.targets[id].as_ref() else {
+    fn is_contested(&self, id: ChangeId) -> bool {
+        let change = &self.changes[id];
+        let target = &self.targets[change.target];
+        if target.is_empty() {
             return false;
-        };
+        }
         let sent = target.in_flight.and_then(|request| self.requests.get(&request));
-        let mut known = target
-            .changes
-            .iter()
-            .chain(&target.behind)
-            .chain(sent.into_iter().flat_map(InFlight::changes));
-        known.any(|known| known.keys[1] == change.keys[1] && known.profile != change.profile)
-    }
-
-    /// A change is pending in a target.
-    fn claim(&mut self, target: TargetId, change: &Pending<T>) {
-        let (turn, add) = (change.turn, change.add);
-        self.claims.enter(change.keys[0], Claim { turn, target, add });
+        let sent = sent.into_iter().flat_map(InFlight::changes);
+        let mut known = target.changes.iter().chain(&target.behind).chain(sent);
+        known.any(|known| {
+            let known = &self.changes[*known];
+            known.target == change.target && known.slug == change.slug && known.person != change.person
+        })
     }
 
     /// A change is not pending any more: whoever waited for it is looked at.
-    fn unclaim(&mut self, change: &Pending<T>, order: &Order, now: Time) {
-        for target in self.claims.leave(change.keys[0], change.turn) {
+    fn unclaim(&mut self, id: ChangeId, order: &Order, now: Time) {
+        let change = &self.changes[id];
+        for target in self.people.unclaim(change.person, id, change.slug, &self.changes) {
             self.settle_place(target, order, now);
         }
     }
 
     /// A change leaves the batch, for the caller to settle.
-    fn settled(&mut self, change: Pending<T>, outcome: Outcome) -> Settled<T> {
+    fn settled(&mut self, id: ChangeId, outcome: Outcome) -> Settled<T> {
+        let change = self.release(id);
         Settled {
             add: change.add,
             attempts: change.attempts,
             contested: change.contested,
             outcome,
-            origin: self.release(change),
+            origin: change.origin,
         }
     }
 
     /// A change leaves the batch.
-    fn release(&mut self, change: Pending<T>) -> T {
+    fn release(&mut self, id: ChangeId) -> Pending<T> {
+        let change = self.changes.remove(id);
         if change.every_edge {
-            self.edges.leave(change.keys, &change.slug);
+            self.edges.leave(change.keys, self.slugs.text(change.slug));
         }
-        self.pending -= 1;
+        self.people.leave(change.person);
         self.lanes.leave(change.lane, change.bytes);
         self.pending_bytes -= change.bytes;
-        change.origin
+        change
     }
 }

@@ -9,7 +9,7 @@ use kafka::rejected::Rejected;
 use kafka::{RecordOut, RecordView, headers};
 use model::{Action, Malformed, Membership, MembershipError, ReadError, parse_membership_key};
 use opentelemetry::Context;
-use opentelemetry::trace::TraceContextExt;
+use opentelemetry::trace::{SpanContext, TraceContextExt};
 use prost::Message;
 use proto::export::v1::RejectedChange;
 use proto::membership::v1::MembershipChange;
@@ -124,14 +124,12 @@ impl Workspace {
             Err(error @ Unusable::Undecodable(_)) => return Some(self.keep_bytes(record, payload, wanting, &error)),
             Err(error) => return Some(self.keep_change(record, payload, wanting, &error)),
         };
-        self.unusable.remove(&record.partition());
+        if !self.unusable.is_empty() {
+            self.unusable.remove(&record.partition());
+        }
         self.tally.wanted += 1;
-        let payload = Bytes::copy_from_slice(payload);
-        let span = headers::extract(record.header(headers::TRACEPARENT))
-            .span()
-            .span_context()
-            .clone();
-        let trace = span.is_sampled().then(|| Box::new(span));
+        let trace = self.trace(record);
+        let written = record.timestamp_ms().map(Time::from_millis);
         for feed in wanting {
             let origin = Origin {
                 feed: *feed,
@@ -139,12 +137,24 @@ impl Workspace {
                 offset: record.offset(),
                 part: Part::WHOLE,
                 moves: 0,
-                payload: payload.clone(),
+                payload: payload.into(),
                 trace: trace.clone(),
             };
-            self.change(&membership, origin, record.timestamp_ms().map(Time::from_millis), now);
+            self.change(&membership, origin, written, now);
         }
         None
+    }
+
+    /// The span of whoever published the change, if it is sampled and the next request has still room for a link to it. Looking at
+    /// a record's headers costs as much as folding it.
+    fn trace(&mut self, record: &RecordView<'_>) -> Option<Box<SpanContext>> {
+        if self.links_left == 0 {
+            return None;
+        }
+        let context = headers::extract(record.header(headers::TRACEPARENT));
+        let span = context.span().span_context().clone();
+        self.links_left -= usize::from(span.is_sampled());
+        span.is_sampled().then(|| Box::new(span))
     }
 
     fn read<'a>(&self, payload: &'a [u8], key: Option<(&'a str, &'a str)>) -> Result<Membership<'a>, Unusable> {
@@ -185,7 +195,8 @@ impl Workspace {
         }
         let add = membership.action == Action::Enter;
         if feed.first_pass {
-            let keys = |identifier| batch::keys(identifier, membership.profile_id, &feed.slug);
+            let profile = batch::profile_key(membership.profile_id);
+            let keys = |identifier| batch::keys(identifier, profile, &feed.slug);
             let keys: Vec<_> = earlier.iter().chain(&present).flat_map(keys).collect();
             if self
                 .feeds
@@ -195,11 +206,13 @@ impl Workspace {
                 return;
             }
         }
-        let changes = earlier.into_iter().map(|identifier| (identifier, false));
-        let changes = changes.chain(present.map(|identifier| (identifier, add)));
-        for ((identifier, add), part) in changes.zip(Part::each(parts)) {
+        let mut each = Part::each(parts);
+        for (identifier, part) in earlier.into_iter().zip(&mut each) {
             let origin = Origin { part, ..origin.clone() };
-            self.push(membership, identifier, add, origin, written, now);
+            self.push(membership, identifier, false, origin, written, now);
+        }
+        if let Some((identifier, part)) = present.zip(each.next()) {
+            self.push(membership, identifier, add, Origin { part, ..origin }, written, now);
         }
         self.touch();
     }
@@ -221,6 +234,7 @@ impl Workspace {
             return;
         }
         let (slug, lane) = (feed.slug.clone(), feed.lane);
+        let profile = batch::profile_key(membership.profile_id);
         let every_edge = feed.job.coalesce == Coalesce::EveryEdge;
         let flush_at = flush_at(written, feed.job.flush_after, self.config.late_flush_after, now);
         if let Some(takeover) = &self.takeover
@@ -229,12 +243,12 @@ impl Workspace {
                 .as_ref()
                 .is_none_or(|ends| below(ends, origin.partition, origin.offset))
         {
-            let keys = batch::keys(&identifier, membership.profile_id, &slug);
+            let keys = batch::keys(&identifier, profile, &slug);
             self.order.doubt(keys, add, takeover.doubt_until);
         }
         let change = Change {
             identifier,
-            profile_id: membership.profile_id.to_owned(),
+            profile,
             lane,
             slug,
             add,

@@ -32,7 +32,7 @@ use crate::pipeline::Event;
 use crate::workspace::{Fate, Origin, Place, Workspace};
 
 /// Spans of changes that the span of a request links to.
-const LINKS_MAX: usize = 16;
+pub(crate) const LINKS_MAX: usize = 16;
 
 /// A request in flight.
 #[derive(Debug)]
@@ -149,7 +149,11 @@ impl Workspace {
         Some(builder.finish())
     }
 
-    fn links(&self, request: RequestId) -> Vec<SpanContext> {
+    fn links(&mut self, request: RequestId) -> Vec<SpanContext> {
+        if !self.traced {
+            return Vec::new();
+        }
+        self.links_left = LINKS_MAX;
         let traces = self.batch.origins(request).filter_map(|origin| origin.trace.as_deref());
         traces.take(LINKS_MAX).cloned().collect()
     }
@@ -316,7 +320,7 @@ impl Workspace {
 
     fn rejected(&self, origin: &Origin, rejected: RejectedChange) -> Option<RecordOut> {
         let rejected = RejectedChange {
-            change: MembershipChange::decode(origin.payload.clone()).ok(),
+            change: MembershipChange::decode(&*origin.payload).ok(),
             partition: origin.partition,
             offset: origin.offset,
             ..rejected

@@ -88,6 +88,8 @@ pub struct EngineParts {
     pub sealer: Arc<control::sealing::Sealer>,
     /// Makes the calls.
     pub braze: braze::Client,
+    /// Spans go somewhere: only then records are asked for theirs.
+    pub traced: bool,
 }
 
 /// Serves the Braze workspaces that have a job and whose slots this replica gets.

@@ -6,6 +6,7 @@
 mod first_pass;
 mod health;
 mod readers;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +21,9 @@ use self::health::Authorization;
 pub(crate) use self::health::{Credential, Grant, Probed, Used};
 use self::readers::Readers;
 pub(crate) use self::readers::Which;
+use self::table::Table;
 use crate::batch::LaneId;
+use crate::hash::Map;
 use crate::positions::Positions;
 use crate::settle;
 
@@ -74,6 +77,8 @@ pub(crate) struct Feed {
     pub(crate) reset: u64,
     /// How often a reset has let it go on elsewhere: what was handed to it before is not what it is handed now.
     pub(crate) moves: u32,
+    /// It is known to be among those with something that progress does not have yet.
+    dirty: bool,
 }
 
 /// Why a feed is not served until somebody acts.
@@ -128,10 +133,10 @@ impl Fault {
 pub(crate) struct Feeds {
     partitions: usize,
     next_id: FeedId,
-    feeds: BTreeMap<FeedId, Feed>,
+    feeds: Table,
     /// Feeds with something that progress does not have yet.
     dirty: BTreeSet<FeedId>,
-    by_slug: HashMap<Arc<str>, Vec<FeedId>>,
+    by_slug: Map<Arc<str>, Vec<FeedId>>,
     authorizations: BTreeMap<String, Authorization>,
     /// What a predecessor wrote, by progress key, until the feed is there.
     restored: HashMap<String, FeedProgress>,
@@ -163,21 +168,21 @@ impl Feeds {
             }
         }
         let (mut ended, mut unreadable) = (Vec::new(), Vec::new());
-        for (id, feed) in &mut self.feeds {
+        for (id, feed) in self.feeds.iter_mut() {
             match missing.remove(&(feed.job_name.clone(), feed.slug.to_string())) {
                 Some(job) => {
                     // Whoever edits the job has acted.
                     if feed.job.revision != job.revision || feed.fault == Some(Fault::Unreadable) {
                         feed.fault = None;
-                        self.dirty.insert(*id);
+                        self.dirty.insert(id);
                     }
                     feed.job = Arc::clone(job);
                 }
                 None if wanted.unreadable.contains(&feed.job_name) => {
                     feed.fault = Some(Fault::Unreadable);
-                    unreadable.push(*id);
+                    unreadable.push(id);
                 }
-                None => ended.push(*id),
+                None => ended.push(id),
             }
         }
         self.detach(&unreadable);
@@ -186,7 +191,7 @@ impl Feeds {
         for id in &ended {
             self.leave(*id);
             self.dirty.remove(id);
-            if let Some(feed) = self.feeds.remove(id) {
+            if let Some(feed) = self.feeds.remove(*id) {
                 self.tombstones
                     .insert(settle::feed_key(workspace, &feed.job.id, &feed.slug));
                 if let Some(ids) = self.by_slug.get_mut(&feed.slug) {
@@ -231,6 +236,7 @@ impl Feeds {
                 fault: None,
                 reset: known.as_ref().map_or(0, |known| known.reset),
                 moves: 0,
+                dirty: false,
             };
             self.next_id += 1;
             if known.is_none() {
@@ -264,7 +270,7 @@ impl Feeds {
     fn held(&self) -> Vec<FeedId> {
         let held = |feed: &Feed| (feed.reader.is_some() || feed.resting) && self.is_held(feed);
         let held = self.feeds.iter().filter(|(_, feed)| held(feed));
-        held.map(|(id, _)| *id).collect()
+        held.map(|(id, _)| id).collect()
     }
 
     /// Feeds are served no more for now: they keep their positions, and what was handed to them and is not settled must be read
@@ -272,7 +278,7 @@ impl Feeds {
     fn detach(&mut self, ids: &[FeedId]) {
         for id in ids {
             self.leave(*id);
-            if let Some(feed) = self.feeds.get_mut(id) {
+            if let Some(feed) = self.feeds.get_mut(*id) {
                 feed.positions.detach();
                 feed.resting = false;
                 feed.first_pass = false;
@@ -286,15 +292,15 @@ impl Feeds {
     /// that would leave some of them out must wait.
     pub(crate) fn reset(&mut self) -> Vec<FeedId> {
         let behind = self.feeds.iter().filter(|(_, feed)| feed.resets().next().is_some());
-        let behind: Vec<_> = behind.map(|(id, _)| *id).collect();
+        let behind: Vec<_> = behind.map(|(id, _)| id).collect();
         let is_moved = |id: &FeedId| {
-            let feed = self.feeds.get(id);
+            let feed = self.feeds.get(*id);
             feed.is_some_and(|feed| feed.resets().any(|reset| reset.is_about(&feed.slug)))
         };
         let moved: Vec<_> = behind.iter().copied().filter(is_moved).collect();
         self.detach(&moved);
         for id in behind {
-            if let Some(feed) = self.feeds.get_mut(&id) {
+            if let Some(feed) = self.feeds.get_mut(id) {
                 feed.go_through_resets(self.in_doubt);
                 self.dirty.insert(id);
             }
@@ -309,7 +315,7 @@ impl Feeds {
     pub(crate) fn stick(&mut self, ids: &[FeedId], reason: impl Fn(&Feed) -> String) {
         self.detach(ids);
         for id in ids {
-            if let Some(feed) = self.feeds.get_mut(id) {
+            if let Some(feed) = self.feeds.get_mut(*id) {
                 feed.fault = Some(Fault::Stuck(reason(feed)));
                 self.dirty.insert(*id);
             }
@@ -326,10 +332,10 @@ impl Feeds {
     /// asked for: a later one may begin beyond them. Every feed is looked at once.
     pub(crate) fn beyond(&mut self, ends: &[i64], newest: FeedId) -> Vec<(FeedId, i32)> {
         let mut beyond = Vec::new();
-        for (id, feed) in self.feeds.range_mut(..=newest) {
+        for (id, feed) in self.feeds.iter_mut().take_while(|(id, _)| *id <= newest) {
             let began = std::mem::take(&mut feed.began);
             let partition = (0..).zip(began.iter().zip(ends)).find(|(_, (began, end))| began > end);
-            beyond.extend(partition.map(|(partition, _)| (*id, partition)));
+            beyond.extend(partition.map(|(partition, _)| (id, partition)));
         }
         beyond
     }
@@ -345,13 +351,15 @@ impl Feeds {
     }
 
     pub(crate) fn get(&self, id: FeedId) -> Option<&Feed> {
-        self.feeds.get(&id)
+        self.feeds.get(id)
     }
 
     /// A feed that is about to change.
     pub(crate) fn get_mut(&mut self, id: FeedId) -> Option<&mut Feed> {
-        let feed = self.feeds.get_mut(&id)?;
-        self.dirty.insert(id);
+        let feed = self.feeds.get_mut(id)?;
+        if !std::mem::replace(&mut feed.dirty, true) {
+            self.dirty.insert(id);
+        }
         Some(feed)
     }
 
@@ -365,7 +373,7 @@ impl Feeds {
 
     /// Everything is written with the next progress.
     pub(crate) fn all_dirty(&mut self) {
-        self.dirty.extend(self.feeds.keys());
+        self.dirty.extend(self.feeds.iter().map(|(id, _)| id));
     }
 
     /// How far a feed's reader has come; 0 if it has none.
@@ -389,6 +397,7 @@ impl Feeds {
     pub(crate) fn written(&mut self, workspace: &str, all: bool, ends: &[i64]) -> Vec<(String, FeedProgress)> {
         let mut written = Vec::new();
         let dirty = std::mem::take(&mut self.dirty);
+        self.feeds.values_mut().for_each(|feed| feed.dirty = false);
         for (_, feed) in self.feeds.iter().filter(|(id, _)| all || dirty.contains(id)) {
             let (state, reason) = self.condition(feed);
             let progress = FeedProgress {

@@ -4,9 +4,12 @@
 //! Pure; time is an argument. What is remembered is, per (person, slug) and value, until when Braze may still apply that
 //! value. The same value never waits for itself.
 
+mod gaps;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use self::gaps::Gaps;
 use crate::clock::Time;
 use crate::hash::Map;
 
@@ -42,9 +45,11 @@ pub struct OrderLimits {
 #[derive(Debug)]
 pub struct Order {
     limits: OrderLimits,
+    /// After accepted attempts, by value: of removes, and of adds.
+    gaps: [Gaps; 2],
+    /// Until when, of what is in doubt.
     until: Map<(Key, bool), Time>,
-    /// What to look at for expiry, nearly in order of time: after accepted attempts, and in doubt.
-    gaps: VecDeque<Unsettled>,
+    /// What of it to look at for expiry, nearly in order of time.
     doubts: VecDeque<Unsettled>,
 }
 
@@ -53,26 +58,25 @@ impl Order {
     pub fn new(limits: OrderLimits) -> Self {
         Self {
             limits,
+            gaps: [Gaps::default(), Gaps::default()],
             until: Map::default(),
-            gaps: VecDeque::new(),
             doubts: VecDeque::new(),
         }
     }
 
     /// When `add` may be sent: the opposite value cannot be applied any more from then on, under either name.
     pub fn not_before(&self, keys: [Key; 2], add: bool) -> Time {
-        let opposite = |key| self.until.get(&(key, !add)).copied().unwrap_or(Time::MIN);
-        opposite(keys[0]).max(opposite(keys[1]))
+        let gaps = self.gaps[usize::from(!add)].until(keys);
+        if self.until.is_empty() {
+            return gaps;
+        }
+        let doubt = |key| self.until.get(&(key, !add)).copied().unwrap_or(Time::MIN);
+        gaps.max(doubt(keys[0])).max(doubt(keys[1]))
     }
 
     /// Braze accepted `add` at `now`.
     pub fn accepted(&mut self, keys: [Key; 2], add: bool, now: Time) {
-        let until = now + self.limits.settle_gap;
-        for key in keys {
-            if self.extend(key, add, until) {
-                self.gaps.push_back(Unsettled { key, add, until });
-            }
-        }
+        self.gaps[usize::from(add)].insert(keys, now + self.limits.settle_gap);
     }
 
     /// An attempt to send `add` ended unknown at `now`. A later accepted attempt does not shorten the wait.
@@ -87,39 +91,29 @@ impl Order {
         }
     }
 
-    /// Takes over what a predecessor wrote.
+    /// Takes over what a predecessor wrote. The maximum over all attempts counts.
     pub fn restore(&mut self, unsettled: Unsettled) {
-        if self.extend(unsettled.key, unsettled.add, unsettled.until) {
+        let known = self.until.entry((unsettled.key, unsettled.add)).or_insert(Time::MIN);
+        if unsettled.until > *known {
+            *known = unsettled.until;
             self.doubts.push_back(unsettled);
         }
     }
 
-    /// The maximum over all attempts counts.
-    fn extend(&mut self, key: Key, add: bool, until: Time) -> bool {
-        let known = self.until.entry((key, add)).or_insert(Time::MIN);
-        let longer = until > *known;
-        if longer {
-            *known = until;
-        }
-        longer
-    }
-
-    /// Forgets what has passed by `now`. Entries go in order of arrival: one that must stay keeps those behind it, which
+    /// Forgets what has passed by `now`. Doubts go in order of arrival: one that must stay keeps those behind it, which
     /// costs memory within the bound and no promise.
     pub fn expire(&mut self, now: Time) {
-        for queue in [&mut self.gaps, &mut self.doubts] {
-            while let Some(first) = queue.front()
-                && first.until <= now
-            {
-                if self
-                    .until
-                    .get(&(first.key, first.add))
-                    .is_some_and(|until| *until <= now)
-                {
-                    self.until.remove(&(first.key, first.add));
-                }
-                queue.pop_front();
+        for gaps in &mut self.gaps {
+            gaps.expire(now, self.limits.settle_gap / 2);
+        }
+        while let Some(first) = self.doubts.front()
+            && first.until <= now
+        {
+            let key = (first.key, first.add);
+            if self.until.get(&key).is_some_and(|until| *until <= now) {
+                self.until.remove(&key);
             }
+            self.doubts.pop_front();
         }
     }
 
@@ -131,16 +125,13 @@ impl Order {
 
     /// When [`Order::expire`] has something to do next.
     pub fn next_expiry(&self) -> Option<Time> {
-        [&self.gaps, &self.doubts]
-            .into_iter()
-            .filter_map(|queue| queue.front())
-            .map(|first| first.until)
-            .min()
+        let gaps = self.gaps.iter().filter_map(Gaps::next_expiry);
+        gaps.chain(self.doubts.front().map(|first| first.until)).min()
     }
 
     /// How many entries are remembered.
     pub fn len(&self) -> usize {
-        self.gaps.len() + self.doubts.len()
+        self.gaps.iter().map(Gaps::len).sum::<usize>() + self.doubts.len()
     }
 
     /// Whether nothing is remembered.
@@ -160,20 +151,22 @@ impl Order {
     }
 
     /// Everything that has not expired at `now`: what a released workspace hands to its next owner.
-    pub fn unexpired(&self, now: Time) -> Vec<Unsettled> {
-        let unexpired = self.until.iter().filter(|(_, until)| **until > now);
-        unexpired
-            .map(|((key, add), until)| Unsettled {
-                key: *key,
-                add: *add,
-                until: *until,
-            })
-            .collect()
+    pub fn unexpired(&self, now: Time) -> impl Iterator<Item = Unsettled> {
+        let gaps = [false, true].into_iter().zip(&self.gaps);
+        let gaps = gaps.flat_map(|(add, gaps)| gaps.iter().map(move |(key, until)| Unsettled { key, add, until }));
+        let doubts = self.until.iter().map(|((key, add), until)| Unsettled {
+            key: *key,
+            add: *add,
+            until: *until,
+        });
+        gaps.chain(doubts).filter(move |unsettled| unsettled.until > now)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const KEYS: [Key; 2] = [1, 2];
@@ -250,10 +243,44 @@ mod tests {
             until: at(60),
         };
         assert_eq!(order.doubts(at(1)), [doubt]);
-        assert_eq!(order.unexpired(at(1)).len(), 2);
-        assert_eq!(order.unexpired(at(3)), [doubt]);
+        assert_eq!(order.unexpired(at(1)).count(), 2);
+        assert_eq!(order.unexpired(at(3)).collect::<Vec<_>>(), [doubt]);
         let mut successor = self::order();
         successor.restore(doubt);
         assert_eq!(successor.not_before([1, 9], false), at(60));
+    }
+
+    proptest! {
+        /// Proves: whatever is accepted or in doubt, however often it is looked for expiry, a value waits exactly as long as the
+        /// longest of what was said of its opposite, and nothing is remembered for longer than one and a half gaps.
+        #[test]
+        fn a_value_waits_for_the_longest_that_its_opposite_may_take(
+            script in proptest::collection::vec((0..3u8, 0..6u64, 0..6u64, any::<bool>(), 0..2_500i64), 1..200),
+        ) {
+            let (mut order, mut said, mut now) = (order(), Vec::new(), at(100));
+            for (what, profile, user, add, millis) in script {
+                now = Time::from_millis(now.as_millis() + millis);
+                let keys = [profile, 100 + user];
+                match what {
+                    0 => {
+                        order.accepted(keys, add, now);
+                        said.push((keys, add, now + Duration::from_secs(3)));
+                    }
+                    1 if millis % 5 == 0 => {
+                        order.unknown(keys, add, now);
+                        said.push((keys, add, now + Duration::from_secs(60)));
+                    }
+                    _ => {
+                        order.expire(now);
+                        let recent = said.iter().filter(|(.., until)| *until + Duration::from_millis(1_500) > now);
+                        prop_assert!(order.is_empty() || order.doubts.front().is_some() || recent.count() > 0);
+                    }
+                }
+                let meets = |one: &[Key; 2]| one[0] == keys[0] || one[1] == keys[1];
+                let opposite = said.iter().filter(|(one, value, _)| meets(one) && *value != add);
+                let longest = opposite.map(|(.., until)| *until).max().filter(|until| *until > now);
+                prop_assert_eq!(longest, Some(order.not_before(keys, add)).filter(|until| *until > now));
+            }
+        }
     }
 }

@@ -132,7 +132,7 @@ impl Pipeline {
             if stop.is_abandoned() {
                 return Ok(());
             }
-            let written_down = self.workspace.order.len() <= NOT_BEFORE_MAX;
+            let written_down = self.workspace.order.unexpired(now).nth(NOT_BEFORE_MAX).is_none();
             if now >= deadline || (idle && written_down && self.next_send(now).is_none_or(|time| time > deadline)) {
                 break;
             }

@@ -50,6 +50,7 @@ pub(crate) struct Placement {
     directory: control::Directory,
     planner: Planner,
     client: braze::Client,
+    traced: bool,
     publisher: Publisher,
     statuses: Statuses,
     abandoned: CancellationToken,
@@ -83,6 +84,7 @@ impl Placement {
             directory,
             sealer,
             braze,
+            traced,
         } = parts;
         Ok(Self {
             publisher: Publisher::new(&kafka, PublisherOptions::default())?,
@@ -90,6 +92,7 @@ impl Placement {
             member: Member::join(&kafka, GROUP, &Topics::new(&kafka).export_placement(), slots)?,
             watchdog: Watchdog::start()?,
             client: braze,
+            traced,
             config,
             kafka,
             directory,
@@ -243,6 +246,7 @@ impl Placement {
             publisher: self.publisher.clone(),
             runtime: tokio::runtime::Handle::current(),
             tasks: self.tasks.clone(),
+            traced: self.traced,
         };
         let (sender, receiver) = oneshot::channel();
         let (stopped, watchdog) = (stop.clone(), self.watchdog.clone());

@@ -7,8 +7,11 @@
 //! A record that changes an identifier is several changes, its *parts*. It is settled when all of them are, and those that are
 //! settled already are not sent again when it is read again: someone else may have had the last word on them since.
 
+mod handed;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::handed::Handed;
 use proto::export::v1::PartitionPosition;
 
 /// The positions of a feed, by partition.
@@ -18,7 +21,7 @@ pub struct Positions(Vec<PartitionState>);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct PartitionState {
     next: i64,
-    handed: BTreeSet<i64>,
+    handed: Handed,
     awaited: BTreeSet<i64>,
     /// Of open offsets that are several changes: the bits of those that are settled.
     parts: BTreeMap<i64, u32>,
@@ -87,7 +90,7 @@ impl Positions {
             PartitionPosition {
                 partition,
                 next: state.next.max(read_to(partition)),
-                open: state.handed.union(&state.awaited).copied().collect(),
+                open: state.open(),
                 settled_parts: state.parts.iter().map(|(at, bits)| (*at, *bits)).collect(),
             }
         };
@@ -111,7 +114,9 @@ impl Positions {
     /// The record is handed to the feed: open until it is settled.
     pub fn hand(&mut self, partition: i32, offset: i64) {
         if let Some(state) = self.state_mut(partition) {
-            state.awaited.remove(&offset);
+            if offset < state.next {
+                state.awaited.remove(&offset);
+            }
             state.handed.insert(offset);
             state.next = state.next.max(offset + 1);
         }
@@ -127,6 +132,9 @@ impl Positions {
         let Some(state) = self.state_mut(partition) else {
             return false;
         };
+        if part == Part::WHOLE && state.parts.is_empty() {
+            return state.close(offset);
+        }
         if !state.is_open(offset) {
             return false;
         }
@@ -136,8 +144,7 @@ impl Positions {
         }
         if (settled | part.bit()) == part.all() {
             state.parts.remove(&offset);
-            state.handed.remove(&offset);
-            state.awaited.remove(&offset);
+            state.close(offset);
         } else {
             state.parts.insert(offset, settled | part.bit());
         }
@@ -153,7 +160,9 @@ impl Positions {
     /// The reader has passed everything below `offset`: what was awaited there does not exist any more.
     pub fn passed(&mut self, partition: i32, offset: i64) {
         if let Some(state) = self.state_mut(partition) {
-            state.awaited = state.awaited.split_off(&offset);
+            if state.awaited.first().is_some_and(|first| *first < offset) {
+                state.awaited = state.awaited.split_off(&offset);
+            }
             if !state.parts.is_empty() {
                 let mut parts = std::mem::take(&mut state.parts);
                 parts.retain(|at, _| state.is_open(*at));
@@ -172,7 +181,8 @@ impl Positions {
     /// What was handed and not settled must be read again.
     pub fn detach(&mut self) {
         for state in &mut self.0 {
-            state.awaited.append(&mut state.handed);
+            state.awaited.extend(state.handed.iter());
+            state.handed = Handed::default();
         }
     }
 
@@ -210,13 +220,8 @@ impl Positions {
     /// The lowest open offset of a partition.
     pub fn first_open(&self, partition: i32) -> Option<i64> {
         let state = self.state(partition)?;
-        state
-            .handed
-            .first()
-            .into_iter()
-            .chain(state.awaited.first())
-            .min()
-            .copied()
+        let awaited = state.awaited.first().copied();
+        state.handed.first().into_iter().chain(awaited).min()
     }
 
     /// The lowest awaited offset of a partition.
@@ -235,7 +240,18 @@ impl Positions {
 
 impl PartitionState {
     fn is_open(&self, offset: i64) -> bool {
-        self.handed.contains(&offset) || self.awaited.contains(&offset)
+        self.handed.contains(offset) || self.awaited.contains(&offset)
+    }
+
+    /// `false` if it was not open.
+    fn close(&mut self, offset: i64) -> bool {
+        self.handed.remove(offset) || self.awaited.remove(&offset)
+    }
+
+    fn open(&self) -> Vec<i64> {
+        let mut open: Vec<_> = self.handed.iter().chain(self.awaited.iter().copied()).collect();
+        open.sort_unstable();
+        open
     }
 }
 

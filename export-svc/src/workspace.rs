@@ -9,7 +9,6 @@ mod layout;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-use bytes::Bytes;
 use kafka::Topics;
 use model::AccountNumber;
 use opentelemetry::trace::SpanContext;
@@ -20,7 +19,7 @@ pub(crate) use self::layout::Layout;
 use crate::batch::{Backoff, Batch, BatchLimits, RequestId};
 use crate::budget::Budget;
 use crate::clock::Time;
-use crate::deliver::Sent;
+use crate::deliver::{LINKS_MAX, Sent};
 use crate::engine::{EngineConfig, JobStatus, Statuses};
 use crate::feed::{Fault, FeedId, Feeds, JobSet, Which};
 use crate::order::{Order, OrderLimits, Unsettled};
@@ -36,7 +35,7 @@ pub(crate) struct Origin {
     pub(crate) part: Part,
     /// How often the feed had been moved by then.
     pub(crate) moves: u32,
-    pub(crate) payload: Bytes,
+    pub(crate) payload: Box<[u8]>,
     /// Span of whoever published the change, if it is sampled.
     pub(crate) trace: Option<Box<SpanContext>>,
 }
@@ -116,6 +115,9 @@ pub(crate) struct Workspace {
     pub(crate) unread: Option<String>,
     pub(crate) tally: Tally,
     pub(crate) wanting: Vec<FeedId>,
+    /// Links that the span of the next request has still room for; none if spans go nowhere.
+    pub(crate) links_left: usize,
+    pub(crate) traced: bool,
     /// Tombstones of the transaction that is being written.
     tombstoned: Vec<String>,
     /// Something that a status shows has changed.
@@ -132,6 +134,8 @@ pub(crate) struct Beginning {
     pub(crate) topics: Topics,
     pub(crate) layout: Layout,
     pub(crate) restored: Restored,
+    /// Spans go somewhere.
+    pub(crate) traced: bool,
 }
 
 impl Workspace {
@@ -144,6 +148,7 @@ impl Workspace {
             topics,
             layout,
             restored,
+            traced,
         } = beginning;
         let mut order = Order::new(OrderLimits {
             settle_gap: config.settle_gap,
@@ -191,6 +196,8 @@ impl Workspace {
             unread: None,
             tally: Tally::default(),
             wanting: Vec::new(),
+            links_left: if traced { LINKS_MAX } else { 0 },
+            traced,
             tombstoned: Vec::new(),
             touched: true,
             shown: HashSet::new(),
@@ -311,7 +318,7 @@ impl Workspace {
             workspace: &self.key,
         };
         let unsettled = if last {
-            self.order.unexpired(now)
+            self.order.unexpired(now).collect()
         } else {
             self.order.doubts(now)
         };

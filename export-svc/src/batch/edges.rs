@@ -7,7 +7,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{Batch, Target};
+use super::targets::Target;
+use super::{Batch, Changes};
 use crate::order::Key;
 
 /// Changes of one person and slug, taken and not settled, of a job that wants every edge.
@@ -72,15 +73,16 @@ impl<T> Batch<T> {
     }
 }
 
-impl<T> Target<T> {
+impl Target {
     /// Whoever is behind nobody any more comes forward. Not while something is in flight: it may come back.
-    pub(super) fn bring_forward(&mut self) {
+    pub(super) fn bring_forward<T>(&mut self, changes: &Changes<T>) {
         if self.in_flight.is_some() {
             return;
         }
         let mut index = 0;
         while let Some(next) = self.behind.get(index) {
-            if self.changes.iter().any(|change| change.slug == next.slug) {
+            let slug = changes[*next].slug;
+            if self.changes.iter().any(|change| changes[*change].slug == slug) {
                 index += 1;
             } else {
                 self.changes.push(self.behind.remove(index));

@@ -2,33 +2,41 @@
 
 use braze::Identifier;
 
-use crate::hash::quick_hash;
+use crate::hash::{quick_hash, quick_mix};
 use crate::order::Key;
 
-/// What [`Order`](crate::order::Order) knows a change by: its profile and its user, each with the slug.
-pub fn keys(identifier: &Identifier, profile_id: &str, slug: &str) -> [Key; 2] {
-    keys_of(identifier, profile_key(profile_id), slug)
+/// Seeds of the hashes: a slug, a profile and a user of each kind of identifier do not share a name.
+const SLUG: u64 = 0x9e37_79b9_7f4a_7c15;
+const PROFILE: u64 = 0xbf58_476d_1ce4_e5b9;
+const EXTERNAL_ID: u64 = 0x94d0_49bb_1331_11eb;
+const BRAZE_ID: u64 = 0xd6e8_feb8_6659_fd93;
+const ALIAS: u64 = 0xa076_1d64_78bd_642f;
+
+/// What [`Order`](crate::order::Order) knows a change by: its profile (a [`profile_key`]) and its user, each with the slug.
+pub fn keys(identifier: &Identifier, profile: u64, slug: &str) -> [Key; 2] {
+    keys_of(user_key(identifier), profile, slug_key(slug))
 }
 
-/// The same of a [`profile_key`].
-pub(super) fn keys_of(identifier: &Identifier, profile: u64, slug: &str) -> [Key; 2] {
-    let slug = slug.as_bytes();
-    [
-        quick_hash(&[&profile.to_le_bytes(), slug]),
-        identifier_key(identifier, slug),
-    ]
+/// The same of a [`user_key`] and a [`slug_key`].
+pub(super) fn keys_of(user: u64, profile: u64, slug: u64) -> [Key; 2] {
+    [quick_mix(profile, slug), quick_mix(user, slug)]
 }
 
-pub(super) fn profile_key(profile_id: &str) -> u64 {
-    quick_hash(&[b"profile", profile_id.as_bytes()])
+pub(super) fn slug_key(slug: &str) -> u64 {
+    quick_hash(SLUG, slug.as_bytes())
 }
 
-/// The (user, slug) of an identifier: kinds of identifiers do not share a name.
-fn identifier_key(identifier: &Identifier, slug: &[u8]) -> Key {
+/// What a profile is known by.
+pub fn profile_key(profile_id: &str) -> u64 {
+    quick_hash(PROFILE, profile_id.as_bytes())
+}
+
+/// What a user is known by.
+pub(super) fn user_key(identifier: &Identifier) -> u64 {
     match identifier {
-        Identifier::ExternalId(id) => quick_hash(&[b"external_id", id.as_bytes(), slug]),
-        Identifier::BrazeId(id) => quick_hash(&[b"braze_id", id.as_bytes(), slug]),
-        Identifier::Alias { label, name } => quick_hash(&[b"alias", label.as_bytes(), name.as_bytes(), slug]),
+        Identifier::ExternalId(id) => quick_hash(EXTERNAL_ID, id.as_bytes()),
+        Identifier::BrazeId(id) => quick_hash(BRAZE_ID, id.as_bytes()),
+        Identifier::Alias { label, name } => quick_hash(quick_hash(ALIAS, label.as_bytes()), name.as_bytes()),
     }
 }
 
@@ -51,5 +59,9 @@ pub(super) fn json_bytes(text: &str) -> usize {
         0..=0x1f => 6,
         _ => 1,
     };
-    3 + text.bytes().map(escaped).sum::<usize>()
+    if braze::is_plain(text) {
+        3 + text.len()
+    } else {
+        3 + text.bytes().map(escaped).sum::<usize>()
+    }
 }

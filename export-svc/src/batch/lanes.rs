@@ -2,22 +2,31 @@
 
 use std::collections::VecDeque;
 
+use slab::Slab;
+
 use super::TargetId;
 use crate::hash::Map;
 
 /// Names a lane: whatever the caller wants to be fair between.
 pub type LaneId = u64;
 
+/// Names a lane for as long as something of it is pending or queued; then the number serves another one.
+pub(super) type LaneIndex = usize;
+
 /// The open targets, by lane.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    lanes: Map<LaneId, Lane>,
+    lanes: Slab<Lane>,
+    by_id: Map<LaneId, LaneIndex>,
+    /// Whom the last change was of; the next one nearly always is too.
+    last: Option<(LaneId, LaneIndex)>,
     /// Lanes with something queued; the first one's turn it is.
-    turns: VecDeque<LaneId>,
+    turns: VecDeque<LaneIndex>,
 }
 
 #[derive(Debug, Default)]
 struct Lane {
+    id: LaneId,
     /// First come first served.
     queue: VecDeque<TargetId>,
     /// Changes taken and not settled, in the batch and in flight.
@@ -28,33 +37,57 @@ struct Lane {
 
 impl Lanes {
     /// A change of the lane is pending.
-    pub(super) fn enter(&mut self, lane: LaneId, bytes: usize) {
-        let known = self.lanes.entry(lane).or_default();
+    pub(super) fn enter(&mut self, id: LaneId, bytes: usize) -> LaneIndex {
+        let index = match self.last {
+            Some((last, index)) if last == id => index,
+            _ => self.find(id),
+        };
+        let known = &mut self.lanes[index];
         known.pending += 1;
         known.bytes += bytes;
+        index
+    }
+
+    fn find(&mut self, id: LaneId) -> LaneIndex {
+        let lanes = &mut self.lanes;
+        let new = || lanes.insert(Lane { id, ..Lane::default() });
+        let index = *self.by_id.entry(id).or_insert_with(new);
+        self.last = Some((id, index));
+        index
     }
 
     /// A change of the lane is settled or forgotten.
-    pub(super) fn leave(&mut self, lane: LaneId, bytes: usize) {
-        if let Some(known) = self.lanes.get_mut(&lane) {
-            known.pending -= 1;
-            known.bytes -= bytes;
-            if known.pending == 0 && known.queue.is_empty() {
-                self.lanes.remove(&lane);
-            }
+    pub(super) fn leave(&mut self, lane: LaneIndex, bytes: usize) {
+        let known = &mut self.lanes[lane];
+        known.pending -= 1;
+        known.bytes -= bytes;
+        self.forget_if_empty(lane);
+    }
+
+    fn forget_if_empty(&mut self, lane: LaneIndex) {
+        let known = &self.lanes[lane];
+        if known.pending == 0 && known.queue.is_empty() {
+            self.by_id.remove(&known.id);
+            self.lanes.remove(lane);
+            self.last = None;
         }
     }
 
-    pub(super) fn pending(&self, lane: LaneId) -> usize {
-        self.lanes.get(&lane).map_or(0, |lane| lane.pending)
+    fn get(&self, id: LaneId) -> Option<&Lane> {
+        self.by_id.get(&id).map(|index| &self.lanes[*index])
     }
 
-    pub(super) fn bytes(&self, lane: LaneId) -> usize {
-        self.lanes.get(&lane).map_or(0, |lane| lane.bytes)
+    pub(super) fn pending(&self, id: LaneId) -> usize {
+        self.get(id).map_or(0, |lane| lane.pending)
     }
 
-    pub(super) fn queue(&mut self, lane: LaneId, target: TargetId) {
-        let known = self.lanes.entry(lane).or_default();
+    pub(super) fn bytes(&self, id: LaneId) -> usize {
+        self.get(id).map_or(0, |lane| lane.bytes)
+    }
+
+    /// A target of a pending change of this lane.
+    pub(super) fn queue(&mut self, lane: LaneIndex, target: TargetId) {
+        let known = &mut self.lanes[lane];
         if known.queue.is_empty() {
             self.turns.push_back(lane);
         }
@@ -63,29 +96,30 @@ impl Lanes {
 
     /// The target whose turn it is.
     pub(super) fn front(&self) -> Option<TargetId> {
-        self.lanes.get(self.turns.front()?)?.queue.front().copied()
+        self.lanes[*self.turns.front()?].queue.front().copied()
     }
 
     /// Takes that target away. `served`: this was the lane's turn, and it is the next one's.
     pub(super) fn pop(&mut self, served: bool) {
-        let Some(lane) = self.turns.pop_front() else { return };
-        let Some(known) = self.lanes.get_mut(&lane) else { return };
+        let Some(lane) = self.turns.front().copied() else { return };
+        let known = &mut self.lanes[lane];
         known.queue.pop_front();
-        match (known.queue.is_empty(), served) {
-            (true, _) if known.pending == 0 => drop(self.lanes.remove(&lane)),
-            (true, _) => {}
-            (false, true) => self.turns.push_back(lane),
-            (false, false) => self.turns.push_front(lane),
+        if known.queue.is_empty() {
+            self.turns.pop_front();
+            self.forget_if_empty(lane);
+        } else if served && self.turns.len() > 1 {
+            self.turns.pop_front();
+            self.turns.push_back(lane);
         }
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.lanes.values().map(|lane| lane.queue.len()).sum()
+        self.lanes.iter().map(|(_, lane)| lane.queue.len()).sum()
     }
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.lanes.is_empty() && self.turns.is_empty()
+        self.lanes.is_empty() && self.turns.is_empty() && self.by_id.is_empty()
     }
 }

@@ -2,8 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::keys::json_bytes;
-use super::{Batch, Place, TargetId};
+use super::{Batch, ChangeId, Place, TargetId};
 use crate::clock::Time;
 use crate::order::Order;
 
@@ -14,47 +13,49 @@ impl<T> Batch<T> {
             && time <= now
         {
             self.wake.pop();
-            if self.place(id) == Place::Waiting(time) {
+            if self.targets.place(id) == Place::Waiting(time) {
                 self.settle_place(id, order, now);
             }
         }
     }
 
     /// When [`Batch::wake`] or [`Batch::is_ready`] may have something new to say, if nothing else happens.
-    pub fn next_wake(&mut self) -> Option<Time> {
-        self.prune_due();
-        let due = self.due.peek().map(|Reverse((time, _))| *time);
+    pub fn next_wake(&self) -> Option<Time> {
         let wake = self.wake.peek().map(|Reverse((time, _))| *time);
-        due.into_iter().chain(wake).min()
+        self.due.first().into_iter().chain(wake).min()
     }
 
-    pub(super) fn prune_due(&mut self) {
-        while let Some(Reverse((time, id))) = self.due.peek().copied()
-            && !self.targets[id]
-                .as_ref()
-                .is_some_and(|target| target.place == Place::Open && target.flush_at == time)
-        {
-            self.due.pop();
+    /// When a change may be sent; [`Time::MAX`] while somebody else must go first.
+    pub(super) fn not_before(&self, id: ChangeId, order: &Order) -> Time {
+        if self.people.may_go(id, &self.changes) {
+            let change = &self.changes[id];
+            order.not_before(change.keys, change.add).max(change.held_until)
+        } else {
+            Time::MAX
+        }
+    }
+
+    /// A target leaves the open batch, if it is in it.
+    pub(super) fn take_out(&mut self, id: TargetId) {
+        if let Some(target) = self.targets.get_mut(id).filter(|target| target.place == Place::Open) {
+            target.place = Place::Nowhere;
+            self.open_len -= 1;
+            self.open_bytes -= target.body_bytes;
+            self.due.leave(target.flush_at);
         }
     }
 
     /// Puts a target where it belongs now.
     pub(super) fn settle_place(&mut self, id: TargetId, order: &Order, now: Time) {
-        let Some(target) = self.targets[id].as_mut() else {
+        self.take_out(id);
+        let Some(target) = self.targets.get_mut(id) else {
             return;
         };
-        let was_open = target.place == Place::Open;
-        if was_open {
-            self.open_len -= 1;
-            self.open_bytes -= target.body_bytes;
-        }
-        target.bring_forward();
+        target.bring_forward(&self.changes);
         if target.changes.is_empty() {
             target.place = Place::Nowhere;
             if target.in_flight.is_none() {
-                self.by_identifier.remove(&target.identifier);
-                self.targets[id] = None;
-                self.free.push(id);
+                self.targets.remove(id);
             }
             return;
         }
@@ -65,13 +66,20 @@ impl<T> Batch<T> {
         if matches!(target.place, Place::Fenced(_) | Place::Grouped) {
             return;
         }
-        let mut earliest = Time::MAX;
+        let target = &self.targets[id];
+        let (mut earliest, mut flush_at) = (Time::MAX, Time::MAX);
         let mut suspect = false;
-        for change in &target.changes {
-            let time = change.not_before(order, &self.claims);
+        let mut body_bytes = target.identifier_json_bytes;
+        for change_id in &target.changes {
+            let time = self.not_before(*change_id, order);
+            let change = &self.changes[*change_id];
             earliest = earliest.min(time);
+            flush_at = flush_at.min(change.flush_at);
             suspect |= change.alone > 0 && time <= now;
+            body_bytes += self.slugs.json_bytes(change.slug);
         }
+        let oldest = target.changes.first().map(|change| self.changes[*change].lane);
+        let target = &mut self.targets[id];
         if earliest > now {
             target.place = if earliest == Time::MAX {
                 Place::Behind
@@ -87,40 +95,23 @@ impl<T> Batch<T> {
             self.groups.push_back(vec![id]);
             return;
         }
-        let flush_at = target.changes.iter().map(|change| change.flush_at).min().unwrap_or(now);
-        target.body_bytes =
-            target.identifier_json_bytes + target.changes.iter().map(|c| json_bytes(&c.slug)).sum::<usize>();
-        target.place = Place::Open;
-        if !std::mem::replace(&mut self.queued[id], true) {
-            let lane = target.changes.first().map_or(0, |oldest| oldest.lane);
+        (target.place, target.flush_at, target.body_bytes) = (Place::Open, flush_at, body_bytes);
+        self.open_len += 1;
+        self.open_bytes += body_bytes;
+        self.due.enter(flush_at);
+        if !self.targets.set_queued(id, true)
+            && let Some(lane) = oldest
+        {
             self.lanes.queue(lane, id);
         }
-        if !was_open || flush_at != target.flush_at {
-            self.due.push(Reverse((flush_at, id)));
-        }
-        target.flush_at = flush_at;
-        self.open_len += 1;
-        self.open_bytes += target.body_bytes;
-        self.shrink();
     }
 
-    /// Drops what no longer counts from the heaps before it outweighs what does.
+    /// Drops what no longer counts from the heap before it outweighs what does.
     fn shrink(&mut self) {
         let targets = &self.targets;
-        let bound = 2 * self.by_identifier.len() + 64;
-        if self.due.len() > bound {
-            self.due.retain(|Reverse((time, id))| {
-                targets[*id]
-                    .as_ref()
-                    .is_some_and(|target| target.place == Place::Open && target.flush_at == *time)
-            });
-        }
-        if self.wake.len() > bound {
-            self.wake.retain(|Reverse((time, id))| {
-                targets[*id]
-                    .as_ref()
-                    .is_some_and(|target| target.place == Place::Waiting(*time))
-            });
+        if self.wake.len() > 2 * targets.len() + 64 {
+            self.wake
+                .retain(|Reverse((time, id))| targets.place(*id) == Place::Waiting(*time));
         }
     }
 }

@@ -4,9 +4,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use braze::{Identifier, Verdict};
+use smallvec::SmallVec;
 
-use super::claims::Claim;
-use super::{Batch, Pending, Place, TargetId};
+use super::{Batch, ChangeId, Place, TargetId};
 use crate::clock::Time;
 use crate::order::Order;
 
@@ -22,9 +22,9 @@ pub type RequestId = u64;
 
 /// A request in flight.
 #[derive(Debug)]
-pub(super) struct InFlight<T> {
+pub(super) struct InFlight {
     objects: Vec<Sent>,
-    changes: Vec<Pending<T>>,
+    changes: Vec<ChangeId>,
     /// It is a part of a request that failed.
     part: bool,
     /// Targets that wait for the end of this request because of a profile.
@@ -39,13 +39,9 @@ struct Sent {
     remove: Range<usize>,
 }
 
-impl<T> InFlight<T> {
-    pub(super) fn changes(&self) -> impl Iterator<Item = &Pending<T>> {
+impl InFlight {
+    pub(super) fn changes(&self) -> impl Iterator<Item = &ChangeId> {
         self.changes.iter()
-    }
-
-    pub(super) fn changes_mut(&mut self) -> impl Iterator<Item = &mut Pending<T>> {
-        self.changes.iter_mut()
     }
 }
 
@@ -55,21 +51,15 @@ pub struct Object<'a, S> {
     /// Whom it is about.
     pub identifier: &'a Identifier,
     /// Slugs to add.
-    pub add: &'a [S],
+    pub add: S,
     /// Slugs to remove.
-    pub remove: &'a [S],
+    pub remove: S,
 }
 
-impl<S> Object<'_, S> {
+impl<'a, S: ExactSizeIterator<Item = &'a str>> Object<'a, S> {
     /// An exit must not create a user.
     pub fn update_existing_only(&self) -> bool {
-        self.add.is_empty()
-    }
-}
-
-impl<T> AsRef<str> for Pending<T> {
-    fn as_ref(&self) -> &str {
-        &self.slug
+        self.add.len() == 0
     }
 }
 
@@ -160,7 +150,7 @@ impl<T> Batch<T> {
             && let Some(group) = self.groups.pop_front()
         {
             for target in group {
-                if self.place(target) == Place::Grouped {
+                if self.targets.place(target) == Place::Grouped {
                     self.board(target, id, &mut request, order, now);
                 }
             }
@@ -179,12 +169,12 @@ impl<T> Batch<T> {
         Some(id)
     }
 
-    fn board_open(&mut self, id: RequestId, request: &mut InFlight<T>, order: &Order, now: Time) {
+    fn board_open(&mut self, id: RequestId, request: &mut InFlight, order: &Order, now: Time) {
         let mut bytes = 0;
         while request.objects.len() < self.limits.objects_max
             && let Some(target) = self.lanes.front()
         {
-            let known = self.targets[target].as_ref().filter(|known| known.place == Place::Open);
+            let known = self.targets.get(target).filter(|known| known.place == Place::Open);
             if let Some(known) = known {
                 if bytes > 0 && bytes + known.body_bytes > self.limits.body_bytes_max {
                     break;
@@ -193,7 +183,7 @@ impl<T> Batch<T> {
             }
             let open = known.is_some();
             self.lanes.pop(open);
-            self.queued[target] = false;
+            self.targets.set_queued(target, false);
             if open {
                 self.board(target, id, request, order, now);
             }
@@ -201,20 +191,36 @@ impl<T> Batch<T> {
     }
 
     /// Moves what may be sent now of an open or grouped target into the request; the rest waits beside.
-    fn board(&mut self, id: TargetId, request_id: RequestId, request: &mut InFlight<T>, order: &Order, now: Time) {
-        let Some(target) = self.targets[id].as_mut() else {
-            return;
-        };
-        if target.place == Place::Open {
-            self.open_len -= 1;
-            self.open_bytes -= target.body_bytes;
-        }
+    fn board(&mut self, id: TargetId, request_id: RequestId, request: &mut InFlight, order: &Order, now: Time) {
+        self.take_out(id);
+        let target = &mut self.targets[id];
         target.place = Place::Nowhere;
-        let may_go = |change: &Pending<T>| change.not_before(order, &self.claims) <= now;
-        let going = target.changes.iter().filter(|change| may_go(change));
-        // Of this very request too: a profile under two identifiers may be one user, and Braze promises no order inside a body.
-        let mut fences = going.filter_map(|change| self.profiles.get(&change.profile).copied());
-        if let Some(other) = fences.next() {
+        let mut staying = std::mem::take(&mut target.changes);
+        let start = request.changes.len();
+        let mut fence = None;
+        let mut removing: SmallVec<[ChangeId; 2]> = SmallVec::new();
+        staying.retain(|change| {
+            if self.not_before(*change, order) > now {
+                return true;
+            }
+            // Of this very request too: a profile under two identifiers may be one user, and Braze promises no order inside a body.
+            let known = &self.changes[*change];
+            fence = fence.or(self.people.in_flight(known.person));
+            if known.add {
+                request.changes.push(*change);
+            } else {
+                removing.push(*change);
+            }
+            false
+        });
+        let middle = request.changes.len();
+        request.changes.extend(removing);
+        let target = &mut self.targets[id];
+        if let Some(other) = fence {
+            staying.extend(request.changes.drain(start..));
+            // In the order in which they came.
+            staying.sort_unstable_by_key(|change| self.changes[*change].turn);
+            target.changes = staying;
             target.place = Place::Fenced(other);
             if other == request_id {
                 request.fenced.push(id);
@@ -223,14 +229,7 @@ impl<T> Batch<T> {
             }
             return;
         }
-        let start = request.changes.len();
-        request
-            .changes
-            .extend(target.changes.extract_if(.., |change| change.add && may_go(change)));
-        let middle = request.changes.len();
-        request
-            .changes
-            .extend(target.changes.extract_if(.., |change| may_go(change)));
+        target.changes = staying;
         let end = request.changes.len();
         if start == end {
             self.settle_place(id, order, now);
@@ -242,25 +241,27 @@ impl<T> Batch<T> {
             add: start..middle,
             remove: middle..end,
         });
-        for change in &mut request.changes[start..] {
-            change.attempts += 1;
-            self.profiles.insert(change.profile, request_id);
+        for change in &request.changes[start..] {
+            let known = &mut self.changes[*change];
+            known.attempts += 1;
+            self.people.board(known.person, request_id);
         }
         for change in &request.changes[start..] {
-            self.unclaim(change, order, now);
+            self.unclaim(*change, order, now);
         }
         self.settle_place(id, order, now);
     }
 
     /// The objects of a request in flight, in the order in which verdicts name them.
-    pub fn objects(&self, id: RequestId) -> impl Iterator<Item = Object<'_, impl AsRef<str> + use<'_, T>>> {
+    pub fn objects(&self, id: RequestId) -> impl Iterator<Item = Object<'_, impl ExactSizeIterator<Item = &str>>> {
         self.requests.get(&id).into_iter().flat_map(|request| {
-            request.objects.iter().filter_map(|sent| {
-                Some(Object {
-                    identifier: &self.targets[sent.target].as_ref()?.identifier,
-                    add: &request.changes[sent.add.clone()],
-                    remove: &request.changes[sent.remove.clone()],
-                })
+            request.objects.iter().map(|sent| {
+                let text = |change: &ChangeId| &**self.slugs.text(self.changes[*change].slug);
+                Object {
+                    identifier: &self.targets[sent.target].identifier,
+                    add: request.changes[sent.add.clone()].iter().map(text),
+                    remove: request.changes[sent.remove.clone()].iter().map(text),
+                }
             })
         })
     }
@@ -268,15 +269,13 @@ impl<T> Batch<T> {
     /// Whether a request holds only what ended unknown once too often, alone: its end says nothing about Braze.
     pub fn is_suspect(&self, id: RequestId) -> bool {
         let request = self.requests.get(&id);
-        request.is_some_and(|request| request.changes.iter().any(|change| change.alone > 0))
+        request.is_some_and(|request| request.changes().any(|change| self.changes[*change].alone > 0))
     }
 
     /// The caller's parts of the changes of a request in flight.
     pub fn origins(&self, id: RequestId) -> impl Iterator<Item = &T> {
-        self.requests
-            .get(&id)
-            .into_iter()
-            .flat_map(|request| request.changes.iter().map(|change| &change.origin))
+        let request = self.requests.get(&id).into_iter();
+        request.flat_map(|request| request.changes().map(|change| &self.changes[*change].origin))
     }
 
     /// A request has ended. What is accepted or rejected leaves the batch; what must be retried goes back into it, unless a
@@ -288,7 +287,6 @@ impl<T> Batch<T> {
         self.in_flight -= request.changes.len();
         let halving = !self.groups.is_empty() || self.requests.values().any(|other| other.part);
         let mut settled = Vec::with_capacity(request.changes.len());
-        let mut changes = request.changes.into_iter();
         let mut verdicts = ending.verdicts.into_iter();
         let (mut retried, mut suspects) = (Vec::new(), Vec::new());
         let alone = request.objects.len() == 1;
@@ -303,10 +301,9 @@ impl<T> Batch<T> {
                     retried.push(sent.target);
                 }
             }
-            for mut change in changes.by_ref().take(sent.remove.end - sent.add.start) {
-                if self.profiles.get(&change.profile) == Some(&id) {
-                    self.profiles.remove(&change.profile);
-                }
+            for change_id in &request.changes[sent.add.start..sent.remove.end] {
+                let change = &mut self.changes[*change_id];
+                self.people.land(change.person);
                 match (&ending.end, &verdict) {
                     (_, Verdict::Rejected { .. }) | (End::Refused, _) => {}
                     (End::Accepted, _) => order.accepted(change.keys, change.add, now),
@@ -326,17 +323,12 @@ impl<T> Batch<T> {
                         }
                     }
                 }
-                self.settle_change(sent.target, change, &verdict, now, &mut settled);
+                settled.extend(self.settle_change(*change_id, &verdict, now));
             }
         }
-        let touched: Vec<_> = request
-            .objects
-            .iter()
-            .map(|sent| sent.target)
-            .chain(request.fenced)
-            .collect();
-        for target in &touched {
-            let Some(target) = self.targets[*target].as_mut() else {
+        let sent = request.objects.iter().map(|sent| sent.target);
+        for target in sent.clone().chain(request.fenced.iter().copied()) {
+            let Some(target) = self.targets.get_mut(target) else {
                 continue;
             };
             target.in_flight = target.in_flight.filter(|request| *request != id);
@@ -350,7 +342,7 @@ impl<T> Batch<T> {
         } else if !alone && (request.part || !halving) {
             self.group(&suspects);
         }
-        for target in touched {
+        for target in sent.chain(request.fenced.iter().copied()) {
             self.settle_place(target, order, now);
         }
         settled
@@ -360,10 +352,8 @@ impl<T> Batch<T> {
     fn group(&mut self, targets: &[TargetId]) {
         for part in targets.chunks(targets.len().div_ceil(2).max(1)) {
             for id in part {
-                if let Some(target) = self.targets[*id]
-                    .as_mut()
-                    .filter(|target| target.place == Place::Nowhere)
-                {
+                let target = self.targets.get_mut(*id);
+                if let Some(target) = target.filter(|target| target.place == Place::Nowhere) {
                     target.place = Place::Grouped;
                 }
             }
@@ -371,58 +361,42 @@ impl<T> Batch<T> {
         }
     }
 
-    fn settle_change(
-        &mut self,
-        target: TargetId,
-        mut change: Pending<T>,
-        verdict: &Verdict,
-        now: Time,
-        settled: &mut Vec<Settled<T>>,
-    ) {
-        let key = change.keys[0];
-        let claim = Claim {
-            turn: change.turn,
-            target,
-            add: change.add,
-        };
+    /// What becomes of a change whose request has ended; `None` if it is retried or nobody is to be told.
+    fn settle_change(&mut self, id: ChangeId, verdict: &Verdict, now: Time) -> Option<Settled<T>> {
+        let change = &mut self.changes[id];
         let outcome = match verdict {
             Verdict::Accepted => Outcome::Accepted,
-            Verdict::Rejected { reason, message } => self.rejected(target, *reason, message),
+            Verdict::Rejected { reason, message } => self.rejected(id, *reason, message),
+            Verdict::Retry { .. } if change.abandoned => {
+                self.release(id);
+                return None;
+            }
             Verdict::Retry { message } => {
-                if change.abandoned {
-                    self.release(change);
-                    return;
-                }
                 change.refusals += u32::from(message.is_some());
-                let known = self.targets[target].as_mut();
-                let known = known.expect("a target with something in flight stays");
+                let (slug, target, refusals) = (change.slug, change.target, change.refusals);
+                let newer = &self.targets[target].changes;
                 match message {
-                    _ if known.changes.iter().any(|newer| newer.slug == change.slug) => Outcome::Superseded,
-                    Some(message) if change.refusals >= REFUSALS_MAX => {
-                        self.rejected(target, braze::Reason::Unusable, message)
-                    }
+                    _ if newer.iter().any(|newer| self.changes[*newer].slug == slug) => Outcome::Superseded,
+                    Some(message) if refusals >= REFUSALS_MAX => self.rejected(id, braze::Reason::Unusable, message),
                     _ => {
+                        let change = &mut self.changes[id];
                         change.flush_at = now;
                         if message.is_some() {
-                            change.held_until = now + self.limits.backoff.after(change.refusals);
+                            change.held_until = now + self.limits.backoff.after(refusals);
                         }
-                        known.changes.push(change);
-                        self.claims.enter(key, claim);
-                        return;
+                        self.people.claim(change.person, id);
+                        self.targets[target].changes.push(id);
+                        return None;
                     }
                 }
             }
         };
-        settled.push(self.settled(change, outcome));
+        Some(self.settled(id, outcome))
     }
 
-    fn rejected(&self, target: TargetId, reason: braze::Reason, message: &str) -> Outcome {
-        let target = self.targets[target].as_ref();
+    fn rejected(&self, id: ChangeId, reason: braze::Reason, message: &str) -> Outcome {
         Outcome::Rejected {
-            identifier: target
-                .expect("a target with something in flight stays")
-                .identifier
-                .clone(),
+            identifier: self.targets[self.changes[id].target].identifier.clone(),
             reason,
             message: message.to_owned(),
         }

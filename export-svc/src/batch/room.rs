@@ -5,7 +5,7 @@ use super::{Batch, BatchLimits, LaneId};
 impl<T> Batch<T> {
     /// Whether no more changes should be pushed for now.
     pub fn is_full(&self) -> bool {
-        self.pending >= self.limits.pending_max || self.pending_bytes >= self.limits.pending_bytes_max
+        self.pending() >= self.limits.pending_max || self.pending_bytes >= self.limits.pending_bytes_max
     }
 
     /// Whether a lane holds so much that the others need the rest: in a batch that is half full, a quarter of what is free. So
@@ -26,7 +26,7 @@ impl<T> Batch<T> {
                     half_full && own >= free / 4
                 }
         };
-        crowds(self.pending_of(lane), self.pending, pending_max, many)
+        crowds(self.pending_of(lane), self.pending(), pending_max, many)
             || crowds(self.lanes.bytes(lane), self.pending_bytes, pending_bytes_max, large)
     }
 
@@ -44,7 +44,7 @@ impl<T> Batch<T> {
             ..
         } = self.limits;
         (
-            self.pending >= pending_max.div_ceil(2),
+            self.pending() >= pending_max.div_ceil(2),
             self.pending_bytes >= pending_bytes_max.div_ceil(2),
         )
     }

@@ -49,7 +49,7 @@ fn limits() -> BatchLimits {
 fn change(number: u32, slug: &str, add: bool, time: Time) -> Change<u32> {
     Change {
         identifier: Identifier::ExternalId(format!("cust-{number}")),
-        profile_id: number.to_string(),
+        profile: profile_key(&number.to_string()),
         lane: 1,
         slug: slug.into(),
         add,
@@ -62,22 +62,19 @@ fn change(number: u32, slug: &str, add: bool, time: Time) -> Change<u32> {
 
 /// The objects of a request: identifier, added, removed, whether for existing users only.
 fn wire(batch: &Batch<u32>, request: RequestId) -> Vec<(String, Vec<String>, Vec<String>, bool)> {
-    let object = |object: Object<'_, _>| {
+    let mut objects = Vec::new();
+    for object in batch.objects(request) {
         let Identifier::ExternalId(id) = object.identifier else {
             panic!("only external ids here")
         };
-        (
-            id.clone(),
-            texts(object.add),
-            texts(object.remove),
-            object.update_existing_only(),
-        )
-    };
-    batch.objects(request).map(object).collect()
+        let existing_only = object.update_existing_only();
+        objects.push((id.clone(), texts(object.add), texts(object.remove), existing_only));
+    }
+    objects
 }
 
-fn texts<S: AsRef<str>>(slugs: &[S]) -> Vec<String> {
-    slugs.iter().map(|slug| slug.as_ref().to_owned()).collect()
+fn texts<'a>(slugs: impl Iterator<Item = &'a str>) -> Vec<String> {
+    slugs.map(str::to_owned).collect()
 }
 
 fn ended(end: End, verdicts: Vec<Verdict>) -> Ending {
@@ -190,14 +187,9 @@ fn the_byte_cap_closes_a_request_early() {
     let mut builder = braze::TrackBuilder::new(75, 2_000);
     let attribute = braze::AttributeName::new("lytics_segments").unwrap();
     for object in batch.objects(request) {
+        let existing_only = object.update_existing_only();
         builder
-            .push(
-                object.identifier,
-                &attribute,
-                object.add,
-                object.remove,
-                object.update_existing_only(),
-            )
+            .push(object.identifier, &attribute, object.add, object.remove, existing_only)
             .unwrap();
     }
     assert!(builder.bytes() > 1_000, "{}", builder.bytes());
@@ -372,7 +364,7 @@ fn what_is_abandoned_comes_back_and_in_flight_it_is_not_retried() {
     );
     assert_eq!(deliver(&mut batch, &mut order, at(0))[0].0, "cust-2");
     assert_eq!(
-        (batch.pending(), batch.by_identifier.len()),
+        (batch.pending(), batch.targets.len()),
         (0, 0),
         "nothing is remembered of the others"
     );
@@ -396,6 +388,6 @@ fn what_no_longer_counts_does_not_pile_up() {
         }
         order.expire(at(round));
     }
-    assert!(batch.due.len() + batch.wake.len() + batch.lanes.len() < 500);
+    assert!(batch.wake.len() + batch.lanes.len() < 500);
     assert!(batch.targets.len() <= 2 && order.len() < 50);
 }

@@ -92,7 +92,7 @@ impl Feeds {
     /// Whether a feed comes to a record that should have been read before others of its age were compacted away. What was there
     /// when its job was created, or let go on elsewhere, is taken as it is; and it was there if it is read once more.
     pub(crate) fn is_late(&self, id: FeedId, partition: i32, offset: i64, written: Time) -> bool {
-        let Some(feed) = self.feeds.get(&id) else { return false };
+        let Some(feed) = self.feeds.get(id) else { return false };
         let unread = offset >= feed.positions.next(partition).max(feed.start(partition));
         let resets = feed.job.resets.iter();
         let mut gone_through = resets.filter(|reset| reset.number <= feed.reset && reset.is_about(&feed.slug));
@@ -102,7 +102,7 @@ impl Feeds {
     /// Whether a feed need not be sent a change, under any of these keys. Ask for every change of a feed that is in its first
     /// pass: the enters are remembered.
     pub(crate) fn is_needless(&mut self, id: FeedId, partition: i32, offset: i64, add: bool, keys: &[Key]) -> bool {
-        let Some(feed) = self.feeds.get(&id).filter(|feed| feed.first_pass) else {
+        let Some(feed) = self.feeds.get(id).filter(|feed| feed.first_pass) else {
             return false;
         };
         let filter = &mut self.first_passes.0;
@@ -119,8 +119,8 @@ impl Feeds {
     pub(crate) fn end_first_passes(&mut self) {
         let passing = self.feeds.iter().filter(|(_, feed)| feed.first_pass);
         let over = passing.filter(|(_, feed)| self.left_of_pass(feed) == 0);
-        for id in over.map(|(id, _)| *id).collect::<Vec<_>>() {
-            if let Some(feed) = self.feeds.get_mut(&id) {
+        for id in over.map(|(id, _)| id).collect::<Vec<_>>() {
+            if let Some(feed) = self.feeds.get_mut(id) {
                 feed.first_pass = false;
             }
         }

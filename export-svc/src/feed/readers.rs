@@ -182,7 +182,7 @@ impl Feeds {
             return Vec::new();
         }
         let open = |partition| {
-            let feeds = live.feeds.iter().filter_map(|id| self.feeds.get(id));
+            let feeds = live.feeds.iter().filter_map(|id| self.feeds.get(*id));
             feeds.filter_map(|feed| feed.positions.first_open(partition)).min()
         };
         let read_to = (0..).zip(live.read_to.iter().copied());
@@ -206,7 +206,7 @@ impl Feeds {
             && awaited < offset
         {
             view.awaited[index].remove(&(awaited, id));
-            let Some(feed) = self.feeds.get_mut(&id).filter(|feed| feed.reader == Some(which)) else {
+            let Some(feed) = self.feeds.get_mut(id).filter(|feed| feed.reader == Some(which)) else {
                 continue;
             };
             feed.positions.passed(partition, offset);
@@ -252,7 +252,7 @@ impl Feeds {
         }
         self.readers.joining = false;
         for id in std::mem::take(&mut self.readers.catch_up.feeds) {
-            let Some(feed) = self.feeds.get_mut(&id) else { continue };
+            let Some(feed) = self.feeds.get_mut(id) else { continue };
             for partition in 0..self.partitions {
                 let shown = self.readers.live.read_to[partition].max(self.readers.catch_up.read_to[partition]);
                 feed.positions.passed(number(partition), shown);
@@ -281,7 +281,7 @@ impl Feeds {
     ) {
         let wants = |id: &FeedId| {
             self.feeds
-                .get(id)
+                .get(*id)
                 .is_some_and(|feed| feed.reader == Some(which) && feed.positions.wants(partition, offset))
         };
         match slug {
@@ -316,7 +316,7 @@ impl Feeds {
             .feeds
             .iter()
             .filter(|(_, feed)| feed.reader.is_none() && !feed.full && !self.is_held(feed))
-            .map(|(id, _)| *id)
+            .map(|(id, _)| id)
             .collect();
         if self.readers.live.feeds.is_empty() && !coming.is_empty() {
             self.start_live(&coming);
@@ -328,7 +328,7 @@ impl Feeds {
             self.rest(&full);
             self.readers.joining = false;
             for partition in 0..self.partitions {
-                let from = coming.iter().filter_map(|id| self.feeds.get(id));
+                let from = coming.iter().filter_map(|id| self.feeds.get(*id));
                 let from = from.map(|feed| feed.positions.read_from(number(partition))).min();
                 let catch_up = &mut self.readers.catch_up;
                 catch_up.awaited[partition].clear();
@@ -346,8 +346,8 @@ impl Feeds {
     fn start_live(&mut self, coming: &[FeedId]) {
         self.readers.joining = false;
         let catch_up = &self.readers.catch_up.feeds;
-        let coming = || coming.iter().filter_map(|id| self.feeds.get(id));
-        let all = || coming().chain(catch_up.iter().filter_map(|id| self.feeds.get(id)));
+        let coming = || coming.iter().filter_map(|id| self.feeds.get(*id));
+        let all = || coming().chain(catch_up.iter().filter_map(|id| self.feeds.get(*id)));
         let reached = |feed: &Feed, partition: i32| feed.positions.next(partition).max(feed.start(partition));
         let partitions = || (0..).take(self.partitions);
         let least: Vec<_> = partitions()
@@ -377,7 +377,7 @@ impl Feeds {
     fn attach_if_reached(&mut self, id: FeedId, which: Which) -> bool {
         let reached = self
             .feeds
-            .get(&id)
+            .get(id)
             .is_some_and(|feed| self.readers.view(which).serves_from(feed));
         if reached {
             self.attach(id, which);
@@ -386,7 +386,7 @@ impl Feeds {
     }
 
     fn attach(&mut self, id: FeedId, which: Which) {
-        let Some(feed) = self.feeds.get_mut(&id) else { return };
+        let Some(feed) = self.feeds.get_mut(id) else { return };
         let view = self.readers.view_mut(which);
         for (partition, awaited) in (0..).zip(&mut view.awaited) {
             awaited.extend(feed.positions.first_awaited(partition).map(|offset| (offset, id)));
@@ -412,14 +412,14 @@ impl Feeds {
     }
 
     fn is_full(&self, id: FeedId) -> bool {
-        self.feeds.get(&id).is_some_and(|feed| feed.full)
+        self.feeds.get(id).is_some_and(|feed| feed.full)
     }
 
     /// Feeds are left out for a while, and keep what they were handed.
     fn rest(&mut self, ids: &[FeedId]) {
         for id in ids {
             self.leave(*id);
-            if let Some(feed) = self.feeds.get_mut(id) {
+            if let Some(feed) = self.feeds.get_mut(*id) {
                 feed.resting = true;
             }
         }
@@ -427,7 +427,7 @@ impl Feeds {
 
     /// A feed leaves its reader, which has shown it everything so far.
     pub(super) fn leave(&mut self, id: FeedId) {
-        let Some(feed) = self.feeds.get_mut(&id) else { return };
+        let Some(feed) = self.feeds.get_mut(id) else { return };
         let Some(which) = feed.reader.take() else { return };
         let view = self.readers.view_mut(which);
         for (partition, read_to) in (0..).zip(&view.read_to) {
@@ -453,7 +453,7 @@ impl Feeds {
         let (mut stuck, mut rest) = (Vec::new(), Vec::new());
         let view = self.readers.view_mut(which);
         for id in &view.feeds {
-            let Some(feed) = self.feeds.get_mut(id) else { continue };
+            let Some(feed) = self.feeds.get_mut(*id) else { continue };
             feed.positions.advance(partition, view.read_to[index]);
             match feed.positions.read_from(partition) {
                 // It has read nothing, and begins with whatever there is.

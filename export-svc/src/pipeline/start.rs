@@ -35,6 +35,8 @@ pub(crate) struct Parts {
     pub(crate) publisher: kafka::Publisher,
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) tasks: tokio_util::task::TaskTracker,
+    /// Spans go somewhere.
+    pub(crate) traced: bool,
 }
 
 /// Takes a workspace over. Blocks until Kafka has answered, or the time of `stop` is over.
@@ -53,6 +55,7 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
         publisher,
         runtime,
         tasks,
+        traced,
     } = parts;
     let clock = Clock::start();
     // Asked before anybody is fenced: without the topic nobody can serve.
@@ -88,6 +91,7 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
             topics,
             layout,
             restored,
+            traced,
         },
         fenced_at,
     );

@@ -7,7 +7,7 @@ use prost::Message;
 use proto::export::v1::NotBefore;
 
 use super::*;
-use crate::batch::{Change, keys};
+use crate::batch::{Change, keys, profile_key};
 use crate::order::Key;
 
 fn at(seconds: i64) -> Time {
@@ -31,6 +31,7 @@ fn workspace(predecessor: Option<WorkspaceProgress>) -> Workspace {
             ..Layout::default()
         },
         restored,
+        traced: false,
     };
     Workspace::new(beginning, at(100))
 }
@@ -189,19 +190,19 @@ fn it_is_not_released_with_a_call_in_flight() {
 /// An enter that is due at 100 s, with its keys.
 fn enter() -> (Change<Origin>, [Key; 2]) {
     let identifier = braze::Identifier::ExternalId("cust-1".into());
-    let both = keys(&identifier, "1", "vip");
+    let both = keys(&identifier, profile_key("1"), "vip");
     let origin = Origin {
         feed: 1,
         partition: 0,
         offset: 0,
         part: Part::WHOLE,
         moves: 0,
-        payload: Bytes::new(),
+        payload: Box::default(),
         trace: None,
     };
     let change = Change {
         identifier,
-        profile_id: "1".into(),
+        profile: profile_key("1"),
         lane: 1,
         slug: "vip".into(),
         add: true,

@@ -17,7 +17,7 @@ pub use instance::{INSTANCES, Instance, UnknownInstance, endpoint};
 pub use rate::RateHints;
 pub use request::{
     AttributeError, AttributeName, BODY_BYTES_MAX, EXTERNAL_ID_BYTES_MAX, Full, Identifier, OBJECTS_MAX, Track,
-    TrackBuilder, VALUE_CHARS_MAX,
+    TrackBuilder, VALUE_CHARS_MAX, is_plain,
 };
 /// The URL type that [`endpoint`] returns and [`Client::track`] takes.
 pub use reqwest::Url;

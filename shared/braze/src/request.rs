@@ -65,7 +65,8 @@ pub enum Identifier {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttributeName {
     name: String,
-    key: Vec<u8>,
+    /// `,"<name>":{`
+    opening: Vec<u8>,
 }
 
 /// Why a text cannot be the name of a custom attribute.
@@ -97,11 +98,12 @@ impl AttributeName {
         if RESERVED.contains(&name) {
             return Err(AttributeError::Reserved);
         }
-        let mut key = Vec::with_capacity(name.len() + 2);
-        push_text(&mut key, name);
+        let mut opening = vec![b','];
+        push_text(&mut opening, name);
+        opening.extend_from_slice(b":{");
         Ok(Self {
             name: name.to_owned(),
-            key,
+            opening,
         })
     }
 
@@ -182,14 +184,18 @@ impl TrackBuilder {
     ///
     /// # Errors
     /// [`Full`] if a limit would be passed; nothing is written then.
-    pub fn push<A: AsRef<str>, R: AsRef<str>>(
+    pub fn push<A, R>(
         &mut self,
         identifier: &Identifier,
         attribute: &AttributeName,
-        add: &[A],
-        remove: &[R],
+        add: A,
+        remove: R,
         update_existing_only: bool,
-    ) -> Result<(), Full> {
+    ) -> Result<(), Full>
+    where
+        A: IntoIterator<Item: AsRef<str>>,
+        R: IntoIterator<Item: AsRef<str>>,
+    {
         if self.objects == self.objects_max {
             return Err(Full::Objects);
         }
@@ -201,14 +207,10 @@ impl TrackBuilder {
         if update_existing_only {
             self.buffer.extend_from_slice(br#","_update_existing_only":true"#);
         }
-        self.buffer.push(b',');
-        self.buffer.extend_from_slice(&attribute.key);
-        self.buffer.extend_from_slice(b":{");
-        push_list(&mut self.buffer, b"\"add\":", add);
-        if !add.is_empty() && !remove.is_empty() {
-            self.buffer.push(b',');
-        }
-        push_list(&mut self.buffer, b"\"remove\":", remove);
+        self.buffer.extend_from_slice(&attribute.opening);
+        let added = push_list(&mut self.buffer, br#""add":["#, add);
+        let key: &[u8] = if added { br#","remove":["# } else { br#""remove":["# };
+        push_list(&mut self.buffer, key, remove);
         self.buffer.extend_from_slice(b"}}");
         if self.buffer.len() + TAIL.len() > self.bytes_max {
             self.buffer.truncate(before);
@@ -240,40 +242,39 @@ impl TrackBuilder {
 
 fn push_identifier(buffer: &mut Vec<u8>, identifier: &Identifier) {
     match identifier {
-        Identifier::ExternalId(id) => {
-            buffer.extend_from_slice(br#"{"external_id":"#);
-            push_text(buffer, id);
-        }
-        Identifier::BrazeId(id) => {
-            buffer.extend_from_slice(br#"{"braze_id":"#);
-            push_text(buffer, id);
-        }
+        Identifier::ExternalId(id) => push_member(buffer, br#"{"external_id":"#, id),
+        Identifier::BrazeId(id) => push_member(buffer, br#"{"braze_id":"#, id),
         Identifier::Alias { label, name } => {
-            buffer.extend_from_slice(br#"{"user_alias":{"alias_name":"#);
-            push_text(buffer, name);
-            buffer.extend_from_slice(br#","alias_label":"#);
-            push_text(buffer, label);
+            push_member(buffer, br#"{"user_alias":{"alias_name":"#, name);
+            push_member(buffer, br#","alias_label":"#, label);
             buffer.push(b'}');
         }
     }
 }
 
-fn push_list<S: AsRef<str>>(buffer: &mut Vec<u8>, key: &[u8], values: &[S]) {
-    if values.is_empty() {
-        return;
-    }
+fn push_member(buffer: &mut Vec<u8>, key: &[u8], value: &str) {
     buffer.extend_from_slice(key);
-    for (index, value) in values.iter().enumerate() {
-        buffer.push(if index == 0 { b'[' } else { b',' });
+    push_text(buffer, value);
+}
+
+/// Whether there was anything.
+fn push_list(buffer: &mut Vec<u8>, opening: &[u8], values: impl IntoIterator<Item: AsRef<str>>) -> bool {
+    let mut values = values.into_iter();
+    let Some(first) = values.next() else {
+        return false;
+    };
+    buffer.extend_from_slice(opening);
+    push_text(buffer, first.as_ref());
+    for value in values {
+        buffer.push(b',');
         push_text(buffer, value.as_ref());
     }
     buffer.push(b']');
+    true
 }
 
 fn push_text(buffer: &mut Vec<u8>, text: &str) {
-    // Nearly every text, and a body has some 150 of them.
-    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
-    if text.bytes().all(plain) {
+    if is_plain(text) {
         buffer.reserve(text.len() + 2);
         buffer.push(b'"');
         buffer.extend_from_slice(text.as_bytes());
@@ -283,6 +284,28 @@ fn push_text(buffer: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(buffer, text).expect("a string always has a JSON form, and a Vec takes every byte");
 }
 
+/// Whether a text stands in JSON as it is, between quotes: nearly every one, and a body has some 150 of them. serde_json looks at
+/// byte after byte; here it is eight at a time.
+pub fn is_plain(text: &str) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = 0x80 * ONES;
+    /// A top bit for each byte that is zero, and perhaps for bytes above one.
+    fn zeros(word: u64) -> u64 {
+        word.wrapping_sub(ONES) & !word & TOPS
+    }
+    let special = |word: u64| {
+        let quotes = zeros(word ^ (0x22 * ONES)) | zeros(word ^ (0x5c * ONES));
+        // Below 0x20: the three upper bits are zero.
+        quotes | zeros(word & (0xe0 * ONES))
+    };
+    let (words, rest) = text.as_bytes().as_chunks::<8>();
+    let found = words
+        .iter()
+        .fold(0, |found, word| found | special(u64::from_le_bytes(*word)));
+    let is_special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    found == 0 && !rest.iter().any(is_special)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -290,6 +313,20 @@ mod tests {
     use super::*;
 
     const NONE: [&str; 0] = [];
+
+    #[test]
+    fn a_text_is_plain_if_json_leaves_it_as_it_is() {
+        let all: String = (0..0x250).filter_map(char::from_u32).collect();
+        for (at, special) in all.char_indices() {
+            for before in ["", "1", "1234567", "12345678", "12345678ä"] {
+                for text in [format!("{before}{special}"), format!("{before}{special}{before}23456")] {
+                    let plain = serde_json::to_string(&text).unwrap() == format!("\"{text}\"");
+                    assert_eq!(is_plain(&text), plain, "{text:?}, character at {at}");
+                }
+            }
+        }
+        assert!(is_plain(""));
+    }
 
     fn segments() -> AttributeName {
         AttributeName::new("lytics_segments").unwrap()

@@ -5,8 +5,8 @@ mod wire;
 use std::collections::HashMap;
 
 use proto::membership::v1::{MembershipAction, MembershipChange};
-use smallvec::SmallVec;
 
+use self::wire::Entries;
 pub use self::wire::Malformed;
 use crate::account::AccountNumber;
 use crate::text;
@@ -38,8 +38,15 @@ pub struct Membership<'a> {
 }
 
 /// Fields of a profile: a few texts by name.
-#[derive(Debug, Clone, Default)]
-pub struct Fields<'a>(SmallVec<[(&'a [u8], &'a [u8]); 4]>);
+#[derive(Debug, Clone)]
+pub struct Fields<'a>(Listed<'a>);
+
+#[derive(Debug, Clone)]
+enum Listed<'a> {
+    /// As they were received.
+    Entries(Entries<'a>),
+    Pairs(Vec<(&'a [u8], &'a [u8])>),
+}
 
 impl<'a> Fields<'a> {
     /// The value of a field; none if it is no UTF-8. Of a name that comes twice the last one counts.
@@ -49,24 +56,49 @@ impl<'a> Fields<'a> {
     }
 
     fn find(&self, name: &[u8]) -> Option<&'a [u8]> {
-        let found = self.0.iter().rev().find(|(known, _)| *known == name);
-        found.map(|(_, value)| *value)
+        let mut found = None;
+        self.each(|known, value| {
+            if known == name {
+                found = Some(value);
+            }
+        });
+        found
+    }
+
+    fn each(&self, mut see: impl FnMut(&'a [u8], &'a [u8])) {
+        match &self.0 {
+            Listed::Entries(entries) => entries.iter().for_each(|(name, value)| see(name, value)),
+            Listed::Pairs(pairs) => pairs.iter().for_each(|(name, value)| see(name, value)),
+        }
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        match &self.0 {
+            Listed::Entries(entries) => entries.is_empty(),
+            Listed::Pairs(pairs) => pairs.is_empty(),
+        }
     }
 }
 
 impl PartialEq for Fields<'_> {
     fn eq(&self, other: &Self) -> bool {
-        let within = |one: &Self, other: &Self| one.0.iter().all(|(name, _)| one.find(name) == other.find(name));
+        let within = |one: &Self, other: &Self| {
+            let mut all = true;
+            one.each(|name, _| all &= one.find(name) == other.find(name));
+            all
+        };
         within(self, other) && within(other, self)
     }
 }
 
 impl Eq for Fields<'_> {}
+
+impl<'a> From<Entries<'a>> for Fields<'a> {
+    fn from(entries: Entries<'a>) -> Self {
+        Self(Listed::Entries(entries))
+    }
+}
 
 impl<'a> From<&'a HashMap<String, String>> for Fields<'a> {
     fn from(fields: &'a HashMap<String, String>) -> Self {
@@ -80,7 +112,7 @@ impl<'a> From<&'a HashMap<String, String>> for Fields<'a> {
 impl<'a> FromIterator<(&'a str, &'a str)> for Fields<'a> {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(fields: I) -> Self {
         let bytes = |(name, value): (&'a str, &'a str)| (name.as_bytes(), value.as_bytes());
-        Self(fields.into_iter().map(bytes).collect())
+        Self(Listed::Pairs(fields.into_iter().map(bytes).collect()))
     }
 }
 
@@ -123,16 +155,19 @@ impl<'a> Membership<'a> {
         let audience = wire::text(change.audience_slug, known.map(|(audience, _)| audience))?;
         let profile_id = wire::text(change.profile_id, known.map(|(_, profile)| profile))?;
         let good = known.is_some_and(|(known, _)| known == audience);
-        Ok(Self::checked(change, audience, profile_id, good)?)
+        let fields = (change.fields.into(), change.previous_fields.into());
+        Ok(Self::checked(change.account, audience, good, profile_id, change.action, fields)?)
     }
 
     fn checked(
-        change: wire::Change<'a>,
+        account: u64,
         audience: &'a str,
-        profile_id: &'a str,
         good_slug: bool,
+        profile_id: &'a str,
+        action: i32,
+        (fields, previous_fields): (Fields<'a>, Fields<'a>),
     ) -> Result<Self, MembershipError> {
-        let action = match MembershipAction::try_from(change.action) {
+        let action = match MembershipAction::try_from(action) {
             Ok(MembershipAction::Enter) => Action::Enter,
             Ok(MembershipAction::Exit) => Action::Exit,
             Ok(MembershipAction::Unspecified) | Err(_) => return Err(MembershipError::Action),
@@ -144,12 +179,12 @@ impl<'a> Membership<'a> {
             return Err(MembershipError::Profile);
         }
         Ok(Self {
-            account: AccountNumber::new(change.account).ok_or(MembershipError::Account)?,
+            account: AccountNumber::new(account).ok_or(MembershipError::Account)?,
             audience,
             profile_id,
             action,
-            fields: change.fields,
-            previous_fields: change.previous_fields,
+            fields,
+            previous_fields,
         })
     }
 }
@@ -158,15 +193,9 @@ impl<'a> TryFrom<&'a MembershipChange> for Membership<'a> {
     type Error = MembershipError;
 
     fn try_from(change: &'a MembershipChange) -> Result<Self, MembershipError> {
-        let wire = wire::Change {
-            account: change.account,
-            audience_slug: change.audience_slug.as_bytes(),
-            profile_id: change.profile_id.as_bytes(),
-            action: change.action,
-            fields: Fields::from(&change.fields),
-            previous_fields: Fields::from(&change.previous_fields),
-        };
-        Self::checked(wire, &change.audience_slug, &change.profile_id, false)
+        let fields = (Fields::from(&change.fields), Fields::from(&change.previous_fields));
+        let (audience, profile) = (&change.audience_slug, &change.profile_id);
+        Self::checked(change.account, audience, false, profile, change.action, fields)
     }
 }
 

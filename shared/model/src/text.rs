@@ -27,8 +27,8 @@ pub enum TextError {
 
 /// Whether there is nothing to see.
 pub fn is_blank(text: &str) -> bool {
-    // From one end only: the first that is no white space decides.
-    text.trim_start().is_empty()
+    // The first that is no white space decides; nearly always it is the first of all.
+    !text.as_bytes().first().is_some_and(u8::is_ascii_graphic) && text.trim_start().is_empty()
 }
 
 /// A label, or the name of a profile field.

@@ -34,7 +34,7 @@ fn each_goes_in_a_request_of_its_own_when_the_one_before_has_settled() {
         assert_eq!(batch.close(&order, at(time + 2)), None);
     }
     assert_eq!(batch.pending(), 0);
-    assert!(batch.edges.is_empty() && batch.by_identifier.is_empty());
+    assert!(batch.edges.is_empty() && batch.targets.is_empty());
 }
 
 #[test]
@@ -90,6 +90,6 @@ fn those_that_are_abandoned_are_given_back_also_from_behind() {
     let enter = batch.close(&order, at(0)).unwrap();
     assert_eq!(batch.abandon(|_| true, &order, at(0)), [1, 1]);
     batch.complete(enter, ended(End::Unknown, vec![]), &mut order, at(0));
-    assert_eq!((batch.pending(), batch.by_identifier.len()), (0, 0));
-    assert!(batch.edges.is_empty() && batch.claims.is_empty());
+    assert_eq!((batch.pending(), batch.targets.len()), (0, 0));
+    assert!(batch.edges.is_empty() && batch.people.is_empty());
 }

@@ -81,7 +81,7 @@ fn the_later_of_two_opposite_changes_waits_for_an_earlier_one_that_is_held_back(
         assert_eq!(batch.close(&order, at(5)), None, "and then for the settle gap");
         batch.wake(&order, at(6));
         assert_eq!(deliver(&mut batch, &mut order, at(6))[0].0, "b");
-        assert!(batch.claims.is_empty());
+        assert!(batch.people.is_empty());
     }
 }
 
@@ -111,7 +111,7 @@ fn whoever_waits_goes_when_the_earlier_change_is_superseded_or_forgotten() {
     batch.push(under("c", change(7, "vip", true, at(1))), &order, at(1));
     assert_eq!(batch.abandon(|profile| *profile == 1, &order, at(1)), [1, 1]);
     assert_eq!(deliver(&mut batch, &mut order, at(1))[0].0, "c");
-    assert!(batch.claims.is_empty());
+    assert!(batch.people.is_empty());
 }
 
 #[test]

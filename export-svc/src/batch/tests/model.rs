@@ -151,7 +151,7 @@ impl World {
         let (profile, under, slug, add) = self.log[number];
         let change = Change {
             identifier: identifier(profile, under),
-            profile_id: profile.to_string(),
+            profile: profile_key(&profile.to_string()),
             lane: slug as LaneId,
             slug: SLUGS[slug].into(),
             add,
@@ -181,12 +181,12 @@ impl World {
         let Some(request) = self.batch.close(&self.order, self.now) else {
             return false;
         };
-        let texts = |object: Object<'_, _>| {
-            let identifier = object.identifier.clone();
-            assert_eq!(object.update_existing_only(), object.add.is_empty());
-            (identifier, super::texts(object.add), super::texts(object.remove))
-        };
-        let objects: Vec<_> = self.batch.objects(request).map(texts).collect();
+        let mut objects = Vec::new();
+        for object in self.batch.objects(request) {
+            assert_eq!(object.update_existing_only(), object.add.len() == 0);
+            let (add, remove) = (super::texts(object.add), super::texts(object.remove));
+            objects.push((object.identifier.clone(), add, remove));
+        }
         assert!((1..=objects_max).contains(&objects.len()));
         let profiles = |request| {
             self.batch
@@ -351,7 +351,7 @@ fn check(steps: &[Step], objects_max: usize) {
             check_edges(&world, |profile, under| identifier(profile, under) == user);
         }
     }
-    assert!(world.batch.by_identifier.is_empty() && world.batch.claims.is_empty() && world.batch.edges.is_empty());
+    assert!(world.batch.targets.is_empty() && world.batch.people.is_empty() && world.batch.edges.is_empty());
 }
 
 proptest! {

@@ -41,7 +41,7 @@ fn a_feed_that_is_left_out_for_a_while_still_knows_what_it_handed_on() {
         .feeds
         .iter()
         .find(|(_, feed)| &*feed.slug == SLUGS[0])
-        .map(|(id, _)| *id);
+        .map(|(id, _)| id);
     assert!(world.feeds.is_needless(id.unwrap(), 0, 4, false, &KEYS));
 }
 

@@ -193,6 +193,7 @@ impl Rig {
             directory: self.directory.clone(),
             sealer: self.sealer.clone(),
             braze: braze::Client::new(options).unwrap(),
+            traced: false,
         });
         let drain = CancellationToken::new();
         let token = drain.clone();

@@ -276,7 +276,7 @@ impl Owner {
         let waits = match rules.broken {
             Some(Broken::GapsNotReleased) if released => order.doubts(NOW),
             Some(Broken::DoubtsNotWritten) if !released => Vec::new(),
-            _ if released => order.unexpired(NOW),
+            _ if released => order.unexpired(NOW).collect(),
             _ => order.doubts(NOW),
         };
         let left = |add| {
