@@ -2,6 +2,7 @@
 //! are told, and a book of what each feed was handed.
 
 mod compacted;
+mod doubt;
 mod first_pass;
 mod health;
 mod property;
