@@ -291,7 +291,10 @@ impl Feeds {
     /// that would leave some of them out must wait.
     pub(crate) fn reset(&mut self) -> Vec<FeedId> {
         let behind = self.feeds.iter().filter(|(_, feed)| feed.resets().next().is_some());
-        let behind: Vec<_> = behind.map(|(id, _)| *id).collect();
+        let behind: Vec<_> = behind
+            .filter(|(_, feed)| !self.must_wait(feed))
+            .map(|(id, _)| *id)
+            .collect();
         let is_moved = |id: &FeedId| {
             let feed = self.feeds.get(id);
             feed.is_some_and(|feed| feed.resets().any(|reset| reset.is_about(&feed.slug)))
@@ -308,6 +311,17 @@ impl Feeds {
             self.serve();
         }
         moved
+    }
+
+    /// Whether the next reset of a feed must wait: a predecessor may have sent what it leaves out.
+    fn must_wait(&self, feed: &Feed) -> bool {
+        let leaves_out = |(partition, offset): &(i32, i64)| {
+            let read = feed.positions.next(*partition).max(self.shown(feed, *partition));
+            let open = feed.positions.first_open(*partition);
+            *offset > open.map_or(read, |open| open.min(read))
+        };
+        let next = feed.resets().find(|reset| reset.is_about(&feed.slug));
+        self.in_doubt && next.is_some_and(|reset| reset.offsets.iter().any(leaves_out))
     }
 
     /// Feeds cannot go on where they are: they are in fault for this reason, and detached.

@@ -36,3 +36,27 @@ fn whoever_goes_on_where_a_predecessor_was_waits_for_nothing() {
     assert!(world.feeds.iter().all(Feed::is_served));
     assert_eq!(world.feeds.iter().count(), 1);
 }
+
+#[test]
+fn a_reset_that_must_wait_interrupts_nothing_meanwhile() {
+    let mut world = in_doubt();
+    world.doubt(false);
+    world.publish(2);
+    world.read_all();
+    let [first, second] = [0, 1].map(|index| world.open.iter().copied().nth(index).unwrap());
+    world.settle(second);
+    world.doubt(true);
+    world.reset(0, vec![(0, second.2)]);
+    let open = BTreeSet::from([first]);
+    assert_eq!(world.open, open, "it leaves out what is open");
+    assert!(Which::BOTH.iter().all(|which| !world.feeds.must_seek(*which)));
+    world.settle(first);
+    world.doubt(true);
+    assert_eq!(
+        world.feeds.iter().map(|feed| feed.reset).max(),
+        Some(1),
+        "now it leaves out nothing"
+    );
+    world.read_all();
+    assert_eq!(world.open.len(), 1);
+}
