@@ -107,9 +107,11 @@ fn check(records: Vec<(usize, i64, usize)>, steps: Vec<Step>) {
             Step::Sure => world.doubt(false),
             Step::Reset { slug, to, of } => {
                 let ends = world.ends();
-                let anywhere = |partition: usize| i64::try_from(to[partition].index(ends[partition] as usize + 1));
+                let anywhere = |partition: usize| {
+                    i64::try_from(to[partition].index(usize::try_from(ends[partition]).unwrap() + 1))
+                };
                 let named = (0..2).filter(|partition| of.is_none_or(|of| of == *partition));
-                let place = |partition| (partition as i32, anywhere(partition).unwrap());
+                let place = |partition| (i32::try_from(partition).unwrap(), anywhere(partition).unwrap());
                 world.reset(slug, named.map(place).collect());
             }
             Step::Settle(_) | Step::Create { .. } => {}
