@@ -211,17 +211,15 @@ impl Pipeline {
     /// Everything that goes by time: waiting changes, requests, progress, statuses.
     fn tick(&mut self) -> Result<Time, Error> {
         let now = self.clock.now();
+        let takeover = self.workspace.takeover.as_ref();
+        if takeover.is_some_and(|takeover| takeover.doubt_until <= now) {
+            self.workspace.takeover = None;
+            // What had to wait for that begins, or goes on elsewhere.
+            self.apply();
+        }
         let workspace = &mut self.workspace;
         workspace.order.expire(now);
         workspace.batch.wake(&workspace.order, now);
-        if workspace
-            .takeover
-            .as_ref()
-            .is_some_and(|takeover| takeover.doubt_until <= now)
-        {
-            workspace.takeover = None;
-            workspace.reset(now);
-        }
         if workspace.feeds.next_probe().is_some_and(|time| time <= now) {
             workspace.start_probes(&self.deliverer, now);
         }

@@ -227,8 +227,7 @@ impl Workspace {
     }
 
     /// Lets feeds go on elsewhere if somebody wants that.
-    pub(crate) fn reset(&mut self, now: Time) {
-        self.feeds.in_doubt = self.takeover.is_some();
+    fn reset(&mut self, now: Time) {
         let moved = self.feeds.reset();
         let gone = moved.iter().filter_map(|id| self.feeds.get(*id));
         for feed in gone.filter(|feed| feed.resets().next().is_none()) {

@@ -49,7 +49,7 @@ fn a_feed_that_is_left_out_for_a_while_still_knows_what_it_handed_on() {
 fn after_a_restart_or_a_refusal_in_mid_pass_every_exit_is_handed_on() {
     let mut restarted = world();
     restarted.write_down(false);
-    restarted.restart();
+    restarted.restart(false);
     assert!(!leaves_out(&mut restarted, 4));
 
     let mut detached = world();

@@ -1,4 +1,4 @@
-//! What people do with a job that exists: pause, resume, reset, a new key.
+//! What people do with a job that exists: pause, resume, reset, delete and create anew, a new key.
 
 use std::time::Duration;
 
@@ -220,6 +220,34 @@ async fn what_a_predecessor_may_have_sent_is_left_out_only_when_it_cannot_take_e
     engine
         .until(&vip, |status| status.reset == 1 && status.counters.removed == 1)
         .await;
+    rig.sim.idle().await;
+    assert!(rig.slugs("cust-1").is_none_or(|slugs| slugs.is_empty()));
+    engine.drain().await;
+}
+
+/// The first job has an enter in flight that takes effect long after the crash; the second one knows nothing of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_follows_a_deleted_one_after_a_crash_waits_for_what_that_one_had_in_flight() {
+    let rig = Rig::new().await;
+    let patient = EngineConfig {
+        request_timeout: Duration::from_secs(6),
+        ..config()
+    };
+    let engine = rig.start_with(patient.clone());
+    let first = rig.create(job("vip")).await;
+    engine.until(&first, |_| true).await;
+    rig.sim
+        .inject(Fault::drop_after().applied_after(Duration::from_secs(5)));
+    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+    rig.sim.until_arrivals(1).await;
+    engine.crash().await;
+    rig.sim.clear_faults();
+    let jobs = rig.directory.export_jobs();
+    jobs.delete(rig.account, &first.id).await.unwrap();
+    let second = rig.create(job("vip")).await;
+    rig.exit("vip", "1", &[("user_id", "cust-1")]).await;
+    let engine = rig.start_with(patient);
+    engine.settled(&second, (0, 1, 0, 0)).await;
     rig.sim.idle().await;
     assert!(rig.slugs("cust-1").is_none_or(|slugs| slugs.is_empty()));
     engine.drain().await;

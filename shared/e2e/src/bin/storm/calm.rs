@@ -6,6 +6,8 @@ use std::time::Duration;
 use proto::export::v1::ExportCounters;
 use tokio::time::Instant;
 
+use crate::counts;
+use crate::edges;
 use crate::log::Entry;
 use crate::storm::{Job, Storm, bar};
 use crate::verdict::{self, Repeats};
@@ -33,6 +35,8 @@ pub(crate) struct Outcome {
     pub(crate) repeats: Repeats,
     pub(crate) not_kept: usize,
     pub(crate) miscounted: usize,
+    pub(crate) edges_missed: usize,
+    pub(crate) compacted_away: u64,
     pub(crate) bad_ends: usize,
     /// All that is wrong, for people.
     pub(crate) findings: Vec<String>,
@@ -76,6 +80,8 @@ impl Storm {
         bar.finish();
 
         let calls = self.braze.calls(&self.audiences)?;
+        let log = self.compacted_log().await?;
+        let compacted_away = counts::compacted_away(&log, &self.audiences);
         let jobs = self.jobs();
         let (counters, miscounted) = self.counters(&log, &jobs).await?;
         let rejected = self.log.read_rejected().await?;
@@ -121,11 +127,16 @@ impl Storm {
             let what = format!("call {} was overtaken by the opposite", update.call + 1);
             history(what, update.audience, update.name.user);
         }
+        let edges_missed = edges::missed(&calls, &log, &self.audiences);
+        if compacted_away == 0 {
+            findings.push("nothing was compacted away".to_owned());
+        }
         for (what, all) in [
             ("two calls with one user at once", &overlapping),
             ("not on the rejected topic", &not_kept),
             ("on the rejected topic without a reason", &rejected.strange),
             ("not settled once", &miscounted),
+            ("an edge was missed", &edges_missed),
             ("ended badly", &events.bad_ends),
         ] {
             findings.extend(all.iter().take(SHOWN).map(|one| format!("{what}: {one}")));
@@ -138,9 +149,23 @@ impl Storm {
             repeats: verdict::repeats(&calls, &log, &self.audiences, &jobs, &counters, &events.interruptions),
             not_kept: not_kept.len() + rejected.strange.len(),
             miscounted: miscounted.len(),
+            edges_missed: edges_missed.len(),
+            compacted_away,
             bad_ends: events.bad_ends.len(),
             findings,
         })
+    }
+
+    /// The log, when something of it has been compacted away, or long after that should have been.
+    async fn compacted_log(&self) -> anyhow::Result<Vec<Entry>> {
+        let deadline = Instant::now() + STUCK;
+        loop {
+            let log = self.log.read().await?;
+            if counts::compacted_away(&log, &self.audiences) > 0 || Instant::now() >= deadline {
+                return Ok(log);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// The counters of every job, and what is wrong with them. A replica that does not serve a job learns them when they have been
@@ -153,7 +178,7 @@ impl Storm {
         let deadline = Instant::now() + STUCK;
         loop {
             let counters = self.counters_now().await?;
-            let miscounted = verdict::miscounted(log, &self.audiences, jobs, &counters);
+            let miscounted = counts::miscounted(log, &self.audiences, jobs, &counters);
             if miscounted.is_empty() || Instant::now() >= deadline {
                 return Ok((counters, miscounted));
             }

@@ -6,9 +6,10 @@ use anyhow::Context as _;
 use rand::distr::Distribution;
 use rand::distr::weighted::WeightedIndex;
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use crate::world::{AudienceId, Kind, User, audiences};
+use crate::world::{Audience, AudienceId, Export, Kind, User, audiences};
 
 /// Exponent of the distribution of users (Zipf).
 const SKEW: f64 = 1.1;
@@ -16,6 +17,10 @@ const SKEW: f64 = 1.1;
 const REPEATED: f64 = 0.1;
 /// Share of changes with which the profile begins to name the other of its users at Braze.
 const MOVED: f64 = 0.05;
+/// Share of changes of audiences of which every edge is sent, and how many users change there, all as often: opposite edges of one
+/// user are sent apart, so there are few of each.
+const EDGES: f64 = 0.02;
+const EDGE_USERS: u32 = 100;
 
 /// A profile enters or leaves an audience.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +38,10 @@ pub(crate) struct Change {
 pub(crate) struct Changes {
     random: StdRng,
     users: WeightedIndex<f64>,
-    audiences: usize,
+    edge_users: u32,
+    edges: Vec<AudienceId>,
+    others: Vec<AudienceId>,
+    audiences: Vec<Audience>,
     members: HashSet<(AudienceId, User)>,
     /// Who names the second of its users at Braze.
     seconds: HashSet<(AudienceId, User)>,
@@ -45,11 +53,16 @@ impl Changes {
     /// # Errors
     /// Without users.
     pub(crate) fn new(seed: u64, users: u32) -> anyhow::Result<Self> {
+        let audiences = audiences();
+        let (edges, others) = (0..audiences.len()).partition(|id| audiences[*id].export == Export::Edges);
         let weights = (1..=users).map(|rank| f64::from(rank).powf(-SKEW));
         Ok(Self {
             random: StdRng::seed_from_u64(seed),
             users: WeightedIndex::new(weights).context("there must be users")?,
-            audiences: audiences().len(),
+            edge_users: users.min(EDGE_USERS),
+            edges,
+            others,
+            audiences,
             members: HashSet::new(),
             seconds: HashSet::new(),
         })
@@ -60,11 +73,18 @@ impl Iterator for Changes {
     type Item = Change;
 
     fn next(&mut self) -> Option<Change> {
-        let user = User(u32::try_from(self.users.sample(&mut self.random)).ok()?);
-        let audience = self.random.random_range(..self.audiences);
+        let random = &mut self.random;
+        let (user, audiences) = if random.random_bool(EDGES) {
+            (random.random_range(..self.edge_users), &self.edges)
+        } else {
+            (u32::try_from(self.users.sample(random)).ok()?, &self.others)
+        };
+        let user = User(user);
+        let audience = *audiences.choose(random)?;
         let key = (audience, user);
         let enter = self.members.contains(&key) == self.random.random_bool(REPEATED);
-        let moved = self.random.random_bool(MOVED) && user.kind() == Kind::Known;
+        let may_move = self.audiences[audience].moves() && user.kind() == Kind::Known;
+        let moved = self.random.random_bool(MOVED) && may_move;
         let second = self.seconds.contains(&key) != moved;
         for (set, holds) in [(&mut self.members, enter), (&mut self.seconds, second)] {
             if holds {
@@ -109,6 +129,20 @@ mod tests {
             flips += usize::from(before.unwrap_or(false) != change.enter);
         }
         assert!(flips > 40_000 && flips < 50_000, "{flips}");
+    }
+
+    #[test]
+    fn where_every_edge_is_sent_few_users_change_none_very_often_and_nobody_names_another() {
+        let audiences = audiences();
+        let changes = Changes::new(1, 10_000).unwrap().take(50_000);
+        let of_edges = changes.filter(|change| audiences[change.audience].export == Export::Edges);
+        let mut times: HashMap<User, usize> = HashMap::new();
+        for change in of_edges {
+            *times.entry(change.user).or_default() += 1;
+            assert!(!change.moved);
+        }
+        assert_eq!(times.len(), 100);
+        assert!(times.values().all(|times| (2..30).contains(times)), "{times:?}");
     }
 
     #[test]

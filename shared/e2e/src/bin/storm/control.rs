@@ -1,7 +1,9 @@
 //! Authorizations and jobs over gRPC, at whichever replica answers.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -9,8 +11,8 @@ use proto::authorization::v1::authorization_service_client::AuthorizationService
 use proto::authorization::v1::{Authorization, CreateAuthorizationRequest, RotateAuthorizationKeyRequest};
 use proto::export::v1::export_job_service_client::ExportJobServiceClient;
 use proto::export::v1::{
-    CreateExportJobRequest, DeleteExportJobRequest, ExportJob, ListExportJobsRequest, PauseExportJobRequest,
-    ResumeExportJobRequest,
+    Coalesce, CreateExportJobRequest, DeleteExportJobRequest, ExportJob, ListExportJobsRequest, PauseExportJobRequest,
+    ResetExportJobRequest, ResetOffsets, ResumeExportJobRequest, reset_export_job_request,
 };
 use runtime::grpc::Channel;
 use secrecy::SecretString;
@@ -18,7 +20,7 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 
 use crate::fleet::Fleet;
-use crate::world::ACCOUNT;
+use crate::world::{ACCOUNTS, account, workspace_name};
 
 /// The installation's admin token.
 pub(crate) const ADMIN_TOKEN: &str = "admin-token-of-the-storm";
@@ -43,15 +45,16 @@ impl Control {
     ///
     /// # Errors
     /// When it is refused.
-    pub(crate) async fn authorize(&self, workspace: &str, key: &str) -> anyhow::Result<String> {
+    pub(crate) async fn authorize(&self, workspace: usize, key: &str) -> anyhow::Result<String> {
+        let name = workspace_name(workspace);
         let request = CreateAuthorizationRequest {
-            parent: format!("accounts/{ACCOUNT}"),
+            parent: format!("accounts/{}", account(workspace)),
             authorization: Some(Authorization {
                 provider: "braze".to_owned(),
                 method: "braze".to_owned(),
-                label: workspace.to_owned(),
+                label: name.clone(),
                 instance: "US-01".to_owned(),
-                workspace: workspace.to_owned(),
+                workspace: name,
                 ..Authorization::default()
             }),
             rest_api_key: key.to_owned(),
@@ -71,12 +74,14 @@ impl Control {
     /// When it is refused, or nobody answers.
     pub(crate) async fn create_job(
         &self,
+        account: u64,
         label: &str,
         authorization: &str,
         audiences: Vec<String>,
+        coalesce: Coalesce,
     ) -> anyhow::Result<String> {
         let request = CreateExportJobRequest {
-            parent: format!("accounts/{ACCOUNT}"),
+            parent: format!("accounts/{account}"),
             export_job: Some(ExportJob {
                 r#type: "export_audiences".to_owned(),
                 label: label.to_owned(),
@@ -85,6 +90,7 @@ impl Control {
                 external_id_field: "user_id".to_owned(),
                 existing_users: true,
                 flush_after: Some(FLUSH_AFTER.try_into()?),
+                coalesce: coalesce.into(),
                 ..ExportJob::default()
             }),
         };
@@ -96,7 +102,11 @@ impl Control {
             Ok(answer) => Ok(answer.into_inner().export_job.context("a job in the answer")?.name),
             // An earlier attempt succeeded and its answer was lost.
             Err(status) if status.code() == Code::AlreadyExists => {
-                let jobs = self.ask(list).await??.into_inner().export_jobs;
+                let jobs = self
+                    .ask(|channel| list(channel, account))
+                    .await??
+                    .into_inner()
+                    .export_jobs;
                 let found = jobs.into_iter().find(|job| job.label == label);
                 Ok(found
                     .with_context(|| format!("job {label}: {}", status.message()))?
@@ -165,6 +175,30 @@ impl Control {
         moved(self.ask(resume).await?)
     }
 
+    /// Lets a job go on at these offsets, or at the beginning; gives back how often it may have been let, for an attempt whose answer
+    /// is lost may have succeeded.
+    ///
+    /// # Errors
+    /// When it is refused, or nobody answers.
+    pub(crate) async fn reset_job(&self, name: &str, offsets: Option<HashMap<i32, i64>>) -> anyhow::Result<u64> {
+        use reset_export_job_request::To;
+        let to = offsets.map_or(To::Beginning(()), |by_partition| {
+            To::Offsets(ResetOffsets { by_partition })
+        });
+        let attempts = AtomicU64::new(0);
+        let reset = |channel| {
+            attempts.fetch_add(1, Ordering::Relaxed);
+            let request = ResetExportJobRequest {
+                name: name.to_owned(),
+                audiences: Vec::new(),
+                to: Some(to.clone()),
+            };
+            async move { ExportJobServiceClient::new(channel).reset_export_job(request).await }
+        };
+        self.ask(reset).await??;
+        Ok(attempts.load(Ordering::Relaxed))
+    }
+
     /// The jobs as each replica shows them.
     ///
     /// # Errors
@@ -172,7 +206,9 @@ impl Control {
     pub(crate) async fn jobs(&self) -> anyhow::Result<Vec<Vec<ExportJob>>> {
         let mut shown = Vec::new();
         for address in self.fleet.addresses() {
-            shown.push(list(connect(&address).await?).await?.into_inner().export_jobs);
+            for account in ACCOUNTS {
+                shown.push(list(connect(&address).await?, account).await?.into_inner().export_jobs);
+            }
         }
         Ok(shown)
     }
@@ -204,9 +240,12 @@ async fn connect(address: &SocketAddr) -> anyhow::Result<Channel> {
     Ok(runtime::grpc::connect(&format!("http://{address}"), Some(&token)).await?)
 }
 
-async fn list(channel: Channel) -> Result<tonic::Response<proto::export::v1::ListExportJobsResponse>, Status> {
+async fn list(
+    channel: Channel,
+    account: u64,
+) -> Result<tonic::Response<proto::export::v1::ListExportJobsResponse>, Status> {
     let request = ListExportJobsRequest {
-        parent: format!("accounts/{ACCOUNT}"),
+        parent: format!("accounts/{account}"),
         ..ListExportJobsRequest::default()
     };
     ExportJobServiceClient::new(channel).list_export_jobs(request).await

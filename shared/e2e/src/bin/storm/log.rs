@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use kafka::{Polled, Position, Publisher, PublisherOptions, Reader, ReaderOptions, RecordOut, Topics};
 use prost::Message;
-use proto::export::v1::RejectedChange;
+use proto::export::v1::{FeedProgress, RejectedChange};
 use proto::membership::v1::{MembershipAction, MembershipChange};
 
 use crate::changes::Change;
-use crate::world::{ACCOUNT, Audience, AudienceId, Kind, Name, User};
+use crate::world::{ACCOUNTS, Audience, AudienceId, COMPACTED, Kind, Name, User, account, workspace_name};
 
 /// How long Kafka may be away before the storm gives up.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -94,8 +94,9 @@ impl Log {
         };
         let named = change.user.kind() != Kind::Nameless;
         let fields = |second: bool| ("user_id".to_owned(), change.user.named(second).external_id());
+        let account = account(audience.workspace);
         let value = MembershipChange {
-            account: ACCOUNT,
+            account,
             audience_id: audience.slug.clone(),
             audience_slug: audience.slug.clone(),
             profile_id: change.user.profile(),
@@ -104,7 +105,7 @@ impl Log {
             previous_fields: change.moved.then(|| fields(!change.second)).into_iter().collect(),
             ..MembershipChange::default()
         };
-        RecordOut::new(self.topics.audience_membership(ACCOUNT))
+        RecordOut::new(self.topics.audience_membership(account))
             .key(format!("{}/{}", audience.slug, change.user.profile()))
             .payload(value.encode_to_vec())
     }
@@ -118,7 +119,7 @@ impl Log {
             .zip(&self.audiences)
             .map(|(id, audience)| (audience.slug.clone(), id))
             .collect();
-        let entry = move |record: &kafka::RecordView<'_>| {
+        let entry = |record: &kafka::RecordView<'_>, by_slug: &HashMap<String, AudienceId>| {
             let change = MembershipChange::decode(record.payload()?).ok()?;
             let name = |fields: &HashMap<String, String>| Name::of_external_id(fields.get("user_id")?);
             Some(Entry {
@@ -132,11 +133,60 @@ impl Log {
                 time: record.timestamp_ms().unwrap_or_default(),
             })
         };
-        let found = self.read_topic(self.topics.audience_membership(ACCOUNT), entry).await?;
-        found
-            .into_iter()
-            .collect::<Option<_>>()
-            .context("a membership record is none of ours")
+        let mut entries = Vec::new();
+        for account in ACCOUNTS {
+            let by_slug = by_slug.clone();
+            let read = move |record: &kafka::RecordView<'_>| entry(record, &by_slug);
+            let found = self.read_topic(self.topics.audience_membership(account), read).await?;
+            for entry in found {
+                entries.push(entry.context("a membership record is none of ours")?);
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Makes Kafka compact the second account's membership topic as soon as it can, whoever has read what.
+    ///
+    /// # Errors
+    /// When Kafka refuses or does not answer.
+    pub(crate) async fn compact(&self) -> anyhow::Result<()> {
+        let topic = self.topics.audience_membership(account(COMPACTED));
+        let compact = async {
+            while let Err(error) = kafka::testing::compact_soon(&self.kafka, &topic).await {
+                anyhow::ensure!(error.disposition() == kafka::Disposition::Retry, error);
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(PATIENCE, compact)
+            .await
+            .context("Kafka does not answer")?
+    }
+
+    /// What is written down of a job for one audience; `None` if nothing is.
+    ///
+    /// # Errors
+    /// When the topic cannot be read to its end.
+    pub(crate) async fn read_progress(&self, job: &str, audience: &Audience) -> anyhow::Result<Option<FeedProgress>> {
+        let id = job.rsplit('/').next().unwrap_or_default();
+        let (account, workspace) = (account(audience.workspace), workspace_name(audience.workspace));
+        let key = format!("{account}.{workspace}/{id}/{}", audience.slug);
+        let of_it = move |record: &kafka::RecordView<'_>| {
+            let found = record.key().is_some_and(|found| found == key.as_bytes());
+            found.then(|| record.payload().and_then(|value| FeedProgress::decode(value).ok()))
+        };
+        let read = async {
+            loop {
+                match self.read_topic(self.topics.export_progress(), of_it.clone()).await {
+                    Ok(found) => break found,
+                    Err(_) => tokio::time::sleep(AGAIN_AFTER).await,
+                }
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, read)
+            .await
+            .context("progress cannot be read")?;
+        Ok(found.into_iter().flatten().next_back().flatten())
     }
 
     /// What stands on the rejected topic.

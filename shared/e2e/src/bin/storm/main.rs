@@ -11,6 +11,8 @@ mod calls;
 mod calm;
 mod changes;
 mod control;
+mod counts;
+mod edges;
 mod fleet;
 mod log;
 mod schedule;
@@ -36,7 +38,7 @@ use self::fleet::Fleet;
 use self::log::Log;
 use self::schedule::{Plan, schedule};
 use self::storm::Storm;
-use self::world::{ACCOUNT, audiences};
+use self::world::{ACCOUNTS, audiences};
 
 /// Partitions of the topics.
 const PARTITIONS: i32 = 4;
@@ -99,7 +101,8 @@ async fn run(options: &Options, seed: u64) -> anyhow::Result<()> {
     let events = storm.fleet.events();
     println!(
         "storm: seed={seed} changes={} users={} requests={} updates={} kills={} terminations={} freezes={} interruptions={} \
-         mismatches={} order_violations={} repeats={} repeats_allowed={} not_kept={} miscounted={} bad_ends={}",
+         mismatches={} order_violations={} repeats={} repeats_allowed={} not_kept={} miscounted={} edges_missed={} compacted_away={} \
+         bad_ends={}",
         options.changes,
         options.users,
         outcome.requests,
@@ -114,6 +117,8 @@ async fn run(options: &Options, seed: u64) -> anyhow::Result<()> {
         outcome.repeats.allowed,
         outcome.not_kept,
         outcome.miscounted,
+        outcome.edges_missed,
+        outcome.compacted_away,
         outcome.bad_ends,
     );
     anyhow::ensure!(
@@ -186,7 +191,10 @@ fn environment(kafka: &kafka::Config, braze: &str) -> Vec<(String, String)> {
         ("KAFKA__PARTITIONS_MAX", &PARTITIONS.to_string()),
         ("AUTH__ADMIN_TOKEN", ADMIN_TOKEN),
         ("SECRETS__KEYS", SEALING_KEY),
-        ("BOOTSTRAP__ACCOUNTS", &format!("{ACCOUNT}=Storm")),
+        (
+            "BOOTSTRAP__ACCOUNTS",
+            &ACCOUNTS.map(|number| format!("{number}=Storm {number}")).join(","),
+        ),
         ("BRAZE__ENDPOINT", braze),
         ("GRPC__LISTEN", "127.0.0.1:0"),
         ("ADMIN__LISTEN", "127.0.0.1:0"),

@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
-use crate::world::WORKSPACES;
+use crate::world::{AGAIN, LONE, WORKSPACES};
 
 /// Changes per round of the schedule, and the least number of rounds.
 const CHANGES_PER_ROUND: u64 = 50_000;
@@ -39,6 +39,10 @@ pub(crate) enum Act {
     Recreate { workspace: usize, away: Duration },
     /// The workspace's lasting job is paused and, after a while, resumed.
     Pause { workspace: usize, away: Duration },
+    /// The workspace's job that goes back does so, to this share of its way: what lies behind is sent again.
+    GoBack { workspace: usize, share: f64 },
+    /// From now on Kafka compacts the topic of the second account as soon as it can.
+    Compact,
 }
 
 impl Act {
@@ -130,18 +134,23 @@ fn one_round(plan: Plan, random: &mut StdRng) -> Vec<Act> {
     });
     for _ in 0..2 {
         acts.push(Act::Pause {
-            // The last one has no lasting job.
-            workspace: random.random_range(..WORKSPACES - 1),
+            workspace: random.random_range(..LONE),
             away: seconds(random, 0.5..4.0),
         });
     }
     // The one whose workspace has no other job, and one of the others.
-    for workspace in [WORKSPACES - 1, random.random_range(..WORKSPACES - 1)] {
+    for workspace in [LONE, random.random_range(..LONE)] {
         acts.push(Act::Recreate {
             workspace,
             away: seconds(random, 0.0..2.0),
         });
     }
+    for workspace in AGAIN {
+        // As often to the beginning as to anywhere.
+        let share = random.random_range(-1.0..1.0_f64).max(0.0);
+        acts.push(Act::GoBack { workspace, share });
+    }
+    acts.push(Act::Compact);
     acts
 }
 
@@ -172,7 +181,7 @@ mod tests {
             acts.iter().map(|(_, act)| discriminant(act)).collect()
         };
         let acts = schedule(PLAN);
-        assert_eq!(kinds(&acts).len(), 12);
+        assert_eq!(kinds(&acts).len(), 14);
         let (first, second) = acts.split_at(acts.len() / 2);
         assert_eq!(kinds(first), kinds(second));
         assert!(acts.is_sorted_by_key(|(at, _)| *at));

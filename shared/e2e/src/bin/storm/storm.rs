@@ -1,10 +1,12 @@
 //! The storm itself: changes are published and things go wrong, until every change is published and everything works again.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
+use proto::export::v1::{Coalesce, FeedProgress};
 use shared_e2e::Broker;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -15,7 +17,7 @@ use crate::control::Control;
 use crate::fleet::Fleet;
 use crate::log::Log;
 use crate::schedule::Act;
-use crate::world::{Audience, WORKSPACES, workspace_name};
+use crate::world::{Audience, Export, WORKSPACES, account, workspace_name};
 
 /// Changes published at once.
 const CHUNK: u64 = 250;
@@ -37,6 +39,7 @@ pub(crate) struct Storm {
     recreating: Vec<tokio::sync::Mutex<u32>>,
     revoking: Vec<tokio::sync::Mutex<u32>>,
     pausing: Vec<tokio::sync::Mutex<()>>,
+    going_back: Vec<tokio::sync::Mutex<()>>,
 }
 
 /// An export job, as long as it exists.
@@ -44,7 +47,25 @@ pub(crate) struct Storm {
 pub(crate) struct Job {
     pub(crate) name: String,
     pub(crate) workspace: usize,
-    pub(crate) lasting: bool,
+    pub(crate) export: Export,
+    pub(crate) back: Back,
+}
+
+/// How a job went back.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Back {
+    /// How often, at most.
+    pub(crate) times: u64,
+    /// Where it went the last time, and what it had counted by then, at least.
+    pub(crate) offsets: HashMap<i32, i64>,
+    pub(crate) counted: u64,
+}
+
+impl Job {
+    /// Whether it exports the audience.
+    pub(crate) fn is_about(&self, audience: &Audience) -> bool {
+        (audience.workspace, audience.export) == (self.workspace, self.export)
+    }
 }
 
 impl Storm {
@@ -61,6 +82,7 @@ impl Storm {
             recreating: (0..WORKSPACES).map(|_| tokio::sync::Mutex::default()).collect(),
             revoking: (0..WORKSPACES).map(|_| tokio::sync::Mutex::default()).collect(),
             pausing: (0..WORKSPACES).map(|_| tokio::sync::Mutex::default()).collect(),
+            going_back: (0..WORKSPACES).map(|_| tokio::sync::Mutex::default()).collect(),
         }
     }
 
@@ -71,13 +93,12 @@ impl Storm {
     pub(crate) async fn set_up(&self) -> anyhow::Result<()> {
         let mut authorizations = Vec::new();
         for workspace in 0..WORKSPACES {
-            let name = workspace_name(workspace);
-            authorizations.push(self.control.authorize(&name, &Braze::key(workspace, 0)).await?);
+            authorizations.push(self.control.authorize(workspace, &Braze::key(workspace, 0)).await?);
         }
         self.authorizations.get_or_init(|| authorizations);
         for workspace in 0..WORKSPACES {
-            for lasting in [true, false] {
-                self.create_job(workspace, lasting, 0).await?;
+            for export in Export::ALL {
+                self.create_job(workspace, export, 0).await?;
             }
         }
         Ok(())
@@ -88,26 +109,29 @@ impl Storm {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Creates the workspace's lasting or passing job, if it has such audiences.
-    async fn create_job(&self, workspace: usize, lasting: bool, generation: u32) -> anyhow::Result<()> {
+    /// Creates the workspace's job for the audiences that are exported so, if it has any.
+    async fn create_job(&self, workspace: usize, export: Export, generation: u32) -> anyhow::Result<()> {
         let slugs = self
             .audiences
             .iter()
-            .filter(|audience| audience.workspace == workspace && audience.lasting == lasting);
+            .filter(|audience| (audience.workspace, audience.export) == (workspace, export));
         let slugs: Vec<_> = slugs.map(|audience| audience.slug.clone()).collect();
         if slugs.is_empty() {
             return Ok(());
         }
-        let kind = if lasting { "lasting" } else { "passing" };
-        let label = format!("{} {kind} {generation}", workspace_name(workspace));
-        let name = self
-            .control
-            .create_job(&label, self.authorization(workspace)?, slugs)
-            .await?;
+        let label = format!("{} {export:?} {generation}", workspace_name(workspace));
+        let coalesce = match export {
+            Export::Edges => Coalesce::EveryEdge,
+            _ => Coalesce::Latest,
+        };
+        let (account, authorization) = (account(workspace), self.authorization(workspace)?);
+        let created = self.control.create_job(account, &label, authorization, slugs, coalesce);
+        let name = created.await?;
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).push(Job {
             name,
             workspace,
-            lasting,
+            export,
+            back: Back::default(),
         });
         Ok(())
     }
@@ -182,7 +206,7 @@ impl Storm {
             }
             Act::Pause { workspace, away } => {
                 let _alone = self.pausing[workspace].lock().await;
-                let lasting = |job: &Job| job.workspace == workspace && job.lasting;
+                let lasting = |job: &Job| job.workspace == workspace && job.export == Export::Lasting;
                 for job in self.jobs().into_iter().filter(lasting) {
                     self.control.pause_job(&job.name).await?;
                     tokio::time::sleep(away).await;
@@ -190,6 +214,8 @@ impl Storm {
                 }
             }
             Act::Recreate { workspace, away } => self.recreate(workspace, away).await?,
+            Act::GoBack { workspace, share } => self.go_back(workspace, share).await?,
+            Act::Compact => self.log.compact().await?,
             _ => self.braze.act(&act),
         }
         Ok(())
@@ -198,7 +224,7 @@ impl Storm {
     async fn recreate(&self, workspace: usize, away: Duration) -> anyhow::Result<()> {
         let mut generation = self.recreating[workspace].lock().await;
         *generation += 1;
-        let passing = |job: &Job| job.workspace == workspace && !job.lasting;
+        let passing = |job: &Job| job.workspace == workspace && job.export == Export::Passing;
         for job in self.jobs().into_iter().filter(passing) {
             self.control.delete_job(&job.name).await?;
         }
@@ -207,8 +233,49 @@ impl Storm {
             .unwrap_or_else(PoisonError::into_inner)
             .retain(|job| !passing(job));
         tokio::time::sleep(away).await;
-        self.create_job(workspace, false, *generation).await
+        self.create_job(workspace, Export::Passing, *generation).await
     }
+
+    /// Only ever back: what a job has not settled would be left out, last words included. So it goes to a share of what is written
+    /// down as settled, if that is of after the last time, and else to the beginning.
+    async fn go_back(&self, workspace: usize, share: f64) -> anyhow::Result<()> {
+        let _alone = self.going_back[workspace].lock().await;
+        let again = |job: &Job| job.workspace == workspace && job.export == Export::Again;
+        let job = self.jobs().into_iter().find(again).context("no job goes back")?;
+        let mut audiences = self.audiences.iter();
+        let audience = audiences.find(|audience| job.is_about(audience));
+        let audience = audience.context("the job has no audience")?;
+        let progress = self.log.read_progress(&job.name, audience).await?.unwrap_or_default();
+        let to = (share > 0.0 && progress.reset == job.back.times).then(|| part_of(&progress, share));
+        let counters = progress.counters.unwrap_or_default();
+        let attempts = self.control.reset_job(&job.name, to.clone()).await?;
+        let back = Back {
+            times: job.back.times + attempts,
+            offsets: to.unwrap_or_default(),
+            counted: counters.added + counters.removed + counters.omitted + counters.rejected,
+        };
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = jobs.iter_mut().find(|known| known.name == job.name);
+        known.context("it is gone")?.back = back;
+        Ok(())
+    }
+}
+
+/// A share of what is settled, by partition.
+fn part_of(progress: &FeedProgress, share: f64) -> HashMap<i32, i64> {
+    #[expect(clippy::cast_possible_truncation, reason = "a share of an offset is one")]
+    let place = |settled: i64| (settled as f64 * share) as i64;
+    let positions = progress.positions.iter();
+    let settled = positions.map(|position| {
+        let open = position.open.iter().min().copied();
+        (
+            position.partition,
+            open.map_or(position.next, |open| open.min(position.next)),
+        )
+    });
+    settled
+        .map(|(partition, settled)| (partition, place(settled)))
+        .collect()
 }
 
 /// Waits for all, and for their errors.

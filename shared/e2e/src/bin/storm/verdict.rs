@@ -10,7 +10,7 @@ use crate::braze::Held;
 use crate::calls::{Call, Calls};
 use crate::log::{Entry, Rejected};
 use crate::storm::Job;
-use crate::world::{Audience, AudienceId, Kind, Name, User, WORKSPACES};
+use crate::world::{Audience, AudienceId, Export, Kind, Name, User, WORKSPACES};
 
 /// What may have been sent and not yet written down when a replica dies.
 const UNWRITTEN: Duration = Duration::from_secs(2);
@@ -69,36 +69,14 @@ pub(crate) fn not_kept(
     let refused = last.values().filter(|entry| entry.user.kind() == Kind::Refused);
     let not_kept = refused.filter_map(|entry| {
         let audience = &audiences[entry.audience];
-        let job = jobs
-            .iter()
-            .find(|job| (job.workspace, job.lasting) == (audience.workspace, audience.lasting))?;
+        let job = jobs.iter().find(|job| job.is_about(audience))?;
         let place = (job.name.clone(), entry.partition, entry.offset);
         (!rejected.places.contains(&place)).then(|| format!("{} of {}: {place:?}", entry.user, audience.slug))
     });
     not_kept.collect()
 }
 
-/// Jobs whose counters are not the number of records they were about.
-pub(crate) fn miscounted(
-    log: &[Entry],
-    audiences: &[Audience],
-    jobs: &[Job],
-    counters: &HashMap<String, ExportCounters>,
-) -> Vec<String> {
-    let miscounted = jobs.iter().filter_map(|job| {
-        let of_the_job = |entry: &&Entry| {
-            let audience = &audiences[entry.audience];
-            (audience.workspace, audience.lasting) == (job.workspace, job.lasting)
-        };
-        let records = log.iter().filter(of_the_job).count() as u64;
-        let counters = counters.get(&job.name).copied().unwrap_or_default();
-        let settled = counters.added + counters.removed + counters.omitted + counters.rejected;
-        (settled != records).then(|| format!("{}: {records} records, {counters:?}", job.name))
-    });
-    miscounted.collect()
-}
-
-/// How often something took effect again, for the lasting jobs, and how often it might.
+/// How often something took effect again, for the jobs that neither end nor go back, and how often it might.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Repeats {
     /// Updates that took effect less those that a job counts. Below zero a job counted what never took effect.
@@ -116,11 +94,12 @@ pub(crate) fn repeats(
     counters: &HashMap<String, ExportCounters>,
     interruptions: &[Timestamp],
 ) -> Repeats {
-    let lasting = |audience: AudienceId| audiences[audience].lasting;
+    let stays = |export: Export| matches!(export, Export::Lasting | Export::Edges);
+    let lasting = |audience: AudienceId| stays(audiences[audience].export);
     let effective = |call: &Call| call.applied_at.is_some();
     let counted: u64 = jobs
         .iter()
-        .filter(|job| job.lasting)
+        .filter(|job| stays(job.export))
         .filter_map(|job| counters.get(&job.name))
         .map(|counters| counters.added + counters.removed)
         .sum();
@@ -150,6 +129,7 @@ pub(crate) fn repeats(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storm::Back;
     use crate::world::{audiences, workspace_name};
 
     fn entry(user: u32, enter: bool, offset: i64) -> Entry {
@@ -178,7 +158,8 @@ mod tests {
         Job {
             name: "job".to_owned(),
             workspace: 0,
-            lasting: true,
+            export: Export::Lasting,
+            back: Back::default(),
         }
     }
 
@@ -238,28 +219,6 @@ mod tests {
         };
         assert_eq!(count(&[0, 1]), 0);
         assert_eq!(count(&[0]), 1);
-    }
-
-    #[test]
-    fn every_record_is_counted_once() {
-        let log = [entry(1, true, 0), entry(1, false, 1), entry(7, true, 2)];
-        let count = |counters| {
-            miscounted(
-                &log,
-                &audiences(),
-                &[job()],
-                &HashMap::from([("job".to_owned(), counters)]),
-            )
-            .len()
-        };
-        let counters = ExportCounters {
-            added: 1,
-            removed: 1,
-            rejected: 1,
-            ..ExportCounters::default()
-        };
-        assert_eq!(count(counters), 0);
-        assert_eq!(count(ExportCounters { added: 2, ..counters }), 1);
     }
 
     #[test]

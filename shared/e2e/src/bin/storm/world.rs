@@ -2,39 +2,80 @@
 
 use std::fmt;
 
-/// The account that everything belongs to.
-pub(crate) const ACCOUNT: u64 = 1234;
-/// How many Braze workspaces there are; the last one has nothing but a passing job.
-pub(crate) const WORKSPACES: usize = 4;
+/// The accounts. The membership topic of the second one is compacted while its job reads it.
+pub(crate) const ACCOUNTS: [u64; 2] = [1234, 1235];
+/// How many Braze workspaces there are.
+pub(crate) const WORKSPACES: usize = 5;
+/// The one that has nothing but a passing job. Those before it have a lasting one as well.
+pub(crate) const LONE: usize = 3;
+/// The one of the second account.
+pub(crate) const COMPACTED: usize = 4;
+/// Those with a job that goes back now and then.
+pub(crate) const AGAIN: [usize; 2] = [0, COMPACTED];
 
 /// One audience; it goes to one Braze workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Audience {
     pub(crate) slug: String,
     pub(crate) workspace: usize,
-    /// Exported by one job from the beginning to the end. The others are exported by jobs that are deleted and created anew.
-    pub(crate) lasting: bool,
+    pub(crate) export: Export,
+}
+
+/// How an audience is exported. Those of a workspace that are exported alike have a job together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Export {
+    /// By one job from the beginning to the end.
+    Lasting,
+    /// By jobs that are deleted and created anew.
+    Passing,
+    /// By one job that goes back in the log now and then.
+    Again,
+    /// By one job that sends every edge.
+    Edges,
 }
 
 /// Names an [`Audience`] by its place in [`audiences`].
 pub(crate) type AudienceId = usize;
 
-/// All audiences: two lasting ones and a passing one per workspace, and a passing one alone in the last workspace.
+/// All audiences.
 pub(crate) fn audiences() -> Vec<Audience> {
     let of = |workspace: usize| {
-        let lone = workspace + 1 == WORKSPACES;
-        let names: &[(&str, bool)] = if lone {
-            &[("passing", false)]
-        } else {
-            &[("first", true), ("second", true), ("passing", false)]
+        let three = [
+            ("first", Export::Lasting),
+            ("second", Export::Lasting),
+            ("passing", Export::Passing),
+        ];
+        let mut named = match workspace {
+            COMPACTED => Vec::new(),
+            LONE => three[2..].to_vec(),
+            _ => three.to_vec(),
         };
-        names.iter().map(move |(name, lasting)| Audience {
+        named.extend(AGAIN.contains(&workspace).then_some(("again", Export::Again)));
+        named.extend((workspace == 1).then_some(("edges", Export::Edges)));
+        named.into_iter().map(move |(name, export)| Audience {
             slug: format!("{}-{name}", workspace_name(workspace)),
             workspace,
-            lasting: *lasting,
+            export,
         })
     };
     (0..WORKSPACES).flat_map(of).collect()
+}
+
+/// The account of a workspace.
+pub(crate) fn account(workspace: usize) -> u64 {
+    ACCOUNTS[usize::from(workspace == COMPACTED)]
+}
+
+impl Export {
+    pub(crate) const ALL: [Self; 4] = [Self::Lasting, Self::Passing, Self::Again, Self::Edges];
+}
+
+impl Audience {
+    /// Whether its profiles may name another user at Braze by and by. What takes a slug from the earlier one must be read: not
+    /// where it may be compacted away.
+    pub(crate) fn moves(&self) -> bool {
+        self.workspace != COMPACTED && self.export != Export::Edges
+    }
 }
 
 pub(crate) fn workspace_name(workspace: usize) -> String {
@@ -117,21 +158,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_workspace_has_a_passing_audience_and_the_last_has_nothing_else() {
-        let audiences = audiences();
-        for workspace in 0..WORKSPACES {
-            let lasting: Vec<_> = audiences
-                .iter()
-                .filter(|audience| audience.workspace == workspace)
-                .map(|audience| audience.lasting)
-                .collect();
-            let expected: &[bool] = if workspace + 1 == WORKSPACES {
-                &[false]
-            } else {
-                &[true, true, false]
-            };
-            assert_eq!(lasting, expected);
-        }
+    fn every_workspace_has_the_jobs_that_the_schedule_is_about() {
+        let has = |workspace, export| {
+            let mut audiences = audiences().into_iter();
+            audiences.any(|audience| (audience.workspace, audience.export) == (workspace, export))
+        };
+        assert!((0..LONE).all(|workspace| has(workspace, Export::Lasting)));
+        assert!((0..=LONE).all(|workspace| has(workspace, Export::Passing)));
+        assert!(AGAIN.iter().all(|workspace| has(*workspace, Export::Again)));
+        assert!(!has(LONE, Export::Lasting) && !has(COMPACTED, Export::Passing));
     }
 
     #[test]
