@@ -1,7 +1,5 @@
 //! Compiled expressions and what they are evaluated against.
 
-use std::borrow::Cow;
-
 use jiff::Timestamp;
 
 use super::Value;
@@ -30,8 +28,8 @@ pub(super) struct Scope<'e> {
 impl Expression {
     pub(super) fn evaluate<'e>(&'e self, scope: Scope<'e>) -> Option<Value<'e>> {
         match self {
-            Self::Field(slot) => scope.fields.get(*slot)?.as_ref().map(borrow),
-            Self::Literal(value) => Some(borrow(value)),
+            Self::Field(slot) => scope.fields.get(*slot)?.as_ref().map(Value::lend),
+            Self::Literal(value) => Some(value.lend()),
             Self::Call(function, arguments) => (function.apply)(Arguments {
                 expressions: arguments,
                 scope,
@@ -56,16 +54,5 @@ impl<'e> Arguments<'e> {
     /// The value of one argument, from 0.
     pub(super) fn get(&self, index: usize) -> Option<Value<'e>> {
         self.expressions.get(index)?.evaluate(self.scope)
-    }
-}
-
-/// The same value without copying its texts.
-fn borrow<'e>(value: &'e Value<'_>) -> Value<'e> {
-    match value {
-        Value::Text(text) => Value::Text(Cow::Borrowed(text)),
-        Value::List(items) => Value::List(items.iter().map(|item| Cow::Borrowed(&**item)).collect()),
-        Value::Int(int) => Value::Int(*int),
-        Value::Number(number) => Value::Number(*number),
-        Value::Date(date) => Value::Date(*date),
     }
 }

@@ -100,7 +100,7 @@ fn compile_column(column: lql::Column, sources: &[String], problems: &mut Proble
         merge_operator,
         short_description: column.short_description,
         long_description: column.long_description,
-        expression: expression.unwrap_or(expression::Expression::Literal(Value::List(Vec::new()))),
+        expression: expression.unwrap_or(expression::Expression::Literal(Value::list(Vec::new()))),
     }
 }
 
