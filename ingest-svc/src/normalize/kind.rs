@@ -67,6 +67,16 @@ impl Kind {
         Self::IntSumMap,
     ];
 
+    /// Kinds that Lytics fills itself.
+    pub(super) const INTERNAL: [&str; 6] = [
+        "membership",
+        "geolocation",
+        "embedding",
+        "dynamic",
+        "flows",
+        "[]timebucket",
+    ];
+
     /// As LQL spells it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -4,10 +4,14 @@ mod dates;
 mod email;
 mod events;
 mod fixtures;
+mod functions;
 mod kinds;
 mod layouts;
 mod lql;
+mod operators;
+mod problems;
 mod properties;
+mod tested;
 
 use ingest_svc::normalize::{Mapping, Normalized, RawRecord, Reason, normalize};
 use jiff::Timestamp;
@@ -27,7 +31,7 @@ fn run(mapping: &Mapping, json: &str) -> Result<Normalized, Reason> {
 }
 
 /// What an expression gives for the fields of a record, a JSON object.
-fn evaluate(expression: &str, kind: &str, record: &serde_json::Value) -> Option<Kind> {
+fn evaluate(expression: &str, kind: &str, record: &impl std::fmt::Display) -> Option<Kind> {
     let text = format!("SELECT \"me\" AS id, {expression} AS value {kind} FROM s INTO user BY id ALIAS a");
     let mapping = Mapping::parse(&text).unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
     let mut fields = run(&mapping, &record.to_string()).unwrap().event.fields;

@@ -1,10 +1,11 @@
 //! Kinds and merge operators: what a column converts to, and what may be folded how.
 
-use ingest_svc::normalize::Mapping;
+use ingest_svc::normalize::{Kind, Mapping};
 use proto::profile::v1::MergeOperator;
+use proto::profile::v1::value::Kind as Typed;
 use serde_json::json;
 
-use super::{evaluate, text};
+use super::{RECEIVED, evaluate, text};
 
 const ALL: [&str; 14] = [
     "string",
@@ -66,7 +67,19 @@ fn lists_and_maps_convert_item_by_item() {
         ("list", "ts[]string", Some("p|q|1")),
         ("dates", "[]time", Some("1982-01-01T00:00:00Z|1982-01-02T00:00:00Z")),
         ("city", "[]time", None),
+        ("match(\"m.\")", "map[string]int", Some("a=1|b=2|d=19820101")),
+        ("match(\"m.\")", "map[string]intsum", Some("a=1|b=2|d=19820101")),
+        ("match(\"m.\")", "map[string]number", Some("a=1|b=2.5|d=19820101")),
+        (
+            "match(\"m.\")",
+            "map[string]string",
+            Some("a=1|b=2.5|c=x|d=19820101|t=true"),
+        ),
+        ("match(\"m.\")", "map[string]time", Some("d=1982-01-01T00:00:00Z")),
+        ("match(\"m.\")", "map[string]bool", Some("a=true|t=true")),
         ("city", "map[string]string", None),
+        ("match(\"m.\")", "string", None),
+        ("valuect(list)", "", Some("1=1|p=2|q=1")),
     ] {
         let clause = if kind.is_empty() {
             String::new()
@@ -78,6 +91,75 @@ fn lists_and_maps_convert_item_by_item() {
             expected,
             "{kind} of {expression}"
         );
+    }
+}
+
+#[test]
+fn a_set_ends_after_a_thousand_values() {
+    let many: Vec<String> = (0..1_001).map(|n| format!("\"{n}\"")).collect();
+    let set = evaluate(&format!("[{}]", many.join(", ")), "", &json!({}))
+        .map(text)
+        .unwrap();
+    assert_eq!(set.split('|').count(), 1_000);
+}
+
+#[test]
+fn each_kind_is_told_apart_in_the_contract() {
+    let record = json!({"x": "1", "m": {"a": "1"}, "d": "19820101"});
+    let name = |expression: &str, kind: &str| match evaluate(expression, &format!("KIND {kind}"), &record).unwrap() {
+        Typed::StringValue(_) => "string",
+        Typed::BoolValue(_) => "bool",
+        Typed::IntValue(_) => "int",
+        Typed::NumberValue(_) => "number",
+        Typed::DateValue(_) => "date",
+        Typed::StringList(_) => "[]string",
+        Typed::TimeList(_) => "[]time",
+        Typed::TimedStringList(_) => "ts[]string",
+        Typed::IntMap(_) => "map[string]int",
+        Typed::NumberMap(_) => "map[string]number",
+        Typed::StringMap(_) => "map[string]string",
+        Typed::TimeMap(_) => "map[string]time",
+        Typed::BoolMap(_) => "map[string]bool",
+        Typed::IntSumMap(_) => "map[string]intsum",
+    };
+    for kind in ALL {
+        let expression = match kind {
+            "date" | "[]time" => "d",
+            "map[string]time" => "map(\"a\", d)",
+            kind if kind.starts_with("map") => "match(\"m.\")",
+            _ => "x",
+        };
+        assert_eq!(name(expression, kind), kind);
+    }
+}
+
+#[test]
+fn without_a_kind_it_is_that_of_the_outermost_function_or_operator() {
+    for (expression, kind) in [
+        ("x", Kind::Text),
+        ("todate(x)", Kind::Date),
+        ("toint(x)", Kind::Int),
+        ("email(todate(x))", Kind::Text),
+        ("oneof(todate(x), now())", Kind::Date),
+        ("if(x, toint(x))", Kind::Int),
+        ("cast(x AS time)", Kind::Date),
+        ("strip(split(x, \",\"))", Kind::Texts),
+        ("strip(x)", Kind::Text),
+        ("valuect(x)", Kind::IntSumMap),
+        ("maptime(x)", Kind::DateMap),
+        ("match(\"x\")", Kind::TextMap),
+        ("filter(match(\"x\"), \"y\")", Kind::TextMap),
+        ("x == 1", Kind::Bool),
+        ("NOT x", Kind::Bool),
+        ("x BETWEEN 1 AND 2", Kind::Bool),
+        ("toint(x) + 1", Kind::Int),
+        ("x + 1", Kind::Number),
+        ("-toint(x)", Kind::Int),
+        ("[\"a\", x]", Kind::Texts),
+        ("true", Kind::Bool),
+    ] {
+        let mapping = Mapping::parse(&format!("SELECT id, {expression} AS v FROM s INTO user BY id ALIAS a")).unwrap();
+        assert_eq!(mapping.columns()[1].kind, kind, "{expression}");
     }
 }
 
@@ -123,4 +205,18 @@ fn merge_operators_fit_the_kinds_of_the_references_table() {
             }
         }
     }
+}
+
+#[test]
+fn a_merge_operator_travels_with_its_field() {
+    let mapping = Mapping::parse("SELECT id, valuect(x) AS v MERGEOP mapmax FROM s INTO user BY id ALIAS a").unwrap();
+    let raw = ingest_svc::normalize::RawRecord {
+        account: 1,
+        stream: "s",
+        json: br#"{"id":"1","x":["a","a"]}"#,
+    };
+    let event = ingest_svc::normalize::normalize(&mapping, &raw, RECEIVED)
+        .unwrap()
+        .event;
+    assert_eq!(event.fields[1].merge_operator(), MergeOperator::MapMax);
 }
