@@ -9,8 +9,10 @@ mod kinds;
 mod layouts;
 mod lql;
 mod operators;
+mod page;
 mod problems;
 mod properties;
+mod robust;
 mod tested;
 
 use ingest_svc::normalize::{Mapping, Normalized, RawRecord, Reason, normalize};
