@@ -12,6 +12,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(out.join("descriptors.bin"), prost::Message::encode_to_vec(&descriptors))?;
     tonic_prost_build::configure()
         .bytes(".")
+        // The same event is the same bytes, also if it holds maps.
+        .btree_map(".lytics.profile")
         .include_file("contracts.rs")
         .compile_fds(descriptors)?;
     Ok(())

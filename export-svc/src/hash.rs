@@ -18,7 +18,9 @@ pub(crate) fn quick_hash(seed: u64, text: &[u8]) -> u64 {
         .fold(seed, |hash, word| quick_mix(hash, u64::from_le_bytes(*word)));
     // What is left by two looks that may overlap, instead of byte by byte.
     let last = match (rest, rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
-        (_, Some(first), Some(last)) => u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32,
+        (_, Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32
+        }
         ([first, .., last], ..) => u64::from_le_bytes([*first, rest[1], *last, 0, 0, 0, 0, 0]),
         ([only], ..) => u64::from(*only),
         ([], ..) => 0,

@@ -10,7 +10,8 @@
 //! means (`value`), which texts are dates (`dates`) and e-mail addresses (`functions`), who a record is about
 //! (`identity`), and what makes two records the same (`event_id`).
 //!
-//! * A column without a value is absent from the event; the others are in the order of the mapping.
+//! * A column without a value is absent from the event; the others are in the order of the mapping. [`test()`] tells why.
+//! * A field of the record that is `null` or an empty list is as good as missing.
 //! * Fields of the record that no column uses are no error; they are not in the event.
 //! * `event_time` is absent: no column of a mapping sets it, and a Braze webhook carries none. `receive_time` is when the
 //!   record arrived.
@@ -25,14 +26,19 @@ mod identity;
 mod kind;
 pub mod lql;
 mod mapping;
+mod suggestion;
+mod test;
 mod value;
 
+use expression::Scope;
 use jiff::Timestamp;
-use proto::profile::v1::{Field, ProfileEvent};
+use proto::profile::v1::{Field, ProfileEvent, Value as Typed};
 
 pub use identity::record_key;
 pub use kind::Kind;
 pub use mapping::{Column, Mapping};
+use test::Stage;
+pub use test::{Nothing, Tested, TestedColumn, test};
 use value::Value;
 
 /// One record as a source received it.
@@ -67,6 +73,9 @@ pub enum Reason {
         /// What it is instead.
         found: &'static str,
     },
+    /// The mapping's `WHERE` is not true of it.
+    #[error("the WHERE of the mapping is not true of the record")]
+    NotWanted,
     /// None of the mapping's `BY` fields has a usable value.
     #[error("the record identifies nobody: no usable value for {fields}")]
     NoIdentity {
@@ -81,6 +90,7 @@ impl Reason {
         match self {
             Self::Malformed(_) => "malformed",
             Self::NotAnObject { .. } => "not_an_object",
+            Self::NotWanted => "not_wanted",
             Self::NoIdentity { .. } => "no_identity",
         }
     }
@@ -90,32 +100,49 @@ impl Reason {
 ///
 /// # Errors
 ///
-/// The record is not a JSON object, or it identifies nobody.
+/// The record is not a JSON object, the mapping does not want it, or it identifies nobody.
 pub fn normalize(mapping: &Mapping, raw: &RawRecord<'_>, received: Timestamp) -> Result<Normalized, Reason> {
-    let mut values = vec![None; mapping.slots()];
+    run(mapping, raw, received, |_, _, _| {})
+}
+
+/// Normalizes one record and shows `watch` what each column gave, or at which stage it gave nothing.
+fn run(
+    mapping: &Mapping,
+    raw: &RawRecord<'_>,
+    received: Timestamp,
+    mut watch: impl FnMut(&Column, &Result<Typed, Stage>, Scope<'_>),
+) -> Result<Normalized, Reason> {
+    let mut values = vec![None; mapping.sources().len()];
+    let mut matched = Vec::new();
     flatten::flatten(raw.json, |path, value| {
+        let value = Some(value).filter(|value| !matches!(value, Value::List(items) if items.is_empty()));
+        if mapping.may_match(path) {
+            matched.extend(value.clone().map(|value| (path.to_owned().into(), value)));
+        }
         if let Some(slot) = mapping.slot(path) {
-            values[slot] = Some(value);
+            values[slot] = value;
         }
     })?;
-    let scope = expression::Scope {
+    let scope = Scope {
         fields: &values,
+        matched: &matched,
         now: received,
+        record: raw,
     };
+    if mapping.condition().is_some_and(|condition| !condition.is_true(scope)) {
+        return Err(Reason::NotWanted);
+    }
     let mut fields = Vec::with_capacity(mapping.columns().len());
     let mut ranked = Vec::new();
     let mut identities_dropped = 0;
     for (index, column) in mapping.columns().iter().enumerate() {
-        let value = column
-            .expression
-            .evaluate(scope)
-            .and_then(|value| column.kind.typed(value, received));
         let rank = mapping.rank(index);
-        let value = match rank {
-            Some(_) => value.and_then(|value| identity::usable(value, &mut identities_dropped)),
-            None => value,
-        };
-        let Some(value) = value else { continue };
+        let value = column.value(scope).and_then(|value| match rank {
+            Some(_) => identity::usable(value, &mut identities_dropped).ok_or(Stage::Identity),
+            None => Ok(value),
+        });
+        watch(column, &value, scope);
+        let Ok(value) = value else { continue };
         ranked.extend(rank.map(|rank| (rank, fields.len())));
         fields.push(Field {
             name: column.field.clone(),
@@ -134,7 +161,7 @@ pub fn normalize(mapping: &Mapping, raw: &RawRecord<'_>, received: Timestamp) ->
         });
     }
     let event = ProfileEvent {
-        event_id: event_id::event_id(raw.account, raw.stream, raw.json),
+        event_id: scope.event_id(),
         account: raw.account,
         stream: raw.stream.to_owned(),
         event_time: None,

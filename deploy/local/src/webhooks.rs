@@ -148,6 +148,7 @@ fn text(kind: Kind) -> String {
         Kind::NumberValue(value) => format!("number {value}"),
         Kind::DateValue(time) => format!("date {time}"),
         Kind::StringList(list) => format!("list {:?}", list.values),
+        other => format!("{other:?}"),
     }
 }
 

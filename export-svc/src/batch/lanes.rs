@@ -101,7 +101,9 @@ impl Lanes {
 
     /// Takes that target away. `served`: this was the lane's turn, and it is the next one's.
     pub(super) fn pop(&mut self, served: bool) {
-        let Some(lane) = self.turns.front().copied() else { return };
+        let Some(lane) = self.turns.front().copied() else {
+            return;
+        };
         let known = &mut self.lanes[lane];
         known.queue.pop_front();
         if known.queue.is_empty() {

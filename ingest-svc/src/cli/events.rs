@@ -102,7 +102,17 @@ fn readable(kind: &Kind) -> Value {
         Kind::IntValue(value) => json!(value),
         Kind::NumberValue(value) => json!(value),
         Kind::DateValue(date) => json!(time(date)),
-        Kind::StringList(list) => json!(list.values),
+        Kind::StringList(list) | Kind::TimedStringList(list) => json!(list.values),
+        Kind::TimeList(list) => list.values.iter().map(time).collect(),
+        Kind::IntMap(map) | Kind::IntSumMap(map) => json!(map.values),
+        Kind::NumberMap(map) => json!(map.values),
+        Kind::StringMap(map) => json!(map.values),
+        Kind::TimeMap(map) => map
+            .values
+            .iter()
+            .map(|(key, value)| (key.clone(), time(value)))
+            .collect(),
+        Kind::BoolMap(map) => json!(map.values),
     }
 }
 

@@ -31,17 +31,22 @@ mod recognise;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
-use jiff::tz::Offset;
+use jiff::tz::{Offset, TimeZone};
 
 pub(super) use layout::parse_layout;
 
 /// The moment that a text tells; `now` is the anchor of date arithmetic.
 pub(super) fn todate(text: &str, now: Timestamp) -> Option<Timestamp> {
+    todate_in(text, &TimeZone::UTC, now)
+}
+
+/// The same, where a text that names no offset is in a zone.
+pub(super) fn todate_in(text: &str, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
     let text = text.trim();
     match text.get(..3) {
         Some(first) if text.len() > 3 && first.eq_ignore_ascii_case("now") => arithmetic::apply(&text[3..], now),
-        _ if text.bytes().all(|byte| byte.is_ascii_digit()) => digits::moment(text),
-        _ => recognise::moment(text),
+        _ if text.bytes().all(|byte| byte.is_ascii_digit()) => digits::moment(text, zone),
+        _ => recognise::moment(text, zone),
     }
 }
 
@@ -55,8 +60,8 @@ struct Parts {
     minute: i32,
     second: i32,
     nanosecond: i32,
-    /// East of Greenwich.
-    offset_seconds: i32,
+    /// East of Greenwich; `None` if the text does not say.
+    offset_seconds: Option<i32>,
 }
 
 impl Parts {
@@ -69,8 +74,8 @@ impl Parts {
         }
     }
 
-    /// The moment, if there is one.
-    fn moment(self) -> Option<Timestamp> {
+    /// The moment, if there is one. Without an offset it is in `zone`.
+    fn moment(self, zone: &TimeZone) -> Option<Timestamp> {
         let civil = DateTime::new(
             self.year.try_into().ok()?,
             self.month.try_into().ok()?,
@@ -80,8 +85,11 @@ impl Parts {
             self.second.try_into().ok()?,
             self.nanosecond,
         );
-        let offset = Offset::from_seconds(self.offset_seconds).ok()?;
-        in_range(offset.to_timestamp(civil.ok()?).ok()?)
+        in_range(match self.offset_seconds {
+            Some(seconds) => Offset::from_seconds(seconds).ok()?.to_timestamp(civil.ok()?).ok()?,
+            // A time that the clocks skip or show twice is read as jiff and Temporal do.
+            None => zone.to_ambiguous_timestamp(civil.ok()?).compatible().ok()?,
+        })
     }
 }
 

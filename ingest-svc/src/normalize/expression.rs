@@ -1,21 +1,42 @@
 //! Compiled expressions and what they are evaluated against.
 
-use std::borrow::Cow;
+mod operators;
 
 use jiff::Timestamp;
 
-use super::Value;
-use super::functions::Function;
+use super::functions::{Function, Prepared};
+use super::lql::Operator;
+use super::value::{Entry, Value};
+use super::{RawRecord, event_id};
+pub(super) use operators::{equal, is_like};
 
 /// An expression whose fields and functions have been looked up.
 #[derive(Clone, Debug)]
 pub(super) enum Expression {
+    /// No value, ever.
+    Nothing,
     /// The record's field in this slot.
     Field(usize),
     /// A constant.
     Literal(Value<'static>),
+    /// Several values; those that are there.
+    List(Vec<Expression>),
     /// A function applied to arguments; their number has been checked.
-    Call(&'static Function, Vec<Expression>),
+    Call(&'static Function, Vec<Expression>, Prepared),
+    /// A number with the other sign.
+    Minus(Box<Expression>),
+    /// The other truth value.
+    Not(Box<Expression>),
+    /// Whether there is a value that is not empty.
+    Exists(Box<Expression>),
+    /// Whether all are true: the first that is not decides.
+    All(Vec<Expression>),
+    /// Whether one is true.
+    Any(Vec<Expression>),
+    /// An operator between two operands.
+    Binary(Operator, Box<[Expression; 2]>),
+    /// Whether the first lies between the others and is neither.
+    Between(Box<[Expression; 3]>),
 }
 
 /// What is known while one record is evaluated.
@@ -23,20 +44,69 @@ pub(super) enum Expression {
 pub(super) struct Scope<'e> {
     /// The fields of the record by slot; `None` if the record does not have it.
     pub(super) fields: &'e [Option<Value<'e>>],
-    /// The record's time: the anchor of date arithmetic.
+    /// The fields whose names begin as the mapping's calls of `match` ask for, in the order of the record.
+    pub(super) matched: &'e [Entry<'e>],
+    /// The record's time: `now()`, and the anchor of date arithmetic.
     pub(super) now: Timestamp,
+    /// The record itself.
+    pub(super) record: &'e RawRecord<'e>,
+}
+
+impl Scope<'_> {
+    /// The id of the event that the record becomes.
+    pub(super) fn event_id(&self) -> String {
+        event_id::event_id(self.record.account, self.record.stream, self.record.json)
+    }
 }
 
 impl Expression {
     pub(super) fn evaluate<'e>(&'e self, scope: Scope<'e>) -> Option<Value<'e>> {
         match self {
-            Self::Field(slot) => scope.fields.get(*slot)?.as_ref().map(borrow),
-            Self::Literal(value) => Some(borrow(value)),
-            Self::Call(function, arguments) => (function.apply)(Arguments {
+            Self::Nothing => None,
+            Self::Field(slot) => scope.fields.get(*slot)?.as_ref().map(Value::lend),
+            Self::Literal(value) => Some(value.lend()),
+            Self::List(items) => Some(Value::list(
+                items.iter().filter_map(|item| item.evaluate(scope)).collect(),
+            )),
+            Self::Call(function, arguments, prepared) => (function.apply)(Arguments {
                 expressions: arguments,
+                prepared,
                 scope,
             }),
+            Self::Minus(operand) => match operand.evaluate(scope)? {
+                Value::Int(int) => int.checked_neg().map(Value::Int),
+                value => value.into_number().map(|number| Value::Number(-number)),
+            },
+            Self::Not(operand) => Some(Value::Bool(!operand.evaluate(scope)?.into_bool()?)),
+            Self::Exists(operand) => Some(Value::Bool(
+                operand.evaluate(scope).is_some_and(|value| !value.is_empty()),
+            )),
+            Self::All(operands) => {
+                for operand in operands {
+                    if !operand.evaluate(scope)?.into_bool()? {
+                        return Some(Value::Bool(false));
+                    }
+                }
+                Some(Value::Bool(true))
+            }
+            Self::Any(operands) => Some(Value::Bool(operands.iter().any(|operand| operand.is_true(scope)))),
+            Self::Binary(operator, operands) => {
+                let [left, right] = &**operands;
+                operators::binary(*operator, left.evaluate(scope), right.evaluate(scope), scope.now)
+            }
+            Self::Between(operands) => {
+                let [value, low, high] = &**operands;
+                let value = value.evaluate(scope)?;
+                let over = operators::order(value.clone(), low.evaluate(scope)?, scope.now)?.is_gt();
+                let under = operators::order(value, high.evaluate(scope)?, scope.now)?.is_lt();
+                Some(Value::Bool(over && under))
+            }
         }
+    }
+
+    /// As a condition: no value is not true.
+    pub(super) fn is_true(&self, scope: Scope<'_>) -> bool {
+        self.evaluate(scope).and_then(Value::into_bool) == Some(true)
     }
 }
 
@@ -44,6 +114,8 @@ impl Expression {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arguments<'e> {
     expressions: &'e [Expression],
+    /// What was made of constant arguments when the mapping was compiled.
+    pub(super) prepared: &'e Prepared,
     /// What the call is evaluated against.
     pub(super) scope: Scope<'e>,
 }
@@ -57,15 +129,46 @@ impl<'e> Arguments<'e> {
     pub(super) fn get(&self, index: usize) -> Option<Value<'e>> {
         self.expressions.get(index)?.evaluate(self.scope)
     }
+
+    /// One argument as a text.
+    pub(super) fn text(&self, index: usize) -> Option<std::borrow::Cow<'e, str>> {
+        self.get(index)?.into_text()
+    }
+
+    /// The values of all arguments from one on.
+    pub(super) fn each(self, from: usize) -> impl Iterator<Item = Option<Value<'e>>> {
+        (from..self.len()).map(move |index| self.get(index))
+    }
 }
 
-/// The same value without copying its texts.
-fn borrow<'e>(value: &'e Value<'_>) -> Value<'e> {
-    match value {
-        Value::Text(text) => Value::Text(Cow::Borrowed(text)),
-        Value::List(items) => Value::List(items.iter().map(|item| Cow::Borrowed(&**item)).collect()),
-        Value::Int(int) => Value::Int(*int),
-        Value::Number(number) => Value::Number(*number),
-        Value::Date(date) => Value::Date(*date),
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::super::value::Items;
+    use super::*;
+
+    #[test]
+    fn a_bare_field_is_lent_and_not_copied() {
+        let fields = [Some(Value::from("Porto")), Some(Value::list(vec![Value::from("a")]))];
+        let record = RawRecord {
+            account: 1,
+            stream: "s",
+            json: b"{}",
+        };
+        let scope = Scope {
+            fields: &fields,
+            matched: &[],
+            now: Timestamp::UNIX_EPOCH,
+            record: &record,
+        };
+        let (text, list) = (Expression::Field(0), Expression::Field(1));
+        assert!(matches!(
+            text.evaluate(scope),
+            Some(Value::Text(Cow::Borrowed("Porto")))
+        ));
+        assert!(matches!(list.evaluate(scope), Some(Value::List(Items::Lent([_])))));
+        let constant = Expression::Literal(Value::from(String::from("made once")));
+        assert!(matches!(constant.evaluate(scope), Some(Value::Text(Cow::Borrowed(_)))));
     }
 }

@@ -21,11 +21,9 @@ use std::fmt::{self, Write as _};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::kind::VALUES_MAX;
 use super::value::print_number;
 use super::{Reason, Value};
-
-/// Values in one list, at most: Lytics' bound of one attribute's set.
-const LIST_VALUES_MAX: usize = 1_000;
 
 /// Hands every flat field of a JSON object to `take`, in the order of the text.
 pub(super) fn flatten<'r>(json: &'r [u8], mut take: impl FnMut(&str, Value<'r>)) -> Result<(), Reason> {
@@ -98,7 +96,7 @@ impl<'r, F: FnMut(&str, Value<'r>)> Visitor<'r> for Walk<'_, F> {
                 take: self.take,
             })?;
             match seen {
-                Seen::Null => (self.take)(self.path, Value::List(Vec::new())),
+                Seen::Null => (self.take)(self.path, Value::list(Vec::new())),
                 Seen::Scalar(text) => (self.take)(self.path, Value::Text(text)),
                 Seen::Nested => {}
             }
@@ -121,7 +119,7 @@ impl<'r, F: FnMut(&str, Value<'r>)> Visitor<'r> for Walk<'_, F> {
             self.path.truncate(parent);
             match seen {
                 None => break,
-                Some(Seen::Scalar(text)) if scalars.len() < LIST_VALUES_MAX => scalars.push((index, text)),
+                Some(Seen::Scalar(text)) if scalars.len() < VALUES_MAX => scalars.push((index, text)),
                 Some(Seen::Scalar(_) | Seen::Null) => {}
                 Some(Seen::Nested) => only_scalars = false,
             }
@@ -129,7 +127,7 @@ impl<'r, F: FnMut(&str, Value<'r>)> Visitor<'r> for Walk<'_, F> {
         if only_scalars {
             (self.take)(
                 self.path,
-                Value::List(scalars.into_iter().map(|(_, text)| text).collect()),
+                Value::list(scalars.into_iter().map(|(_, text)| Value::Text(text)).collect()),
             );
         } else {
             for (index, text) in scalars {
@@ -214,7 +212,10 @@ mod tests {
         let mut lines = Vec::new();
         flatten(json.as_bytes(), |path, value| {
             lines.push(match value {
-                Value::List(items) => format!("{path}=[{}]", items.join(",")),
+                Value::List(items) => {
+                    let texts: Vec<_> = items.into_each().filter_map(Value::into_text).collect();
+                    format!("{path}=[{}]", texts.join(","))
+                }
                 value => format!("{path}={}", value.into_text().unwrap()),
             });
         })?;

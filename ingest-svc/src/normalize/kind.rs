@@ -1,11 +1,19 @@
-//! The kinds of profile fields and the merge operators, as LQL spells them and as the contract has them.
+//! The kinds of profile fields, as LQL spells them and as the contract has them.
 
-use std::borrow::Cow;
+mod merge;
+
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
-use proto::profile::v1::{MergeOperator, StringList, Value as Typed, value::Kind as TypedKind};
+use proto::profile::v1::value::Kind as TypedKind;
+use proto::profile::v1::{BoolMap, IntMap, NumberMap, StringList, StringMap, TimeList, TimeMap, Value as Typed};
 
-use super::{Value, dates};
+use super::Value;
+use super::value::Items;
+pub(super) use merge::{can_merge, merge_operator_names, parse_merge_operator};
+
+/// Values in one list or map of a profile, at most: Lytics' bound of one attribute's set.
+pub(super) const VALUES_MAX: usize = 1_000;
 
 /// The kind of a profile field: what its values are converted to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +30,52 @@ pub enum Kind {
     Date,
     /// `[]string`, repeats removed
     Texts,
+    /// `[]time`, repeats removed
+    Dates,
+    /// `ts[]string`: a set that the profile keeps in the order of event times
+    TimedTexts,
+    /// `map[string]int`
+    IntMap,
+    /// `map[string]number`
+    NumberMap,
+    /// `map[string]string`
+    TextMap,
+    /// `map[string]time`
+    DateMap,
+    /// `map[string]bool`
+    BoolMap,
+    /// `map[string]intsum`: numbers that the profile adds up
+    IntSumMap,
 }
 
 impl Kind {
     /// Every kind that a mapping may name.
-    pub(super) const ALL: [Self; 6] = [Self::Text, Self::Bool, Self::Int, Self::Number, Self::Date, Self::Texts];
+    pub(super) const ALL: [Self; 14] = [
+        Self::Text,
+        Self::Bool,
+        Self::Int,
+        Self::Number,
+        Self::Date,
+        Self::Texts,
+        Self::Dates,
+        Self::TimedTexts,
+        Self::IntMap,
+        Self::NumberMap,
+        Self::TextMap,
+        Self::DateMap,
+        Self::BoolMap,
+        Self::IntSumMap,
+    ];
+
+    /// Kinds that Lytics fills itself.
+    pub(super) const INTERNAL: [&str; 6] = [
+        "membership",
+        "geolocation",
+        "embedding",
+        "dynamic",
+        "flows",
+        "[]timebucket",
+    ];
 
     /// As LQL spells it.
     pub fn as_str(self) -> &'static str {
@@ -37,6 +86,14 @@ impl Kind {
             Self::Number => "number",
             Self::Date => "date",
             Self::Texts => "[]string",
+            Self::Dates => "[]time",
+            Self::TimedTexts => "ts[]string",
+            Self::IntMap => "map[string]int",
+            Self::NumberMap => "map[string]number",
+            Self::TextMap => "map[string]string",
+            Self::DateMap => "map[string]time",
+            Self::BoolMap => "map[string]bool",
+            Self::IntSumMap => "map[string]intsum",
         }
     }
 
@@ -48,34 +105,80 @@ impl Kind {
     }
 
     /// A value as this kind; nothing if it cannot be converted or nothing is in it. Texts become dates by the recogniser of
-    /// `todate`, with `now` as the anchor.
+    /// `todate`, with `now` as the anchor. Of a list or a map, what cannot be converted is left out.
     pub(super) fn typed(self, value: Value<'_>, now: Timestamp) -> Option<Typed> {
+        let date = |value: Value<'_>| value.into_date(now).map(proto_timestamp);
         let kind = match self {
-            Self::Text => TypedKind::StringValue(value.into_text().filter(|text| !text.is_empty())?.into_owned()),
+            Self::Text => TypedKind::StringValue(filled(value)?),
             Self::Bool => TypedKind::BoolValue(value.into_bool()?),
             Self::Int => TypedKind::IntValue(value.into_int()?),
             Self::Number => TypedKind::NumberValue(value.into_number()?),
-            Self::Date => TypedKind::DateValue(proto_timestamp(match value {
-                Value::Date(date) => date,
-                value => dates::todate(&value.into_text()?, now)?,
-            })),
-            Self::Texts => TypedKind::StringList(StringList {
-                values: distinct(value.into_list()?)?,
+            Self::Date => TypedKind::DateValue(date(value)?),
+            Self::Texts => TypedKind::StringList(texts(value)?),
+            Self::TimedTexts => TypedKind::TimedStringList(texts(value)?),
+            Self::Dates => TypedKind::TimeList(TimeList {
+                values: distinct(value, date, |date| (date.seconds, date.nanos))?,
+            }),
+            Self::IntMap | Self::IntSumMap => {
+                let map = IntMap {
+                    values: by_key(value, Value::into_int)?,
+                };
+                if self == Self::IntMap {
+                    TypedKind::IntMap(map)
+                } else {
+                    TypedKind::IntSumMap(map)
+                }
+            }
+            Self::NumberMap => TypedKind::NumberMap(NumberMap {
+                values: by_key(value, Value::into_number)?,
+            }),
+            Self::TextMap => TypedKind::StringMap(StringMap {
+                values: by_key(value, filled)?,
+            }),
+            Self::DateMap => TypedKind::TimeMap(TimeMap {
+                values: by_key(value, date)?,
+            }),
+            Self::BoolMap => TypedKind::BoolMap(BoolMap {
+                values: by_key(value, Value::into_bool)?,
             }),
         };
         Some(Typed { kind: Some(kind) })
     }
 }
 
-/// First occurrences, in order, without empty ones; nothing if none is left.
-fn distinct(items: Vec<Cow<'_, str>>) -> Option<Vec<String>> {
-    let mut values: Vec<String> = Vec::with_capacity(items.len());
-    let mut seen = std::collections::HashSet::with_capacity(items.len());
-    for item in &items {
-        if !item.is_empty() && seen.insert(&**item) {
-            values.push(item.to_string());
-        }
-    }
+/// A text that is not empty.
+fn filled(value: Value<'_>) -> Option<String> {
+    Some(value.into_text().filter(|text| !text.is_empty())?.into_owned())
+}
+
+fn texts(value: Value<'_>) -> Option<StringList> {
+    let values = distinct(value, filled, String::clone)?;
+    Some(StringList { values })
+}
+
+/// First occurrences, in order, of what can be converted; nothing if none is left.
+fn distinct<'a, T, K: Eq + std::hash::Hash>(
+    value: Value<'a>,
+    convert: impl Fn(Value<'a>) -> Option<T>,
+    identity: impl Fn(&T) -> K,
+) -> Option<Vec<T>> {
+    let mut seen = HashSet::new();
+    let items = value.into_list()?.into_each();
+    let values: Vec<T> = items
+        .filter_map(convert)
+        .filter(|item| seen.insert(identity(item)))
+        .take(VALUES_MAX)
+        .collect();
+    (!values.is_empty()).then_some(values)
+}
+
+/// What of a map can be converted; nothing if none is left.
+fn by_key<'a, T>(value: Value<'a>, convert: impl Fn(Value<'a>) -> Option<T>) -> Option<BTreeMap<String, T>> {
+    let Value::Map(entries) = value else { return None };
+    let entries = Items::into_each(entries).take(VALUES_MAX);
+    let values: BTreeMap<String, T> = entries
+        .filter_map(|(key, value)| Some((key.into_owned(), convert(value)?)))
+        .collect();
     (!values.is_empty()).then_some(values)
 }
 
@@ -89,44 +192,4 @@ pub(super) fn proto_timestamp(moment: Timestamp) -> prost_types::Timestamp {
         (moment.as_second(), nanos)
     };
     prost_types::Timestamp { seconds, nanos }
-}
-
-/// Reads a merge operator as LQL spells it, in any case.
-pub(super) fn parse_merge_operator(text: &str) -> Option<MergeOperator> {
-    MERGE_OPERATORS
-        .into_iter()
-        .find(|(spelling, _)| spelling.eq_ignore_ascii_case(text))
-        .map(|(_, operator)| operator)
-}
-
-/// Whether values of a kind can be merged by an operator.
-pub(super) fn can_merge(operator: MergeOperator, kind: Kind) -> bool {
-    match operator {
-        MergeOperator::Unspecified | MergeOperator::Latest | MergeOperator::Oldest => true,
-        MergeOperator::Max | MergeOperator::Min => matches!(kind, Kind::Int | Kind::Number | Kind::Date),
-        MergeOperator::Sum => matches!(kind, Kind::Int | Kind::Number),
-        MergeOperator::Count => kind == Kind::Int,
-        MergeOperator::Merge | MergeOperator::Capped => kind == Kind::Texts,
-        MergeOperator::LatestMap | MergeOperator::OldestMap | MergeOperator::MapMax | MergeOperator::MapMin => false,
-    }
-}
-
-const MERGE_OPERATORS: [(&str, MergeOperator); 12] = [
-    ("latest", MergeOperator::Latest),
-    ("oldest", MergeOperator::Oldest),
-    ("max", MergeOperator::Max),
-    ("min", MergeOperator::Min),
-    ("sum", MergeOperator::Sum),
-    ("count", MergeOperator::Count),
-    ("merge", MergeOperator::Merge),
-    ("latestmap", MergeOperator::LatestMap),
-    ("oldestmap", MergeOperator::OldestMap),
-    ("mapmax", MergeOperator::MapMax),
-    ("mapmin", MergeOperator::MapMin),
-    ("capped", MergeOperator::Capped),
-];
-
-/// Every merge operator's spelling, as a sentence part.
-pub(super) fn merge_operator_names() -> String {
-    MERGE_OPERATORS.map(|(spelling, _)| spelling).join(", ")
 }

@@ -5,14 +5,15 @@ mod compile;
 use std::fmt;
 use std::sync::LazyLock;
 
-use proto::profile::v1::MergeOperator;
+use proto::profile::v1::{MergeOperator, Value};
 
 use super::Kind;
-use super::expression::Expression;
+use super::expression::{Expression, Scope};
 use super::lql::{self, Problem, Problems};
+use super::test::Stage;
 
 /// Which column of which field makes a profile field, and which of those identify a person.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Mapping {
     alias: String,
     stream: String,
@@ -21,6 +22,10 @@ pub struct Mapping {
     identity: Vec<usize>,
     /// Names of the record's fields that some expression uses, sorted: a field's place is its slot.
     sources: Vec<String>,
+    /// What the names of the fields that `match` asks for begin with.
+    prefixes: Vec<String>,
+    /// What `WHERE` says.
+    condition: Option<Expression>,
 }
 
 /// One column of a mapping.
@@ -37,7 +42,23 @@ pub struct Column {
     /// What `LONGDESC` says.
     pub long_description: Option<String>,
     pub(super) expression: Expression,
+    /// What `IF` says.
+    pub(super) guard: Option<Expression>,
 }
+
+impl Column {
+    /// What the column gives for a record, or the stage at which nothing came of it.
+    pub(super) fn value(&self, scope: Scope<'_>) -> Result<Value, Stage> {
+        if self.guard.as_ref().is_some_and(|guard| !guard.is_true(scope)) {
+            return Err(Stage::Guard);
+        }
+        let value = self.expression.evaluate(scope).ok_or(Stage::Expression)?;
+        self.kind.typed(value, scope.now).ok_or(Stage::Kind)
+    }
+}
+
+/// Bytes of a statement, at most.
+const STATEMENT_BYTES_MAX: usize = 64 * 1024;
 
 static BRAZE_USERS: LazyLock<Mapping> = LazyLock::new(|| {
     #[expect(clippy::expect_used, reason = "a test compiles this very text")]
@@ -48,6 +69,10 @@ impl Mapping {
     /// Parses and compiles a statement, or tells all of its problems in the order of the text.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
         let mut problems = Problems::new(text);
+        if text.len() > STATEMENT_BYTES_MAX {
+            problems.add(0, format!("the statement is longer than {STATEMENT_BYTES_MAX} bytes"));
+            return problems.or(Self::default());
+        }
         let statement = lql::parse(text, &mut problems);
         let mapping = compile::compile(statement, &mut problems);
         problems.or(mapping)
@@ -83,9 +108,19 @@ impl Mapping {
         self.identity.iter().position(|identity| *identity == column)
     }
 
-    /// How many of a record's fields the mapping uses.
-    pub(super) fn slots(&self) -> usize {
-        self.sources.len()
+    /// The names of the record's fields that the mapping uses; a field's place is its slot.
+    pub(super) fn sources(&self) -> &[String] {
+        &self.sources
+    }
+
+    /// What `WHERE` says.
+    pub(super) fn condition(&self) -> Option<&Expression> {
+        self.condition.as_ref()
+    }
+
+    /// Whether a call of `match` may ask for a record's field.
+    pub(super) fn may_match(&self, source: &str) -> bool {
+        self.prefixes.iter().any(|prefix| source.starts_with(prefix))
     }
 
     /// The slot of a record's field; `None` if the mapping does not use it.

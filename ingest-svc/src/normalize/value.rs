@@ -8,37 +8,100 @@
 //!   gives an empty text, but a Braze template fills what it does not know with an empty string, so empty means unknown
 //!   and must not overwrite what is known. Within an expression an empty text is still a value, so that functions can tell
 //!   it from a missing field. `null` is a field with an empty list.
-//! * A list becomes a text by its first element, as in Lytics.
+//! * A list becomes a text by its first element, as in Lytics; a map does not become one.
+//! * What Lytics calls nil or empty: an empty text, list or map, not a number, and the whole number −2147483648.
+
+mod items;
 
 use std::borrow::Cow;
+use std::collections::{HashMap, hash_map};
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-/// A value of a record or of an expression. Texts are borrowed from the record where it needs no decoding.
+use super::dates;
+pub(super) use items::Items;
+
+/// A value of a record or of an expression. Texts, lists and maps are lent by the record or the mapping where they can be.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value<'a> {
     /// A text; may be empty.
     Text(Cow<'a, str>),
+    /// A truth value.
+    Bool(bool),
     /// A whole number.
     Int(i64),
     /// Any number.
     Number(f64),
     /// A moment.
     Date(Timestamp),
-    /// Several texts, as given: not sorted, repeats kept.
-    List(Vec<Cow<'a, str>>),
+    /// Several values, as given: not sorted, repeats kept.
+    List(Items<'a, Value<'a>>),
+    /// Values by key, in the order they were found; no key is there twice.
+    Map(Items<'a, Entry<'a>>),
 }
 
+/// A key of a map and its value.
+pub(super) type Entry<'a> = (Cow<'a, str>, Value<'a>);
+
 impl<'a> Value<'a> {
+    /// A list of its own.
+    pub(super) fn list(items: Vec<Self>) -> Self {
+        Self::List(Items::Own(items))
+    }
+
+    /// A map of its own; of entries with one key the last counts, in the place of the first. Nothing if there is none.
+    pub(super) fn map(entries: impl IntoIterator<Item = Entry<'a>>) -> Option<Self> {
+        let mut places = HashMap::<_, usize>::new();
+        let mut map: Vec<Entry<'a>> = Vec::new();
+        for (key, value) in entries {
+            match places.entry(key.clone()) {
+                hash_map::Entry::Occupied(place) => map[*place.get()].1 = value,
+                hash_map::Entry::Vacant(place) => {
+                    place.insert(map.len());
+                    map.push((key, value));
+                }
+            }
+        }
+        (!map.is_empty()).then_some(Self::Map(Items::Own(map)))
+    }
+
+    /// The same value without copying anything.
+    pub(super) fn lend(&self) -> Value<'_> {
+        match self {
+            Self::Text(text) => Value::Text(Cow::Borrowed(text)),
+            Self::Bool(bool) => Value::Bool(*bool),
+            Self::Int(int) => Value::Int(*int),
+            Self::Number(number) => Value::Number(*number),
+            Self::Date(date) => Value::Date(*date),
+            Self::List(items) => Value::List(Items::Lent(items)),
+            Self::Map(entries) => Value::Map(Items::Lent(entries)),
+        }
+    }
+
+    /// Whether it is what Lytics calls nil or empty.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_empty(),
+            Self::Int(int) => *int == i64::from(i32::MIN),
+            Self::Number(number) => number.is_nan(),
+            Self::List(items) => items.is_empty(),
+            Self::Map(entries) => entries.is_empty(),
+            Self::Bool(_) | Self::Date(_) => false,
+        }
+    }
+
     /// As a text: scalars print plainly (numbers without an exponent, dates by RFC 3339), a list gives its first element.
     pub(super) fn into_text(self) -> Option<Cow<'a, str>> {
         Some(match self {
             Self::Text(text) => text,
-            Self::List(items) => items.into_iter().next()?,
+            Self::Bool(true) => "true".into(),
+            Self::Bool(false) => "false".into(),
             Self::Int(int) => int.to_string().into(),
             Self::Number(number) => print_number(number).into(),
             Self::Date(date) => date.to_string().into(),
+            Self::List(items) => items.into_first()?.into_text()?,
+            Self::Map(_) => return None,
         })
     }
 
@@ -52,41 +115,58 @@ impl<'a> Value<'a> {
                 let text = without_currency(self.into_text()?);
                 text.parse().ok().or_else(|| cut_off(parse_number(&text)?))
             }
+            Self::Bool(_) | Self::Map(_) => None,
         }
     }
 
-    /// As a number: the same cleaning.
+    /// As a number: the same cleaning; true is 1 and false 0.
     pub(super) fn into_number(self) -> Option<f64> {
         match self {
             Self::Number(number) => Some(number).filter(|number| number.is_finite()),
             #[expect(clippy::cast_precision_loss, reason = "a number is a 64-bit float, as in Lytics")]
             Self::Int(int) => Some(int as f64),
-            Self::Date(_) => None,
+            Self::Bool(bool) => Some(f64::from(u8::from(bool))),
             Self::Text(_) | Self::List(_) => parse_number(&without_currency(self.into_text()?)),
+            Self::Date(_) | Self::Map(_) => None,
         }
     }
 
     /// As a truth value: the usual spellings of true and false, and the numbers 1 and 0. "yes" and "no" are neither.
     pub(super) fn into_bool(self) -> Option<bool> {
         match self {
+            Self::Bool(bool) => Some(bool),
             Self::Int(0) => Some(false),
             Self::Int(1) => Some(true),
             Self::Number(0.0) => Some(false),
             Self::Number(1.0) => Some(true),
-            Self::Int(_) | Self::Number(_) | Self::Date(_) => None,
             Self::Text(_) | Self::List(_) => match &*self.into_text()? {
                 "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
                 "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
                 _ => None,
             },
+            Self::Int(_) | Self::Number(_) | Self::Date(_) | Self::Map(_) => None,
         }
     }
 
-    /// As several texts; a scalar is a list of one.
-    pub(super) fn into_list(self) -> Option<Vec<Cow<'a, str>>> {
+    /// As a moment, by the recogniser of `todate`; a number only if it lies in the years 1800 to 2120.
+    pub(super) fn into_date(self, now: Timestamp) -> Option<Timestamp> {
+        let years = Timestamp::constant(-5_364_662_400, 0)..Timestamp::constant(4_765_132_800, 0);
+        match self {
+            Self::Date(date) => Some(date),
+            Self::Text(_) | Self::List(_) => dates::todate(&self.into_text()?, now),
+            Self::Int(_) | Self::Number(_) => {
+                dates::todate(&self.into_text()?, now).filter(|moment| years.contains(moment))
+            }
+            Self::Bool(_) | Self::Map(_) => None,
+        }
+    }
+
+    /// As several values; a scalar is a list of one.
+    pub(super) fn into_list(self) -> Option<Items<'a, Self>> {
         match self {
             Self::List(items) => Some(items),
-            scalar => Some(vec![scalar.into_text()?]),
+            Self::Map(_) => None,
+            scalar => Some(Items::Own(vec![scalar])),
         }
     }
 }
@@ -94,6 +174,12 @@ impl<'a> Value<'a> {
 impl<'a> From<&'a str> for Value<'a> {
     fn from(text: &'a str) -> Self {
         Self::Text(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Value<'_> {
+    fn from(text: String) -> Self {
+        Self::Text(Cow::Owned(text))
     }
 }
 
@@ -135,7 +221,7 @@ mod tests {
     use super::*;
 
     fn list<'a>(items: &[&'a str]) -> Value<'a> {
-        Value::List(items.iter().map(|item| Cow::Borrowed(*item)).collect())
+        Value::list(items.iter().map(|item| Value::from(*item)).collect())
     }
 
     #[test]

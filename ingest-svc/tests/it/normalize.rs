@@ -4,9 +4,16 @@ mod dates;
 mod email;
 mod events;
 mod fixtures;
+mod functions;
+mod kinds;
 mod layouts;
 mod lql;
+mod operators;
+mod page;
+mod problems;
 mod properties;
+mod robust;
+mod tested;
 
 use ingest_svc::normalize::{Mapping, Normalized, RawRecord, Reason, normalize};
 use jiff::Timestamp;
@@ -26,7 +33,7 @@ fn run(mapping: &Mapping, json: &str) -> Result<Normalized, Reason> {
 }
 
 /// What an expression gives for the fields of a record, a JSON object.
-fn evaluate(expression: &str, kind: &str, record: &serde_json::Value) -> Option<Kind> {
+fn evaluate(expression: &str, kind: &str, record: &impl std::fmt::Display) -> Option<Kind> {
     let text = format!("SELECT \"me\" AS id, {expression} AS value {kind} FROM s INTO user BY id ALIAS a");
     let mapping = Mapping::parse(&text).unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
     let mut fields = run(&mapping, &record.to_string()).unwrap().event.fields;
@@ -44,13 +51,26 @@ fn of_text(expression: &str, x: &str) -> Option<String> {
     evaluate(expression, "", &serde_json::json!({ "x": x })).map(text)
 }
 
+/// Lists with a bar between items, maps as `key=value` in the order of their keys.
 fn text(kind: Kind) -> String {
+    let date = |date: prost_types::Timestamp| Timestamp::new(date.seconds, date.nanos).unwrap().to_string();
     match kind {
         Kind::StringValue(text) => text,
         Kind::BoolValue(bool) => bool.to_string(),
         Kind::IntValue(int) => int.to_string(),
         Kind::NumberValue(number) => number.to_string(),
-        Kind::DateValue(date) => Timestamp::new(date.seconds, date.nanos).unwrap().to_string(),
-        Kind::StringList(list) => list.values.join("|"),
+        Kind::DateValue(moment) => date(moment),
+        Kind::StringList(list) | Kind::TimedStringList(list) => list.values.join("|"),
+        Kind::TimeList(list) => list.values.into_iter().map(date).collect::<Vec<_>>().join("|"),
+        Kind::IntMap(map) | Kind::IntSumMap(map) => entries(map.values, |int| int.to_string()),
+        Kind::NumberMap(map) => entries(map.values, |number| number.to_string()),
+        Kind::StringMap(map) => entries(map.values, |text| text),
+        Kind::TimeMap(map) => entries(map.values, date),
+        Kind::BoolMap(map) => entries(map.values, |bool| bool.to_string()),
     }
+}
+
+fn entries<T>(map: std::collections::BTreeMap<String, T>, print: impl Fn(T) -> String) -> String {
+    let entries = map.into_iter().map(|(key, value)| format!("{key}={}", print(value)));
+    entries.collect::<Vec<_>>().join("|")
 }

@@ -156,7 +156,14 @@ impl<'a> Membership<'a> {
         let profile_id = wire::text(change.profile_id, known.map(|(_, profile)| profile))?;
         let good = known.is_some_and(|(known, _)| known == audience);
         let fields = (change.fields.into(), change.previous_fields.into());
-        Ok(Self::checked(change.account, audience, good, profile_id, change.action, fields)?)
+        Ok(Self::checked(
+            change.account,
+            audience,
+            good,
+            profile_id,
+            change.action,
+            fields,
+        )?)
     }
 
     fn checked(

@@ -18,6 +18,7 @@
 mod element;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::cursor::Cursor;
 use super::names::{Spelling, strip_month, strip_weekday};
@@ -76,7 +77,7 @@ impl Reader<'_> {
                 .ok()?;
             (self.parts.month, self.parts.day) = (date.month().into(), date.day().into());
         }
-        self.parts.moment()
+        self.parts.moment(&TimeZone::UTC)
     }
 
     fn literal(&mut self, literal: &str) -> Option<()> {
@@ -149,8 +150,8 @@ impl Reader<'_> {
                 self.cursor.skip(am);
                 self.afternoon = Some(afternoon);
             }
-            Element::Zone(zone) => parts.offset_seconds = offset(&mut self.cursor, zone)?,
-            Element::ZoneName => parts.offset_seconds = zone_name(&mut self.cursor)?,
+            Element::Zone(zone) => parts.offset_seconds = Some(offset(&mut self.cursor, zone)?),
+            Element::ZoneName => parts.offset_seconds = Some(zone_name(&mut self.cursor)?),
         }
         Some(())
     }

@@ -1,13 +1,14 @@
 //! The general recogniser: a date, perhaps a time, perhaps a zone, and nothing else.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::cursor::Cursor;
 use super::names::{is_weekday, month};
 use super::{Parts, full_year, nanoseconds, on_the_day};
 
 /// The moment that a text tells, if all of it is understood.
-pub(super) fn moment(text: &str) -> Option<Timestamp> {
+pub(super) fn moment(text: &str, in_zone: &TimeZone) -> Option<Timestamp> {
     let mut cursor = Cursor { rest: text };
     let mut parts = Parts::default();
     let date = date(&mut cursor, &mut parts)?;
@@ -21,7 +22,11 @@ pub(super) fn moment(text: &str) -> Option<Timestamp> {
         parts.year = cursor.attempt(|cursor| if cursor.blanks() { cursor.number(4, 4) } else { None })?;
         zone(&mut cursor, &mut parts);
     }
-    if cursor.is_at_end() { parts.moment() } else { None }
+    if cursor.is_at_end() {
+        parts.moment(in_zone)
+    } else {
+        None
+    }
 }
 
 /// What kind of date was read: it decides what may follow.
@@ -255,7 +260,11 @@ fn zone_part(cursor: &mut Cursor<'_>, parts: &mut Parts, known: &mut bool) -> Op
         }
         '+' | '-' | 'Z' | 'z' => offset(cursor, &mut further).then_some(true)?,
         _ => {
-            cursor.word(|word| is_zone_name(word).then_some(()))?;
+            let name = cursor.word(|word| is_zone_name(word).then(|| word.to_ascii_uppercase()))?;
+            // Another zone's name alone says nothing; an offset behind it counts.
+            if matches!(name.as_str(), "UTC" | "GMT") {
+                parts.offset_seconds.get_or_insert(0);
+            }
             offset(cursor, &mut further)
         }
     };
@@ -297,6 +306,6 @@ fn offset(cursor: &mut Cursor<'_>, parts: &mut Parts) -> bool {
         };
         (hours <= 24 && minutes < 60).then_some(sign * (hours * 3_600 + minutes * 60))
     });
-    parts.offset_seconds = seconds.unwrap_or(parts.offset_seconds);
+    parts.offset_seconds = seconds.or(parts.offset_seconds);
     seconds.is_some()
 }

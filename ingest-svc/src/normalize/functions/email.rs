@@ -1,203 +1,23 @@
-//! The address in an RFC 5322 mailbox, as Go's `net/mail` reads it.
-//!
-//! ```text
-//! Ann.Lee@Example.COM               ann.lee@example.com
-//! "Lee, Ann" <ann@example.com>      ann@example.com         display name dropped
-//! ann@example.com (home)            ann@example.com         comments dropped
-//! "ann lee"@example.com             "ann lee"@example.com   quotes stay only where they are needed
-//! ann@[192.0.2.1]                   ann@[192.0.2.1]
-//! team: ann@example.com;            ann@example.com         a group of one
-//! a@x.org, b@x.org                  no value: several
-//! ```
-//!
-//! Syntax only: no DNS, no list of top-level domains, so `a@b` is an address. Lower case includes the local part.
-//! Beyond `net/mail`, comments are accepted on both sides of the `@`, which RFC 5322 allows; and the quotes of a local part
-//! stay where it would not be an address without them, so that `email(email(x))` is `email(x)`.
-//!
-//! Written here because no crate reads this: addr-spec knows neither display names nor groups and drops the blanks inside
-//! of quotes, email_address knows no comments, and mail-parser takes whatever it is given, since it reads real mail.
+//! E-mail addresses.
 
-use std::net::IpAddr;
+mod mailbox;
 
-/// The only address in `text`, in lower case.
-pub(super) fn address(text: &str) -> Option<String> {
-    let mut reader = Reader { rest: text.trim() };
-    let address = reader.mailbox_or_group()?;
-    reader.skip_blanks_and_comments()?;
-    reader.rest.is_empty().then(|| address.to_lowercase())
-}
+use super::super::expression::Arguments;
+use super::{Function, Kind, filled};
+use mailbox::Mailbox;
 
-struct Reader<'t> {
-    rest: &'t str,
-}
+pub(super) const FUNCTIONS: &[Function] = &[
+    Function::new("email", (1, 1), Kind::Text, |arguments| {
+        Some(mailbox(&arguments)?.address.into())
+    }),
+    Function::new("emailname", (1, 1), Kind::Text, |arguments| {
+        Some(mailbox(&arguments)?.name.into())
+    }),
+    Function::new("emaildomain", (1, 1), Kind::Text, |arguments| {
+        Some(mailbox(&arguments)?.domain().to_owned().into())
+    }),
+];
 
-impl<'t> Reader<'t> {
-    fn mailbox_or_group(&mut self) -> Option<String> {
-        self.skip_blanks_and_comments()?;
-        if let Some(address) = self.attempt(Self::addr_spec) {
-            return Some(address);
-        }
-        let named = self.display_name()?;
-        if !named || !self.take(':') {
-            return self.angle_address();
-        }
-        let only = self.mailbox()?;
-        self.skip_blanks_and_comments()?;
-        self.take(';').then_some(only)
-    }
-
-    fn mailbox(&mut self) -> Option<String> {
-        self.skip_blanks_and_comments()?;
-        if let Some(address) = self.attempt(Self::addr_spec) {
-            return Some(address);
-        }
-        self.display_name()?;
-        self.angle_address()
-    }
-
-    fn angle_address(&mut self) -> Option<String> {
-        if !self.take('<') {
-            return None;
-        }
-        self.skip_blanks_and_comments()?;
-        let address = self.addr_spec()?;
-        self.skip_blanks_and_comments()?;
-        self.take('>').then_some(address)
-    }
-
-    fn addr_spec(&mut self) -> Option<String> {
-        let local = match self.quoted_string() {
-            Some(content) => Some(content).filter(|content| !content.is_empty())?,
-            None => self.atom().filter(|atom| is_dot_atom(atom))?.to_owned(),
-        };
-        while self.rest.starts_with('(') {
-            self.comment()?;
-        }
-        if !self.take('@') {
-            return None;
-        }
-        self.skip_blanks_and_comments()?;
-        let domain = match self.rest.strip_prefix('[').and_then(|literal| literal.split_once(']')) {
-            Some((literal, rest)) => {
-                let ip = literal.strip_prefix("IPv6:").unwrap_or(literal);
-                ip.parse::<IpAddr>().ok()?;
-                self.rest = rest;
-                format!("[{literal}]")
-            }
-            None => self.atom().filter(|atom| is_dot_atom(atom))?.to_owned(),
-        };
-        Some(if is_dot_atom(&local) {
-            format!("{local}@{domain}")
-        } else {
-            format!("{}@{domain}", quote(&local))
-        })
-    }
-
-    /// Words, quoted or not, and whether there were any; more lenient than the RFC: dots may stand anywhere.
-    fn display_name(&mut self) -> Option<bool> {
-        let mut named = false;
-        loop {
-            self.skip_blanks_and_comments()?;
-            if self.rest.starts_with('"') {
-                self.quoted_string()?;
-            } else if self.atom().is_none() {
-                return Some(named);
-            }
-            named = true;
-        }
-    }
-
-    fn atom(&mut self) -> Option<&'t str> {
-        let length = self.rest.find(|c| !is_atext(c) && c != '.').unwrap_or(self.rest.len());
-        let (atom, rest) = self.rest.split_at(length);
-        self.rest = rest;
-        (!atom.is_empty()).then_some(atom)
-    }
-
-    /// The content of a quoted string, its escapes undone.
-    fn quoted_string(&mut self) -> Option<String> {
-        let mut content = String::new();
-        let mut chars = self.rest.strip_prefix('"')?.chars();
-        loop {
-            match chars.next()? {
-                '"' => {
-                    self.rest = chars.as_str();
-                    return Some(content);
-                }
-                '\\' => content.push(chars.next().filter(|c| is_visible_or_blank(*c))?),
-                c if is_visible_or_blank(c) => content.push(c),
-                _ => return None,
-            }
-        }
-    }
-
-    fn skip_blanks_and_comments(&mut self) -> Option<()> {
-        loop {
-            self.rest = self.rest.trim_start_matches([' ', '\t', '\r', '\n']);
-            if !self.rest.starts_with('(') {
-                return Some(());
-            }
-            self.comment()?;
-        }
-    }
-
-    /// A comment may hold comments. `None` if it is not closed.
-    fn comment(&mut self) -> Option<()> {
-        let mut depth = 0_usize;
-        let mut chars = self.rest.chars();
-        loop {
-            match chars.next()? {
-                '\\' => _ = chars.next(),
-                '(' => depth += 1,
-                ')' => depth -= 1,
-                _ => {}
-            }
-            if depth == 0 {
-                self.rest = chars.as_str();
-                return Some(());
-            }
-        }
-    }
-
-    fn take(&mut self, c: char) -> bool {
-        let rest = self.rest.strip_prefix(c);
-        self.rest = rest.unwrap_or(self.rest);
-        rest.is_some()
-    }
-
-    /// Reads nothing unless `read` succeeds.
-    fn attempt<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
-        let before = self.rest;
-        let value = read(self);
-        if value.is_none() {
-            self.rest = before;
-        }
-        value
-    }
-}
-
-/// What may stand in an atom: anything visible but the specials of RFC 5322 §3.2.3, and everything beyond ASCII (RFC 6532).
-fn is_atext(c: char) -> bool {
-    !matches!(
-        c,
-        '(' | ')' | '<' | '>' | '[' | ']' | ':' | ';' | '@' | '\\' | ',' | '"' | '.'
-    ) && is_visible(c)
-}
-
-fn is_visible(c: char) -> bool {
-    matches!(c, '!'..='~') || !c.is_ascii()
-}
-
-fn is_visible_or_blank(c: char) -> bool {
-    is_visible(c) || matches!(c, ' ' | '\t')
-}
-
-/// Atoms joined by single dots.
-fn is_dot_atom(text: &str) -> bool {
-    text.split('.')
-        .all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
-}
-
-fn quote(local: &str) -> String {
-    format!("\"{}\"", local.replace('\\', "\\\\").replace('"', "\\\""))
+fn mailbox(arguments: &Arguments<'_>) -> Option<Mailbox> {
+    Mailbox::parse(&filled(arguments, 0)?)
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Problems;
+use super::keywords::is_operator_word;
 
 /// One token; its text is borrowed unless it had escapes.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,14 +14,25 @@ pub(super) enum Kind<'t> {
     Quoted(&'t str),
     /// A text in quotes.
     Text(Cow<'t, str>),
-    /// Digits, with at most one dot, and a minus right before them.
+    /// Digits, with at most one dot; a minus right before them belongs to them, unless something stands before it that
+    /// it can be subtracted from.
     Number(&'t str),
+    /// One of `+ - * / % == = != <> > >= < <= && || !`.
+    Operator(&'t str),
     Comma,
     Open,
     Close,
+    /// A square bracket behind which a text or a number stands, and the one that closes it.
+    OpenList,
+    CloseList,
     /// Behind the last token, any number of times.
     End,
 }
+
+/// Longer ones before those that they begin with.
+const OPERATORS: [&str; 16] = [
+    "==", "=", "!=", "!", "<>", "<=", "<", ">=", ">", "&&", "||", "+", "-", "*", "/", "%",
+];
 
 /// A token and the half-open range of bytes it was read from.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,13 +58,18 @@ pub(super) fn lex<'t>(text: &'t str, problems: &mut Problems<'_>) -> Vec<Token<'
                 at += rest.find('\n').unwrap_or(rest.len());
                 continue;
             }
-            ',' | '(' | ')' => {
+            ',' | '(' | ')' | ']' => {
                 at += 1;
                 match first {
                     ',' => Kind::Comma,
                     '(' => Kind::Open,
-                    _ => Kind::Close,
+                    ')' => Kind::Close,
+                    _ => Kind::CloseList,
                 }
+            }
+            '[' if begins_list(&rest[1..]) => {
+                at += 1;
+                Kind::OpenList
             }
             '`' | '[' => {
                 let close = if first == '`' { '`' } else { ']' };
@@ -78,7 +95,9 @@ pub(super) fn lex<'t>(text: &'t str, problems: &mut Problems<'_>) -> Vec<Token<'
                 Kind::Text(content)
             }
             _ if first.is_ascii_digit()
-                || first == '-' && rest[1..].starts_with(|next: char| next.is_ascii_digit()) =>
+                || first == '-'
+                    && rest[1..].starts_with(|next: char| next.is_ascii_digit())
+                    && !tokens.last().is_some_and(is_operand) =>
             {
                 let length = number_length(rest);
                 at += length;
@@ -90,9 +109,13 @@ pub(super) fn lex<'t>(text: &'t str, problems: &mut Problems<'_>) -> Vec<Token<'
                 Kind::Word(&rest[..length])
             }
             _ => {
-                problems.add(start, format!("`{first}` does not belong here"));
-                at += first.len_utf8();
-                continue;
+                let Some(operator) = OPERATORS.into_iter().find(|operator| rest.starts_with(operator)) else {
+                    problems.add(start, format!("`{first}` does not belong here"));
+                    at += first.len_utf8();
+                    continue;
+                };
+                at += operator.len();
+                Kind::Operator(operator)
             }
         };
         tokens.push(Token { kind, start, end: at });
@@ -142,6 +165,21 @@ fn unescape(inside: &str) -> String {
         }
     }
     content
+}
+
+/// Whether a list and no quoted name begins behind a square bracket: names in brackets begin with neither quotes nor digits.
+fn begins_list(rest: &str) -> bool {
+    rest.trim_start()
+        .starts_with(|first: char| matches!(first, '"' | '\'' | '-') || first.is_ascii_digit())
+}
+
+/// Whether an expression may end with a token, so that a minus behind it subtracts.
+fn is_operand(token: &Token<'_>) -> bool {
+    match token.kind {
+        Kind::Word(word) => !is_operator_word(word),
+        Kind::Quoted(_) | Kind::Text(_) | Kind::Number(_) | Kind::Close | Kind::CloseList => true,
+        Kind::Operator(_) | Kind::Comma | Kind::Open | Kind::OpenList | Kind::End => false,
+    }
 }
 
 fn number_length(rest: &str) -> usize {

@@ -1,30 +1,10 @@
 //! Tokens → syntax tree. A faulty column or clause is reported and passed over, so one look finds all faults.
 
+mod expression;
+
+use super::keywords::{CLAUSES, keyword};
 use super::lexer::{Kind, Token, lex};
 use super::{Column, Expression, Name, Problems, Statement};
-
-/// Calls within calls, at most; deeper ones would only exhaust the stack.
-const DEPTH_MAX: usize = 32;
-
-/// Words that are not names unless they are quoted.
-const KEYWORDS: [&str; 13] = [
-    "SELECT",
-    "AS",
-    "IF",
-    "SHORTDESC",
-    "LONGDESC",
-    "KIND",
-    "MERGEOP",
-    "FROM",
-    "INTO",
-    "BY",
-    "OR",
-    "WHERE",
-    "ALIAS",
-];
-
-/// Words that begin a clause, and so end the columns and the clause before.
-const CLAUSES: [&str; 5] = ["FROM", "INTO", "BY", "WHERE", "ALIAS"];
 
 /// Parses one statement. What is wrong with it is added to `problems`, and left out of the tree.
 pub(in super::super) fn parse(text: &str, problems: &mut Problems<'_>) -> Statement {
@@ -33,6 +13,8 @@ pub(in super::super) fn parse(text: &str, problems: &mut Problems<'_>) -> Statem
         text,
         tokens,
         at: 0,
+        depth: 0,
+        operators: 0,
         problems,
     }
     .statement()
@@ -42,6 +24,10 @@ struct Parser<'t, 'p, 'q> {
     text: &'t str,
     tokens: Vec<Token<'t>>,
     at: usize,
+    /// Expressions within expressions, at this place.
+    depth: usize,
+    /// Operators of the expression that is read, so far.
+    operators: usize,
     problems: &'p mut Problems<'q>,
 }
 
@@ -51,22 +37,17 @@ impl<'t> Parser<'t, '_, '_> {
             self.unexpected("SELECT");
         }
         let columns = self.columns();
-        let (mut from, mut into, mut by, mut alias) = (None, None, None, None);
+        let (mut from, mut into, mut by, mut condition, mut alias) = (None, None, None, None, None);
         loop {
-            let (keyword, offset) = (self.keyword(), self.token().start);
-            match keyword {
+            match self.keyword() {
                 Some("FROM") => self.clause(&mut from, |parser| parser.name("the name of a stream")),
                 Some("INTO") => self.clause(&mut into, |parser| parser.name("the name of a table")),
                 Some("BY") => self.clause(&mut by, Self::by_fields),
+                Some("WHERE") => self.clause(&mut condition, Self::expression),
                 Some("ALIAS") => self.clause(&mut alias, |parser| parser.name("the name of the mapping")),
-                Some("WHERE") => {
-                    self.problems.add(offset, "WHERE is not supported");
-                    self.at += 1;
-                    self.skip_to_clause();
-                }
                 _ if self.token().kind == Kind::End => break,
                 _ => {
-                    self.unexpected("FROM, INTO, BY or ALIAS");
+                    self.unexpected("FROM, INTO, BY, WHERE or ALIAS");
                     self.skip_to_clause();
                 }
             }
@@ -87,6 +68,7 @@ impl<'t> Parser<'t, '_, '_> {
             from: from.flatten(),
             into: into.flatten(),
             by: by.flatten().unwrap_or_default(),
+            condition: condition.flatten(),
             alias: alias.flatten(),
         }
     }
@@ -135,8 +117,9 @@ impl<'t> Parser<'t, '_, '_> {
     fn column(&mut self) -> Option<Column> {
         let mut column = Column {
             offset: self.token().start,
-            expression: self.expression(0)?,
+            expression: self.expression()?,
             name: None,
+            guard: None,
             kind: None,
             merge_operator: None,
             short_description: None,
@@ -146,18 +129,17 @@ impl<'t> Parser<'t, '_, '_> {
             let (option, offset) = (self.keyword(), self.token().start);
             let again = match option {
                 Some("AS") => self.option(&mut column.name, |parser| parser.name("the name of a profile field"))?,
+                Some("IF") => self.option(&mut column.guard, Self::expression)?,
                 Some("KIND") => self.option(&mut column.kind, Self::kind)?,
                 Some("MERGEOP") => self.option(&mut column.merge_operator, |parser| parser.name("a merge operator"))?,
                 Some("SHORTDESC") => self.option(&mut column.short_description, Self::description)?,
                 Some("LONGDESC") => self.option(&mut column.long_description, Self::description)?,
-                Some("IF") => {
-                    self.problems.add(offset, "IF is not supported");
-                    return None;
-                }
                 Some(clause) if CLAUSES.contains(&clause) => return Some(column),
                 _ if matches!(self.token().kind, Kind::Comma | Kind::End) => return Some(column),
                 _ => {
-                    self.unexpected("`,`, FROM or an option of the column (AS, SHORTDESC, LONGDESC, KIND, MERGEOP)");
+                    self.unexpected(
+                        "`,`, FROM, an operator or an option of the column (AS, IF, SHORTDESC, LONGDESC, KIND, MERGEOP)",
+                    );
                     return None;
                 }
             };
@@ -173,63 +155,6 @@ impl<'t> Parser<'t, '_, '_> {
         self.at += 1;
         let value = read(self)?;
         Some(option.replace(value).is_some())
-    }
-
-    fn expression(&mut self, depth: usize) -> Option<Expression> {
-        let Token { kind, start, .. } = self.token().clone();
-        if depth > DEPTH_MAX {
-            self.problems
-                .add(start, format!("calls are nested more than {DEPTH_MAX} deep"));
-            return None;
-        }
-        let expression = match kind {
-            Kind::Text(text) => Expression::Text(text.into_owned()),
-            Kind::Number(digits) => match (digits.parse(), digits.parse()) {
-                (Ok(int), _) => Expression::Int(int),
-                (_, Ok(number)) => Expression::Number(number),
-                _ => {
-                    self.problems.add(start, format!("`{digits}` is not a number"));
-                    return None;
-                }
-            },
-            Kind::Word(word) if self.tokens.get(self.at + 1).is_some_and(|next| next.kind == Kind::Open) => {
-                let function = Name {
-                    text: word.to_ascii_lowercase(),
-                    offset: start,
-                };
-                self.at += 2;
-                return Some(Expression::Call {
-                    function,
-                    arguments: self.arguments(depth)?,
-                });
-            }
-            _ => return self.name("a field, a text, a number or a call").map(Expression::Field),
-        };
-        self.at += 1;
-        Some(expression)
-    }
-
-    /// What follows the opening parenthesis, up to the closing one.
-    fn arguments(&mut self, depth: usize) -> Option<Vec<Expression>> {
-        let mut arguments = Vec::new();
-        if self.token().kind == Kind::Close {
-            self.at += 1;
-            return Some(arguments);
-        }
-        loop {
-            arguments.push(self.expression(depth + 1)?);
-            match self.token().kind {
-                Kind::Comma => self.at += 1,
-                Kind::Close => {
-                    self.at += 1;
-                    return Some(arguments);
-                }
-                _ => {
-                    self.unexpected("`,` or `)`");
-                    return None;
-                }
-            }
-        }
     }
 
     /// A kind may be spelled with brackets, as `[]string` or `map[string]int`: everything up to the next blank.
@@ -279,15 +204,20 @@ impl<'t> Parser<'t, '_, '_> {
     }
 
     fn token(&self) -> &Token<'t> {
-        &self.tokens[self.at.min(self.tokens.len() - 1)]
+        self.ahead(0)
+    }
+
+    /// The token that comes after so many others; `End` behind the last.
+    fn ahead(&self, tokens: usize) -> &Token<'t> {
+        &self.tokens[(self.at + tokens).min(self.tokens.len() - 1)]
     }
 
     /// The keyword that the next token is, if any.
     fn keyword(&self) -> Option<&'static str> {
-        let Kind::Word(word) = self.token().kind else {
-            return None;
-        };
-        KEYWORDS.into_iter().find(|keyword| keyword.eq_ignore_ascii_case(word))
+        match self.token().kind {
+            Kind::Word(word) => keyword(word),
+            _ => None,
+        }
     }
 
     fn take_keyword(&mut self, keyword: &str) -> bool {
@@ -298,7 +228,17 @@ impl<'t> Parser<'t, '_, '_> {
 
     fn unexpected(&mut self, expected: &str) {
         let (found, offset) = (self.found(), self.token().start);
-        self.problems.add(offset, format!("expected {expected}, found {found}"));
+        // A keyword where a name may stand was perhaps meant as one.
+        let quote = match self.token().kind {
+            Kind::Word(word)
+                if expected.contains("field") && self.keyword().is_some_and(|word| !CLAUSES.contains(&word)) =>
+            {
+                format!("; a name that is a keyword is written in backticks: `{word}`")
+            }
+            _ => String::new(),
+        };
+        self.problems
+            .add(offset, format!("expected {expected}, found {found}{quote}"));
     }
 
     /// The next token as written.
@@ -322,8 +262,8 @@ impl<'t> Parser<'t, '_, '_> {
             match self.token().kind {
                 Kind::End => return,
                 Kind::Comma if depth == 0 => return,
-                Kind::Open => depth += 1,
-                Kind::Close => depth = depth.saturating_sub(1),
+                Kind::Open | Kind::OpenList => depth += 1,
+                Kind::Close | Kind::CloseList => depth = depth.saturating_sub(1),
                 _ if self.keyword().is_some_and(|word| CLAUSES.contains(&word)) => return,
                 _ => {}
             }

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-/// Something wrong with an LQL statement, and where.
+/// Something wrong with an LQL statement, where, and how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     /// From 1.
     pub line: usize,
     /// In characters, from 1.
     pub column: usize,
-    /// What is wrong.
+    /// What is wrong, and what would be right.
     pub message: String,
 }
 
@@ -25,7 +25,7 @@ impl std::error::Error for Problem {}
 #[derive(Debug)]
 pub(in super::super) struct Problems<'t> {
     text: &'t str,
-    found: Vec<Problem>,
+    found: Vec<(usize, String)>,
 }
 
 impl<'t> Problems<'t> {
@@ -36,15 +36,9 @@ impl<'t> Problems<'t> {
         }
     }
 
-    /// Adds a problem at a byte offset of the text; the end of the text if the offset lies beyond it.
+    /// Adds a problem at a byte offset of the text.
     pub(in super::super) fn add(&mut self, offset: usize, message: impl Into<String>) {
-        let before = self.text.get(..offset).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        self.found.push(Problem {
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-            message: message.into(),
-        });
+        self.found.push((offset, message.into()));
     }
 
     /// `value` if nothing was found; else every problem, in the order of the text.
@@ -54,6 +48,15 @@ impl<'t> Problems<'t> {
         }
         self.found.sort();
         self.found.dedup();
-        Err(self.found)
+        // One walk through the text, however many there are.
+        let (mut at, mut line, mut column) = (0, 1, 1);
+        let place = |(offset, message): (usize, String)| {
+            for c in self.text.get(at..offset).unwrap_or_default().chars() {
+                (line, column) = if c == '\n' { (line + 1, 1) } else { (line, column + 1) };
+            }
+            at = offset;
+            Problem { line, column, message }
+        };
+        Err(self.found.into_iter().map(place).collect())
     }
 }

@@ -1,12 +1,16 @@
 //! Syntax tree → mapping: looks everything up and checks what the grammar cannot.
 
+mod expression;
+
+use std::collections::HashMap;
+
 use proto::profile::v1::MergeOperator;
 
-use super::super::functions::{self, Function};
 use super::super::kind::{self, Kind};
 use super::super::lql::{self, Name, Problems, Statement};
-use super::super::{Value, expression};
-use super::{Column, Mapping};
+use super::super::suggestion;
+use super::{Column, Expression, Mapping};
+use expression::{Compiler, own_kind};
 
 /// The only table that events are about.
 const TABLE: &str = "user";
@@ -19,36 +23,41 @@ pub(super) fn compile(statement: Statement, problems: &mut Problems<'_>) -> Mapp
             format!("unknown table `{}`; there is only `{TABLE}`", table.text),
         );
     }
+    let expressions = statement
+        .columns
+        .iter()
+        .flat_map(|column| std::iter::once(&column.expression).chain(&column.guard))
+        .chain(&statement.condition);
     let mut sources = Vec::new();
-    for column in &statement.columns {
-        collect_sources(&column.expression, &mut sources);
-    }
+    expressions.for_each(|expression| collect_sources(expression, &mut sources));
     sources.sort();
     sources.dedup();
+    let mut compiler = Compiler {
+        sources: &sources,
+        prefixes: Vec::new(),
+        problems,
+    };
     let mut columns: Vec<Column> = Vec::with_capacity(statement.columns.len());
+    let mut places = HashMap::with_capacity(columns.len());
     for column in statement.columns {
         let offset = column.name.as_ref().map_or(column.offset, |name| name.offset);
-        let compiled = compile_column(column, &sources, problems);
-        if columns.iter().any(|other| other.field == compiled.field) && !compiled.field.is_empty() {
-            problems.add(offset, format!("two columns fill the field `{}`", compiled.field));
+        let compiled = compile_column(column, &mut compiler);
+        if !compiled.field.is_empty() && places.insert(compiled.field.clone(), columns.len()).is_some() {
+            compiler.problems.add(
+                offset,
+                format!(
+                    "two columns fill the field `{}`: make one of them, with oneof(…) if the first that has a value counts",
+                    compiled.field
+                ),
+            );
         }
         columns.push(compiled);
     }
-    let mut identity = Vec::with_capacity(statement.by.len());
-    for Name { text, offset } in statement.by {
-        match columns.iter().position(|column| column.field == text) {
-            None => problems.add(offset, format!("BY names `{text}`, which no column fills")),
-            Some(column) if identity.contains(&column) => problems.add(offset, format!("BY names `{text}` twice")),
-            Some(column) if !matches!(columns[column].kind, Kind::Text | Kind::Texts) => problems.add(
-                offset,
-                format!(
-                    "`{text}` cannot identify: it is of kind {}, not string or []string",
-                    columns[column].kind.as_str()
-                ),
-            ),
-            Some(column) => identity.push(column),
-        }
-    }
+    let condition = statement
+        .condition
+        .map(|condition| compiler.expression(condition).unwrap_or(Expression::Nothing));
+    let prefixes = compiler.prefixes;
+    let identity = identity(statement.by, &columns, &places, problems);
     let text = |name: Option<Name>| name.map(|name| name.text).unwrap_or_default();
     Mapping {
         alias: text(statement.alias),
@@ -56,38 +65,73 @@ pub(super) fn compile(statement: Statement, problems: &mut Problems<'_>) -> Mapp
         columns,
         identity,
         sources,
+        prefixes,
+        condition,
     }
 }
 
-fn compile_column(column: lql::Column, sources: &[String], problems: &mut Problems<'_>) -> Column {
+/// The columns that `BY` names.
+fn identity(
+    by: Vec<Name>,
+    columns: &[Column],
+    places: &HashMap<String, usize>,
+    problems: &mut Problems<'_>,
+) -> Vec<usize> {
+    let mut identity = Vec::with_capacity(by.len());
+    for Name { text, offset } in by {
+        match places.get(&text) {
+            None => {
+                let fields = columns.iter().map(|column| column.field.as_str());
+                let hint = suggestion::nearest(&text, fields).unwrap_or_else(|| "name a column so with AS".to_owned());
+                problems.add(offset, format!("BY names `{text}`, which no column fills; {hint}"));
+            }
+            Some(column) if identity.contains(column) => problems.add(offset, format!("BY names `{text}` twice")),
+            Some(column) if !matches!(columns[*column].kind, Kind::Text | Kind::Texts) => problems.add(
+                offset,
+                format!(
+                    "`{text}` cannot identify: it is of kind {}, not string or []string",
+                    columns[*column].kind.as_str()
+                ),
+            ),
+            Some(column) => identity.push(*column),
+        }
+    }
+    identity
+}
+
+fn compile_column(column: lql::Column, compiler: &mut Compiler<'_, '_>) -> Column {
     let field = match (&column.name, &column.expression) {
         (Some(name), _) => name.text.clone(),
         (None, lql::Expression::Field(source)) => source.text.clone(),
         (None, _) => {
-            problems.add(column.offset, "the column needs a name: AS <field>");
+            compiler
+                .problems
+                .add(column.offset, "the column needs a name: AS <field>");
             String::new()
         }
     };
-    let expression = compile_expression(column.expression, sources, problems);
+    let expression = compiler.expression(column.expression);
+    let guard = column
+        .guard
+        .map(|guard| compiler.expression(guard).unwrap_or(Expression::Nothing));
     let kind = match &column.kind {
         None => expression.as_ref().map_or(Kind::Text, own_kind),
         Some(name) => Kind::parse(&name.text).unwrap_or_else(|| {
-            let known = Kind::ALL.map(Kind::as_str).join(", ");
-            problems.add(name.offset, format!("unknown kind `{}`; there are {known}", name.text));
+            compiler.problems.add(name.offset, unknown_kind(&name.text));
             Kind::Text
         }),
     };
     let merge_operator = column.merge_operator.map_or(MergeOperator::Unspecified, |name| {
         let Some(operator) = kind::parse_merge_operator(&name.text) else {
             let known = kind::merge_operator_names();
-            problems.add(
+            compiler.problems.add(
                 name.offset,
                 format!("unknown merge operator `{}`; there are {known}", name.text),
             );
             return MergeOperator::Unspecified;
         };
         if !kind::can_merge(operator, kind) {
-            problems.add(
+            compiler.problems.add(
                 name.offset,
                 format!("`{}` cannot merge values of kind {}", name.text, kind.as_str()),
             );
@@ -100,71 +144,28 @@ fn compile_column(column: lql::Column, sources: &[String], problems: &mut Proble
         merge_operator,
         short_description: column.short_description,
         long_description: column.long_description,
-        expression: expression.unwrap_or(expression::Expression::Literal(Value::List(Vec::new()))),
+        expression: expression.unwrap_or(Expression::Nothing),
+        guard,
     }
 }
 
-fn compile_expression(
-    expression: lql::Expression,
-    sources: &[String],
-    problems: &mut Problems<'_>,
-) -> Option<expression::Expression> {
-    Some(match expression {
-        lql::Expression::Text(text) => expression::Expression::Literal(Value::Text(text.into())),
-        lql::Expression::Int(int) => expression::Expression::Literal(Value::Int(int)),
-        lql::Expression::Number(number) => expression::Expression::Literal(Value::Number(number)),
-        lql::Expression::Field(Name { text, .. }) => expression::Expression::Field(sources.binary_search(&text).ok()?),
-        lql::Expression::Call {
-            function: name,
-            arguments,
-        } => {
-            let function = functions::find(&name.text);
-            match function {
-                None => problems.add(name.offset, format!("unknown function `{}`", name.text)),
-                Some(function) if !function.arity.contains(&arguments.len()) => {
-                    problems.add(name.offset, wrong_arity(function, arguments.len()));
-                }
-                Some(_) => {}
-            }
-            // The arguments are compiled even if the function is not known, to find their problems too.
-            let compiled: Vec<_> = arguments
-                .into_iter()
-                .map(|argument| compile_expression(argument, sources, problems))
-                .collect();
-            expression::Expression::Call(function?, compiled.into_iter().collect::<Option<_>>()?)
-        }
-    })
-}
-
-fn wrong_arity(function: &Function, found: usize) -> String {
-    let (least, most) = (function.arity.start(), function.arity.end());
-    let takes = if least == most {
-        least.to_string()
+fn unknown_kind(name: &str) -> String {
+    let known = Kind::ALL.map(Kind::as_str).join(", ");
+    if Kind::INTERNAL
+        .iter()
+        .any(|internal| internal.eq_ignore_ascii_case(name))
+    {
+        format!("a mapping cannot fill the kind `{name}`, only Lytics itself; there are {known}")
     } else {
-        format!("{least} to {most}")
-    };
-    let arguments = if *most == 1 { "argument" } else { "arguments" };
-    format!("`{}` takes {takes} {arguments}, not {found}", function.name)
-}
-
-/// The kind of a column that states none: that of the outermost function, else string.
-fn own_kind(expression: &expression::Expression) -> Kind {
-    match expression {
-        expression::Expression::Call(function, _) => function.kind,
-        expression::Expression::Literal(Value::Int(_)) => Kind::Int,
-        expression::Expression::Literal(Value::Number(_)) => Kind::Number,
-        _ => Kind::Text,
+        format!("unknown kind `{name}`; there are {known}")
     }
 }
 
 fn collect_sources(expression: &lql::Expression, sources: &mut Vec<String>) {
-    match expression {
-        lql::Expression::Field(name) => sources.push(name.text.clone()),
-        lql::Expression::Call { arguments, .. } => {
-            for argument in arguments {
-                collect_sources(argument, sources);
-            }
-        }
-        lql::Expression::Text(_) | lql::Expression::Int(_) | lql::Expression::Number(_) => {}
+    if let lql::Expression::Field(name) = expression {
+        sources.push(name.text.clone());
+    }
+    for part in expression.parts() {
+        collect_sources(part, sources);
     }
 }
