@@ -39,7 +39,7 @@ use slab::Slab;
 
 use self::due::Due;
 use self::edges::Edges;
-pub use self::keys::{keys, profile_key};
+pub use self::keys::{KEY_VERSION, keys, profile_key};
 use self::keys::{keys_of, user_key};
 pub use self::lanes::LaneId;
 use self::lanes::{LaneIndex, Lanes};

@@ -16,7 +16,7 @@ use proto::export::v1::{ExportCounters, ExportJobState, WorkspaceProgress};
 
 pub(crate) use self::count::Tally;
 pub(crate) use self::layout::Layout;
-use crate::batch::{Backoff, Batch, BatchLimits, RequestId};
+use crate::batch::{Backoff, Batch, BatchLimits, KEY_VERSION, RequestId};
 use crate::budget::Budget;
 use crate::clock::Time;
 use crate::deliver::{LINKS_MAX, Sent};
@@ -76,7 +76,7 @@ pub(crate) enum Fate {
     Rejected,
 }
 
-/// The predecessor did not release the workspace: what it sent last may still be applied.
+/// The predecessor did not release the workspace, or nobody knows whom it names: what it sent last may still be applied.
 #[derive(Debug)]
 pub(crate) struct Takeover {
     /// No request before then.
@@ -168,10 +168,14 @@ impl Workspace {
             order.restore(unsettled);
         }
         order.expire(now);
-        let takeover = predecessor.filter(|progress| !progress.released).map(|_| Takeover {
-            send_from: now + lease,
-            doubt_until: now + longest,
-            ends: None,
+        let takeover = predecessor.and_then(|progress| {
+            let readable = progress.key_version == KEY_VERSION;
+            let takeover = Takeover {
+                send_from: now + if readable { lease } else { longest },
+                doubt_until: now + longest,
+                ends: None,
+            };
+            (!readable || !progress.released).then_some(takeover)
         });
         Self {
             batch: Batch::new(BatchLimits {
@@ -348,6 +352,7 @@ impl Workspace {
             write_time: Some(settle::timestamp(now)),
             lease: prost_types::Duration::try_from(self.config.lease).ok(),
             longest_wait: prost_types::Duration::try_from(self.config.longest_wait()).ok(),
+            key_version: KEY_VERSION,
         };
         let mut written = vec![records.workspace(&progress)];
         for (key, progress) in self.feeds.written(&self.key, last, &self.ends) {

@@ -5,6 +5,9 @@ use braze::Identifier;
 use crate::hash::{quick_hash, quick_mix};
 use crate::order::Key;
 
+/// Grows with every change of [`keys`]: they are written to progress, for a successor that may be of another version.
+pub const KEY_VERSION: u32 = 1;
+
 /// Seeds of the hashes: a slug, a profile and a user of each kind of identifier do not share a name.
 const SLUG: u64 = 0x9e37_79b9_7f4a_7c15;
 const PROFILE: u64 = 0xbf58_476d_1ce4_e5b9;

@@ -195,32 +195,28 @@ impl<T> Batch<T> {
         self.take_out(id);
         let target = &mut self.targets[id];
         target.place = Place::Nowhere;
-        let mut staying = std::mem::take(&mut target.changes);
+        let changes = std::mem::take(&mut target.changes);
+        let (mut staying, mut removing) = (SmallVec::new(), SmallVec::<[ChangeId; 2]>::new());
         let start = request.changes.len();
         let mut fence = None;
-        let mut removing: SmallVec<[ChangeId; 2]> = SmallVec::new();
-        staying.retain(|change| {
+        for change in &changes {
+            let known = &self.changes[*change];
             if self.not_before(*change, order) > now {
-                return true;
+                staying.push(*change);
+                continue;
             }
             // Of this very request too: a profile under two identifiers may be one user, and Braze promises no order inside a body.
-            let known = &self.changes[*change];
             fence = fence.or(self.people.in_flight(known.person));
             if known.add {
                 request.changes.push(*change);
             } else {
                 removing.push(*change);
             }
-            false
-        });
-        let middle = request.changes.len();
-        request.changes.extend(removing);
-        let target = &mut self.targets[id];
+        }
         if let Some(other) = fence {
-            staying.extend(request.changes.drain(start..));
-            // In the order in which they came.
-            staying.sort_unstable_by_key(|change| self.changes[*change].turn);
-            target.changes = staying;
+            request.changes.truncate(start);
+            let target = &mut self.targets[id];
+            target.changes = changes;
             target.place = Place::Fenced(other);
             if other == request_id {
                 request.fenced.push(id);
@@ -229,9 +225,11 @@ impl<T> Batch<T> {
             }
             return;
         }
+        let middle = request.changes.len();
+        request.changes.extend_from_slice(&removing);
+        let target = &mut self.targets[id];
         target.changes = staying;
-        let end = request.changes.len();
-        if start == end {
+        if start == request.changes.len() {
             self.settle_place(id, order, now);
             return;
         }
@@ -239,7 +237,7 @@ impl<T> Batch<T> {
         request.objects.push(Sent {
             target: id,
             add: start..middle,
-            remove: middle..end,
+            remove: middle..request.changes.len(),
         });
         for change in &request.changes[start..] {
             let known = &mut self.changes[*change];

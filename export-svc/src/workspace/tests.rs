@@ -7,7 +7,7 @@ use prost::Message;
 use proto::export::v1::NotBefore;
 
 use super::*;
-use crate::batch::{Change, keys, profile_key};
+use crate::batch::{Change, KEY_VERSION, keys, profile_key};
 use crate::order::Key;
 
 fn at(seconds: i64) -> Time {
@@ -109,8 +109,24 @@ fn doubtful(until: Time, written: Option<Time>) -> WorkspaceProgress {
         not_before: vec![doubt],
         released: true,
         write_time: written.map(settle::timestamp),
+        key_version: KEY_VERSION,
         ..WorkspaceProgress::default()
     }
+}
+
+#[test]
+fn whom_another_version_lets_wait_nobody_knows_so_nothing_is_sent_until_all_waits_are_over() {
+    let another = WorkspaceProgress {
+        key_version: KEY_VERSION - 1,
+        ..doubtful(at(130), Some(at(100)))
+    };
+    let workspace = workspace(Some(another));
+    let over = at(100) + EngineConfig::default().longest_wait();
+    let takeover = workspace
+        .takeover
+        .as_ref()
+        .expect("released, and taken over in doubt all the same");
+    assert_eq!((takeover.send_from, takeover.doubt_until), (over, over));
 }
 
 #[test]

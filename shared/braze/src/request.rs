@@ -298,12 +298,14 @@ pub fn is_plain(text: &str) -> bool {
         // Below 0x20: the three upper bits are zero.
         quotes | zeros(word & (0xe0 * ONES))
     };
-    let (words, rest) = text.as_bytes().as_chunks::<8>();
-    let found = words
-        .iter()
-        .fold(0, |found, word| found | special(u64::from_le_bytes(*word)));
-    let is_special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-    found == 0 && !rest.iter().any(is_special)
+    let bytes = text.as_bytes();
+    let Some(last) = bytes.last_chunk::<8>() else {
+        let is_special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+        return !bytes.iter().any(is_special);
+    };
+    // The last look may overlap the one before.
+    let words = bytes.as_chunks::<8>().0.iter().chain([last]);
+    words.fold(0, |found, word| found | special(u64::from_le_bytes(*word))) == 0
 }
 
 #[cfg(test)]

@@ -24,8 +24,12 @@ impl<'a> Change<'a> {
         let mut fields = Reader(bytes);
         loop {
             let before = fields.0;
-            let Some((number, value)) = fields.next()? else {
-                return Ok(change);
+            let (number, value) = match fields.short() {
+                Some((number, bytes)) => (number, Value::Bytes(bytes)),
+                None => match fields.next()? {
+                    Some(field) => field,
+                    None => return Ok(change),
+                },
             };
             match number {
                 1 => change.account = value.varint()?,
@@ -81,14 +85,18 @@ impl<'a> Entries<'a> {
     pub(super) fn iter(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let mut fields = Reader(&self.from[..self.length]);
         std::iter::from_fn(move || {
-            while let Ok(Some((number, value))) = fields.next() {
-                if number == self.number
-                    && let Ok(bytes) = value.bytes()
-                {
-                    return entry(bytes).ok();
+            loop {
+                let (number, value) = match fields.short() {
+                    Some(field) => field,
+                    None => {
+                        let (number, value) = fields.next().ok()??;
+                        (number, value.bytes().unwrap_or_default())
+                    }
+                };
+                if number == self.number {
+                    return entry(value).ok();
                 }
             }
-            None
         })
     }
 }
@@ -105,6 +113,14 @@ pub(super) fn text<'a>(bytes: &'a [u8], known: Option<&'a str>) -> Result<&'a st
 fn entry(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     let (mut key, mut text) = (&[][..], &[][..]);
     let mut fields = Reader(bytes);
+    // As nearly every entry is.
+    if let Some((1, first)) = fields.short()
+        && let Some((2, second)) = fields.short()
+        && fields.0.is_empty()
+    {
+        return Ok((first, second));
+    }
+    fields = Reader(bytes);
     while let Some((number, value)) = fields.next()? {
         match number {
             1 => key = value.bytes()?,
@@ -138,8 +154,22 @@ enum Value<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// The next field's number and value.
+    /// A text, bytes or a message whose key and length are one byte each, as nearly all are: its number and what it holds. `None`
+    /// if what comes next is anything else.
     #[inline(always)]
+    fn short(&mut self) -> Option<(u32, &'a [u8])> {
+        let [key @ 0x08..0x80, length @ 0..0x80, rest @ ..] = self.0 else {
+            return None;
+        };
+        if key & 7 != 2 {
+            return None;
+        }
+        let (value, rest) = rest.split_at_checked(usize::from(*length))?;
+        self.0 = rest;
+        Some((u32::from(key >> 3), value))
+    }
+
+    /// The next field's number and value.
     fn next(&mut self) -> Result<Option<(u32, Value<'a>)>, Malformed> {
         if self.0.is_empty() {
             return Ok(None);
