@@ -1,16 +1,19 @@
 //! The loop of one Braze workspace, on a thread of its own: records in, requests out, outcomes settled, progress written.
 //!
 //! Back-pressure is not polling: a reader with manual assignment has no deadline, and `pause` would throw away what was
-//! prefetched. Everything else that happens comes through one bounded queue of events.
+//! prefetched. Everything else that happens comes through one bounded queue of events. Between the two the thread rests, and is
+//! woken by either.
 
 mod read;
+mod rest;
 mod start;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use braze::AttributeName;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::batch::RequestId;
 use crate::clock::{Clock, Time};
@@ -24,11 +27,11 @@ use crate::settle::{NOT_BEFORE_MAX, ProgressWriter};
 use crate::workspace::{Place, Workspace};
 
 use self::read::Readers;
+use self::rest::Rest;
 pub(crate) use self::start::{Parts, open};
 
-/// Longest wait for a record while something is in flight, and while nothing is.
-const POLL_BUSY: Duration = Duration::from_millis(5);
-const POLL_IDLE: Duration = Duration::from_millis(100);
+/// Longest rest while nothing happens.
+const REST_MAX: Duration = Duration::from_secs(1);
 /// How often counts are folded into metrics, statuses are shown, and ends are asked for.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 const SHOW_EVERY: Duration = Duration::from_millis(50);
@@ -79,6 +82,7 @@ pub(crate) struct Pipeline {
     attribute: AttributeName,
     clock: Clock,
     lease: Lease,
+    rest: Rest,
     /// The writer's thread is at work.
     writing: bool,
     /// A request waits for the lease.
@@ -99,6 +103,7 @@ impl Pipeline {
     /// # Errors
     /// [`Error::Kafka`] with [`kafka::Error::Fenced`] if somebody else serves it now; anything else that does not mend itself.
     pub(crate) fn run(mut self, stop: &Stop, pulse: &Pulse) -> Result<(), Error> {
+        let mut quiet = false;
         while stop.left().is_none() {
             pulse.beat();
             if stop.is_abandoned() {
@@ -109,9 +114,12 @@ impl Pipeline {
                 self.apply();
             }
             let now = self.tick()?;
-            if !self.read(now)? {
-                let wait = self.wait(now, POLL_IDLE);
-                self.await_event(wait)?;
+            if self.read(now)? {
+                quiet = false;
+            } else {
+                // What has just happened is still to be shown.
+                let wait = self.wait(now, if quiet { REST_MAX } else { SHOW_EVERY });
+                quiet = self.rest(wait, stop.asked())? && wait >= SHOW_EVERY;
             }
         }
         self.drain(stop, pulse)
@@ -136,7 +144,7 @@ impl Pipeline {
             if now >= deadline || (idle && written_down && self.next_send(now).is_none_or(|time| time > deadline)) {
                 break;
             }
-            let wait = self.wait(now, POLL_BUSY);
+            let wait = self.wait(now, SHOW_EVERY);
             self.await_event(wait)?;
         }
         self.mirror(self.clock.now());
@@ -166,7 +174,7 @@ impl Pipeline {
             if self.clock.now() >= deadline {
                 return Err(Error::Undrained);
             }
-            self.await_event(POLL_IDLE)?;
+            self.await_event(SHOW_EVERY)?;
         }
         Ok(())
     }
@@ -226,13 +234,13 @@ impl Pipeline {
         let leased = self.lease.holds_at(now);
         self.lease_wanted = workspace.start_requests(&self.deliverer, &self.attribute, leased, now);
         self.write_progress(now)?;
-        if now.since(self.last_shown) >= SHOW_EVERY {
-            self.last_shown = now;
-            self.workspace.show(&self.statuses);
-        }
         if now.since(self.last_counted) >= COUNT_EVERY {
             self.last_counted = now;
             self.workspace.count();
+        }
+        if now.since(self.last_shown) >= SHOW_EVERY {
+            self.last_shown = now;
+            self.workspace.show(&self.statuses);
         }
         if now.since(self.last_mirrored) >= MIRROR_EVERY {
             self.mirror(now);
@@ -288,6 +296,15 @@ impl Pipeline {
         self.workspace.in_flight.len() < self.workspace.config.in_flight_max
     }
 
+    /// Rests until something happens, and takes it if it is an event. Whether nothing has happened for as long as `longest`.
+    fn rest(&mut self, longest: Duration, end: &CancellationToken) -> Result<bool, Error> {
+        let until = Instant::now() + longest;
+        if let Some(event) = self.rest.rest(&mut self.events, &self.wanted, end, longest) {
+            self.take(event)?;
+        }
+        Ok(Instant::now() >= until)
+    }
+
     fn events_so_far(&mut self) -> Result<(), Error> {
         while let Ok(event) = self.events.try_recv() {
             self.take(event)?;
@@ -295,12 +312,10 @@ impl Pipeline {
         Ok(())
     }
 
-    fn await_event(&mut self, timeout: Duration) -> Result<(), Error> {
-        let runtime = self.deliverer.runtime.clone();
-        let event = runtime.block_on(async { tokio::time::timeout(timeout, self.events.recv()).await });
-        match event {
-            Ok(Some(event)) => self.take(event),
-            Ok(None) | Err(_) => Ok(()),
+    fn await_event(&mut self, longest: Duration) -> Result<(), Error> {
+        match self.rest.rest_for_event(&mut self.events, longest) {
+            Some(event) => self.take(event),
+            None => Ok(()),
         }
     }
 

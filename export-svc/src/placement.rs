@@ -33,7 +33,8 @@ use crate::{measure, pipeline};
 
 /// The consumer group of `export-placement`, without the prefix.
 const GROUP: &str = "export-placement";
-/// How often it is looked at who is to be served again, and, if the control table was too old for a plan, whether it still is.
+/// How often it is looked at who is to be served again or is still to end, and, if the control table was too old for a plan,
+/// whether it still is. Nobody looks if there is nobody to look at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Longest wait before a failed workspace is served again.
 const RESTART_AFTER_MAX: Duration = Duration::from_secs(30);
@@ -116,6 +117,7 @@ impl Placement {
             }
             let holding = held.borrow_and_update().clone();
             self.follow(&plan, &holding);
+            let looks = !current || self.awaits_a_time(&holding);
             tokio::select! {
                 () = drain.cancelled() => break,
                 () = self.abandoned.cancelled() => break,
@@ -131,10 +133,19 @@ impl Placement {
                     }
                 }
                 Some(ended) = self.threads.join_next() => self.ended(ended),
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(LOOK_EVERY), if looks => {}
             }
         }
         self.leave(held).await;
+    }
+
+    /// Somebody is to be served again, or is given a time to end.
+    fn awaits_a_time(&self, held: &Held) -> bool {
+        let awaits = |served: &Served| match &served.state {
+            State::Running { stop, .. } => stop.left().is_some(),
+            State::Waiting { .. } => true,
+        };
+        !held.leaving.is_empty() || self.served.values().any(awaits)
     }
 
     /// Ends every workspace in good order, and leaves the group.

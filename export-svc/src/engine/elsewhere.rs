@@ -1,7 +1,7 @@
 //! How the jobs fare that other replicas serve: the newest progress of every feed, as its owner has written it down.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use proto::export::v1::{ExportCounters, ExportJobState, FeedProgress};
 
 use super::{Error, JobStatus};
 
-/// The longest that the end of the engine waits for the thread to look.
-const POLL: Duration = Duration::from_millis(200);
+/// How often the thread looks whether it is still wanted.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long Kafka holds back the answer that there is nothing new.
 const FETCH_WAIT: Duration = Duration::from_secs(1);
 /// How long to wait before asking again for a topic that could not be read.
@@ -43,23 +43,23 @@ impl Elsewhere {
         let (alive, ended) = sync_channel(0);
         let (topic, known) = (Topics::new(config).export_progress(), self.clone());
         let run = move || {
+            let this = thread::current();
+            reader.on_ready(move || this.unpark());
             let mut begun = false;
-            loop {
+            while ended.try_recv() != Err(TryRecvError::Disconnected) {
                 let result = if begun {
                     known.poll(&mut reader)
                 } else {
-                    begin(&mut reader, &topic)
-                };
-                let pause = match &result {
-                    Ok(()) => Duration::ZERO,
-                    Err(error) => {
-                        tracing::debug!(error = error as &dyn std::error::Error, "progress cannot be read");
-                        ASK_AGAIN
-                    }
+                    begin(&mut reader, &topic).map(|()| true)
                 };
                 begun |= result.is_ok();
-                if ended.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
-                    return;
+                match result {
+                    Ok(true) => {}
+                    Ok(false) => thread::park_timeout(LOOK_EVERY),
+                    Err(error) => {
+                        tracing::debug!(error = &error as &dyn std::error::Error, "progress cannot be read");
+                        thread::park_timeout(ASK_AGAIN);
+                    }
                 }
             }
         };
@@ -87,20 +87,22 @@ impl Elsewhere {
         done.unwrap_or(0)
     }
 
-    fn poll(&self, reader: &mut Reader) -> Result<(), kafka::Error> {
-        match reader.poll(POLL) {
-            None | Some(Ok(Polled::Eof { .. })) => Ok(()),
+    /// Whether there was anything.
+    fn poll(&self, reader: &mut Reader) -> Result<bool, kafka::Error> {
+        match reader.poll(Duration::ZERO) {
+            None => Ok(false),
+            Some(Ok(Polled::Eof { .. })) => Ok(true),
             Some(Ok(Polled::Record(record))) => {
                 if let Some(key) = record.key().and_then(|key| std::str::from_utf8(key).ok()) {
                     self.take(key, record.payload());
                 }
-                Ok(())
+                Ok(true)
             }
             // The topic was made anew.
             Some(Err(kafka::Error::OffsetGone {
                 partition: Some(partition),
                 ..
-            })) => reader.seek(partition, Position::Beginning),
+            })) => reader.seek(partition, Position::Beginning).map(|()| true),
             Some(Err(error)) => Err(error),
         }
     }

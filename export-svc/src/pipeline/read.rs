@@ -1,10 +1,11 @@
 //! Polling the two readers. Catch-up has a client only while there is something to catch up.
 
+use std::task::Waker;
 use std::time::Duration;
 
 use kafka::{Disposition, Polled, Position, Reader, ReaderOptions};
 
-use super::{MIRROR_AGAIN_EVERY, POLL_BUSY, POLL_IDLE, Pipeline};
+use super::{MIRROR_AGAIN_EVERY, Pipeline};
 use crate::clock::Time;
 use crate::engine::Error;
 use crate::feed::Which;
@@ -15,6 +16,8 @@ const RECORDS_PER_ROUND: usize = 256;
 /// The clients that read.
 pub(super) struct Readers {
     kafka: kafka::Config,
+    /// Wakes the thread that reads.
+    waker: Waker,
     live: Source,
     catch_up: Option<Source>,
     /// What live has committed for lag tools, and when.
@@ -27,10 +30,11 @@ struct Source {
 }
 
 impl Readers {
-    pub(super) fn new(kafka: kafka::Config, live: Reader) -> Self {
+    pub(super) fn new(kafka: kafka::Config, live: Reader, waker: Waker) -> Self {
         Self {
             kafka,
-            live: Source::new(live),
+            live: Source::new(live, waker.clone()),
+            waker,
             catch_up: None,
             mirrored: (Vec::new(), Time::MIN),
         }
@@ -42,14 +46,15 @@ impl Readers {
             (Which::CatchUp, Some(source)) => Ok(source),
             (Which::CatchUp, none) => {
                 let reader = Reader::open(&self.kafka, ReaderOptions::default())?;
-                Ok(none.insert(Source::new(reader)))
+                Ok(none.insert(Source::new(reader, self.waker.clone())))
             }
         }
     }
 }
 
 impl Source {
-    fn new(reader: Reader) -> Self {
+    fn new(mut reader: Reader, waker: Waker) -> Self {
+        reader.on_ready(move || waker.wake_by_ref());
         Self {
             reader,
             assigned: false,
@@ -58,35 +63,19 @@ impl Source {
 }
 
 impl Pipeline {
-    /// Takes the records that are there, waiting a little for the first one. `false` if nothing may be read.
+    /// Takes some of the records that are there and may be read. Whether there was anything: if not, both readers tell when
+    /// there is.
     pub(super) fn read(&mut self, now: Time) -> Result<bool, Error> {
         if !self.workspace.feeds.serves(Which::CatchUp) {
             self.readers.catch_up = None;
         }
-        let longest = if self.workspace.in_flight.is_empty() {
-            POLL_IDLE
-        } else {
-            POLL_BUSY
-        };
-        let timeout = self.wait(now, longest);
         self.workspace.make_room();
-        let both = Which::BOTH.map(|which| self.workspace.may_read(which));
-        match both {
-            [false, false] => return Ok(false),
-            [true, false] => self.read_by(Which::Live, timeout, now)?,
-            [false, true] => self.read_by(Which::CatchUp, timeout, now)?,
-            // Neither waits for the other one's records, or not long.
-            [true, true] => {
-                let found = self.read_by(Which::Live, Duration::ZERO, now)?;
-                let timeout = if found { Duration::ZERO } else { timeout.min(POLL_BUSY) };
-                self.read_by(Which::CatchUp, timeout, now)?
-            }
-        };
-        Ok(true)
+        let live = self.read_by(Which::Live, now)?;
+        Ok(self.read_by(Which::CatchUp, now)? || live)
     }
 
     /// Whether there was anything.
-    fn read_by(&mut self, which: Which, mut timeout: Duration, now: Time) -> Result<bool, Error> {
+    fn read_by(&mut self, which: Which, now: Time) -> Result<bool, Error> {
         let mut found = false;
         // A round is small beside the batch, of which each feed is to leave something to the others.
         let records = RECORDS_PER_ROUND.min(self.workspace.config.pending_max / 16).max(1);
@@ -99,7 +88,7 @@ impl Pipeline {
                 self.reposition(which)?;
             }
             let reader = &mut self.readers.get(which)?.reader;
-            match reader.poll(timeout) {
+            match reader.poll(Duration::ZERO) {
                 None => break,
                 Some(Ok(Polled::Record(record))) => {
                     // A round takes no longer than the clock's unit, unless it has waited.
@@ -120,22 +109,17 @@ impl Pipeline {
                 }
                 Some(Err(error)) if error.disposition() == Disposition::Retry => {
                     tracing::debug!(error = &error as &dyn std::error::Error, "reading goes on by itself");
-                    break;
                 }
                 Some(Err(error @ kafka::Error::Topic { .. })) => {
                     self.cannot_read(&error);
-                    break;
                 }
-                Some(Err(kafka::Error::OffsetGone { partition, held, .. })) => {
-                    match partition.zip(held) {
-                        Some((partition, held)) => self.workspace.offset_gone(which, partition, held, now),
-                        None => self.read_again()?,
-                    }
-                    break;
-                }
+                Some(Err(kafka::Error::OffsetGone { partition, held, .. })) => match partition.zip(held) {
+                    Some((partition, held)) => self.workspace.offset_gone(which, partition, held, now),
+                    None => self.read_again()?,
+                },
                 Some(Err(error)) => return Err(error.into()),
             }
-            (timeout, found) = (Duration::ZERO, true);
+            found = true;
         }
         Ok(found)
     }

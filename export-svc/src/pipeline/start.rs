@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Pipeline;
 use super::read::Readers;
+use super::rest::Rest;
 use crate::clock::{Clock, Time};
 use crate::deliver::Deliverer;
 use crate::engine::{EngineConfig, Error, Statuses};
@@ -20,6 +21,8 @@ use crate::placement::Stop;
 use crate::settle::{self, ProgressWriter};
 use crate::workspace::{Beginning, Layout, Workspace};
 
+/// How long Kafka holds back live's answer that there is nothing new; a seek may wait for it, and live hardly ever seeks.
+const LIVE_FETCH_WAIT: Duration = Duration::from_millis(500);
 /// Longest progress transaction.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -39,7 +42,7 @@ pub(crate) struct Parts {
     pub(crate) traced: bool,
 }
 
-/// Takes a workspace over. Blocks until Kafka has answered, or the time of `stop` is over.
+/// Takes a workspace over, on the thread that is to serve it. Blocks until Kafka has answered, or the time of `stop` is over.
 ///
 /// # Errors
 /// Whatever Kafka says; nothing has been sent to Braze then.
@@ -62,6 +65,7 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
     let topics = Topics::new(&kafka);
     let options = ReaderOptions {
         group: Some(format!("export-svc.{workspace}")),
+        fetch_wait: LIVE_FETCH_WAIT,
         ..ReaderOptions::default()
     };
     let reader = Reader::open(&kafka, options)?;
@@ -106,6 +110,7 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
     let (sender, events) = mpsc::channel(4 * workspace.config.in_flight_max + 2);
     let progress = ProgressWriter::start(writer, clock, sender.clone())?;
     let lease = Lease::new(clock, workspace.config.lease);
+    let rest = Rest::of_this_thread();
     let mut pipeline = Pipeline {
         deliverer: Deliverer {
             client,
@@ -117,7 +122,8 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
         },
         attribute: AttributeName::new(control::ATTRIBUTE)?,
         workspace,
-        readers: Readers::new(kafka, reader),
+        readers: Readers::new(kafka, reader, rest.waker()),
+        rest,
         progress,
         events,
         wanted,

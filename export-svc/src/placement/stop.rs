@@ -6,18 +6,22 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Given to the thread of one workspace; cheap to clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Stop {
     deadline: Arc<OnceLock<Instant>>,
     abandoned: CancellationToken,
+    /// A child of `abandoned`.
+    asked: CancellationToken,
 }
 
 impl Stop {
     /// One that is abandoned with `all`, too.
     pub(crate) fn child_of(all: &CancellationToken) -> Self {
+        let abandoned = all.child_token();
         Self {
             deadline: Arc::default(),
-            abandoned: all.child_token(),
+            asked: abandoned.child_token(),
+            abandoned,
         }
     }
 
@@ -25,6 +29,7 @@ impl Stop {
     /// released. The first deadline stays.
     pub(crate) fn drain(&self, within: Duration) {
         self.deadline.get_or_init(|| Instant::now() + within);
+        self.asked.cancel();
     }
 
     /// The workspace is not ours any more: nothing is finished and nothing is written.
@@ -36,6 +41,11 @@ impl Stop {
     pub(crate) fn left(&self) -> Option<Duration> {
         let deadline = self.deadline.get()?;
         Some(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Cancelled when the thread is to end, in good order or not.
+    pub(crate) fn asked(&self) -> &CancellationToken {
+        &self.asked
     }
 
     pub(crate) fn is_abandoned(&self) -> bool {
@@ -52,6 +62,12 @@ impl Stop {
         self.deadline
             .get()
             .is_some_and(|deadline| deadline.elapsed() >= grace && *deadline <= Instant::now())
+    }
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self::child_of(&CancellationToken::new())
     }
 }
 
@@ -83,5 +99,14 @@ mod tests {
         assert_eq!((one.is_overdue(), other.is_abandoned()), (true, false));
         all.cancel();
         assert!(other.is_abandoned());
+    }
+
+    #[test]
+    fn whoever_waits_for_the_end_hears_of_either_kind() {
+        let (drained, abandoned) = (Stop::default(), Stop::default());
+        drained.drain(Duration::from_secs(3_600));
+        abandoned.abandon();
+        let heard = [&drained, &abandoned].map(|stop| stop.asked().is_cancelled());
+        assert_eq!((heard, drained.is_abandoned()), ([true, true], false));
     }
 }

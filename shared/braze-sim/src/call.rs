@@ -168,6 +168,11 @@ impl Drop for Call {
     }
 }
 
+/// The key that was sent.
+pub(crate) fn key(parts: &Parts) -> Option<&str> {
+    text(&parts.headers, &AUTHORIZATION).and_then(keys::bearer)
+}
+
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }

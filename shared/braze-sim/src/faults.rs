@@ -21,6 +21,9 @@ pub struct Fault {
     /// The share of calls that it strikes, 0 to 1; absent = every one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
+    /// The key whose calls it strikes; absent = every key's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// What goes wrong with a call that a fault strikes.
@@ -67,6 +70,7 @@ impl Fault {
             kind,
             next: None,
             rate: None,
+            key: None,
         }
     }
 
@@ -129,6 +133,15 @@ impl Fault {
             ..self
         }
     }
+
+    /// The same fault, for calls with this key only.
+    #[must_use]
+    pub fn for_key(self, key: impl Into<String>) -> Self {
+        Self {
+            key: Some(key.into()),
+            ..self
+        }
+    }
 }
 
 impl fmt::Display for FaultKind {
@@ -183,12 +196,12 @@ impl Faults {
         *self = Self::default();
     }
 
-    /// The fault that strikes the call that arrives now, if any.
-    pub(crate) fn strike(&mut self, random: &mut impl Rng) -> Option<FaultKind> {
-        let at = self
-            .armed
-            .iter()
-            .position(|fault| fault.rate.is_none_or(|rate| random.random::<f64>() < rate))?;
+    /// The fault that strikes the call with this key that arrives now, if any.
+    pub(crate) fn strike(&mut self, key: Option<&str>, random: &mut impl Rng) -> Option<FaultKind> {
+        let at = self.armed.iter().position(|fault| {
+            (fault.key.is_none() || fault.key.as_deref() == key)
+                && fault.rate.is_none_or(|rate| random.random::<f64>() < rate)
+        })?;
         let fault = self.armed.get_mut(at)?;
         let kind = fault.kind.clone();
         if let Some(left) = &mut fault.next {

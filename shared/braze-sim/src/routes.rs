@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::apply::{self, Accept};
-use crate::call::{Answer, Call, Endpoint};
+use crate::call::{self, Answer, Call, Endpoint};
 use crate::faults::FaultKind;
 use crate::limits::{self, Decision, Window};
 use crate::settings::Settings;
@@ -51,7 +51,7 @@ async fn track(State(shared): State<Arc<Shared>>, request: Request) -> Response 
         Ok(workspace) => workspace,
         Err(answer) => return call.answer(answer),
     };
-    let fault = strike(&shared, call.arrival);
+    let fault = strike(&shared, call.arrival, call::key(&parts));
     if fault == Some(FaultKind::DropBefore {}) {
         return call.drop_connection();
     }
@@ -94,9 +94,9 @@ async fn track(State(shared): State<Arc<Shared>>, request: Request) -> Response 
     call.answer(answer)
 }
 
-fn strike(shared: &Shared, arrival: u64) -> Option<FaultKind> {
+fn strike(shared: &Shared, arrival: u64, key: Option<&str>) -> Option<FaultKind> {
     let state = &mut *shared.state();
-    let fault = state.faults.strike(&mut state.random)?;
+    let fault = state.faults.strike(key, &mut state.random)?;
     state.journal.struck(arrival, &fault);
     Some(fault)
 }

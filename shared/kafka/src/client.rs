@@ -1,5 +1,6 @@
 //! What every librdkafka client of ours has in common: settings, and where its words go.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -92,6 +93,21 @@ pub(crate) fn partitions<C: ClientContext>(client: &Client<C>, topic: &str) -> R
     let mut partitions: Vec<i32> = found.partitions().iter().map(|partition| partition.id()).collect();
     partitions.sort_unstable();
     Ok(partitions)
+}
+
+/// Counts what librdkafka has told a context. A poll that brings nothing may have ended early because of it, with something to
+/// read behind it that nobody is woken for any more.
+#[derive(Default)]
+pub(crate) struct Told(AtomicU64);
+
+impl Told {
+    pub(crate) fn count(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn so_far(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Receives what librdkafka has to say.

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
@@ -16,15 +16,18 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use tokio::sync::{oneshot, watch};
 
-use crate::{Config, Error, client};
+use crate::client::{self, Told};
+use crate::{Config, Error};
 
 /// A member that has not been heard from for this long has lost its slots.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Longest time that a slot may take to be given back; whoever takes longer is put out of the group.
 const RELEASE_MAX: Duration = Duration::from_secs(30);
-/// How soon a slot that was released is given back.
-const POLL: Duration = Duration::from_millis(100);
+/// How long the thread rests unless it is woken, which must be far below [`RELEASE_MAX`]; and while slots are leaving: nobody
+/// wakes it if they are lost meanwhile.
+const REST: Duration = Duration::from_secs(1);
+const REST_LEAVING: Duration = Duration::from_millis(100);
 
 /// What a member holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,6 +57,8 @@ enum Kind {
 struct Shared {
     released: Mutex<BTreeSet<i32>>,
     closing: AtomicBool,
+    /// Polls; there once it has begun.
+    thread: OnceLock<Thread>,
 }
 
 impl Shared {
@@ -64,6 +69,17 @@ impl Shared {
 
     fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
+    }
+
+    fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
     }
 }
 
@@ -101,8 +117,11 @@ impl Member {
             topic: topic.to_owned(),
             held: sender,
             shared: Arc::clone(&shared),
+            told: Told::default(),
         };
-        let consumer = BaseConsumer::from_config_and_context(&settings, context).map_err(Error::Config)?;
+        let mut consumer = BaseConsumer::from_config_and_context(&settings, context).map_err(Error::Config)?;
+        let ready = Arc::clone(&shared);
+        consumer.set_nonempty_callback(move || ready.wake());
         consumer
             .subscribe(&[topic])
             .map_err(|error| Error::of(error, topic, "joining the group of"))?;
@@ -131,11 +150,12 @@ impl Member {
     /// Nothing is done for this leaving slot any more.
     pub fn release(&self, slot: i32) {
         self.shared.released().insert(slot);
+        self.shared.wake();
     }
 
     /// Gives every slot back and leaves the group.
     pub async fn leave(mut self) {
-        self.shared.closing.store(true, Ordering::Release);
+        self.shared.close();
         match &mut self.kind {
             // Nothing is ever sent.
             Kind::OfGroup(ended) => ended.await.unwrap_or_default(),
@@ -146,27 +166,35 @@ impl Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        self.shared.closing.store(true, Ordering::Release);
+        self.shared.close();
     }
 }
 
-/// Polls without a pause longer than [`POLL`]: that is what keeps the member in the group, whatever its slots are busy with.
+/// Polls whenever there is something to poll, and now and then: that is what keeps the member in the group, whatever its slots
+/// are busy with.
 fn run(consumer: &BaseConsumer<Membership>) {
     let context = consumer.context();
+    context.shared.thread.get_or_init(thread::current);
     let mut said = None;
     while !context.shared.is_closing() {
-        match consumer.poll(POLL) {
-            Some(Err(error)) if said.as_ref() != Some(&error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "the group of topic {}",
-                    context.topic
-                );
-                said = Some(error);
-            }
-            Some(_) | None => {}
+        let told = context.told.so_far();
+        let polled = consumer.poll(Duration::ZERO);
+        let nothing = polled.is_none() && context.told.so_far() == told;
+        if let Some(Err(error)) = polled
+            && said.as_ref() != Some(&error)
+        {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the group of topic {}",
+                context.topic
+            );
+            said = Some(error);
         }
         context.give_back(consumer);
+        if nothing {
+            let leaving = !context.held.borrow().leaving.is_empty();
+            thread::park_timeout(if leaving { REST_LEAVING } else { REST });
+        }
     }
     // What is still to be given back would keep the close waiting.
     let leaving = context.held.borrow().leaving.clone();
@@ -180,6 +208,7 @@ struct Membership {
     topic: String,
     held: watch::Sender<Held>,
     shared: Arc<Shared>,
+    told: Told,
 }
 
 impl Membership {
@@ -228,6 +257,7 @@ impl Membership {
 
 impl ClientContext for Membership {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.told.count();
         client::log(level, facility, message);
     }
 
@@ -238,6 +268,7 @@ impl ClientContext for Membership {
 
 impl ConsumerContext for Membership {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        self.told.count();
         let slots: BTreeSet<i32> = list.elements().iter().map(|slot| slot.partition()).collect();
         if err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             // Nothing is ever read: no offset needs to be asked for, and nothing fetched.

@@ -1,16 +1,21 @@
 //! Publishing: records that are answered for only after Kafka has acknowledged them.
 
+mod serving;
+
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
-use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::KafkaError;
-use rdkafka::producer::{Producer, ThreadedProducer};
+use rdkafka::producer::Producer;
 use serde::Deserialize;
 
-use crate::delivery::{Delivery, Latch, base_record};
+use self::serving::Serving;
+use crate::delivery::Latch;
 use crate::{Ack, Config, Error, RecordOut, client};
 
+/// How often the thread of a publisher that has nothing to do looks whether librdkafka has something to say.
+const REST: Duration = Duration::from_secs(1);
 /// How often [`Publisher::failed`] looks.
 const FAILED_CHECK: Duration = Duration::from_secs(1);
 
@@ -52,14 +57,14 @@ impl PublisherOptions {
 /// An idempotent producer with `acks=all` and Java's partitioning. Cheap to clone; costs four threads.
 #[derive(Clone)]
 pub struct Publisher {
-    producer: Arc<ThreadedProducer<Delivery>>,
+    serving: Arc<Serving>,
 }
 
 impl Publisher {
     /// A publisher; it connects in the background, so a broker that is down shows in [`Publisher::publish`].
     ///
     /// # Errors
-    /// [`Error::Config`] if librdkafka does not take the configuration.
+    /// [`Error::Config`] if librdkafka does not take the configuration; [`Error::Closed`] if the system gives no thread.
     pub fn new(config: &Config, options: PublisherOptions) -> Result<Self, Error> {
         let mut settings = client::producer_settings(config);
         settings
@@ -70,9 +75,8 @@ impl Publisher {
                 "queue.buffering.max.kbytes",
                 (options.queue_bytes_max / 1024).max(1).to_string(),
             );
-        let producer = ThreadedProducer::from_config_and_context(&settings, Delivery).map_err(Error::Config)?;
         Ok(Self {
-            producer: Arc::new(producer),
+            serving: Arc::new(Serving::start(&settings, || thread::park_timeout(REST))?),
         })
     }
 
@@ -96,10 +100,8 @@ impl Publisher {
             let slot = latch.slot(index);
             if full {
                 slot.fill(Err(Error::QueueFull));
-            } else if let Err((error, refused)) = self.producer.send(base_record(record, slot)) {
-                let error = Error::of_produce(error, &record.topic, record.bytes());
-                full = matches!(error, Error::QueueFull);
-                refused.delivery_opaque.fill(Err(error));
+            } else {
+                full = matches!(self.serving.send(record, slot), Err(Error::QueueFull));
             }
         }
         drop(latch);
@@ -113,7 +115,7 @@ impl Publisher {
     /// Looks once a second.
     pub async fn failed(&self) -> Error {
         loop {
-            if let Some((code, reason)) = self.producer.client().fatal_error() {
+            if let Some((code, reason)) = self.serving.producer().client().fatal_error() {
                 return Error::Refused {
                     doing: format!("publishing, for good ({reason})"),
                     source: KafkaError::Global(code),
@@ -128,8 +130,8 @@ impl Publisher {
     /// # Errors
     /// [`Error::Unavailable`] if that takes longer than `timeout`.
     pub async fn flush(&self, timeout: Duration) -> Result<(), Error> {
-        let producer = self.producer.clone();
-        let flushed = tokio::task::spawn_blocking(move || producer.flush(timeout)).await;
+        let serving = self.serving.clone();
+        let flushed = tokio::task::spawn_blocking(move || serving.producer().flush(timeout)).await;
         match flushed {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Error::unavailable("flushing the publisher", error)),

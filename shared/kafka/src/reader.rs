@@ -21,6 +21,8 @@ use crate::{Config, Error};
 const SEEK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a commit waits for somebody to send it to.
 const COORDINATOR_TIMEOUT: Duration = Duration::from_secs(6);
+/// Why a reader has a consumer.
+const HELD: &str = "it is there until the reader is dropped";
 /// The group of readers that commit nothing, without the prefix: librdkafka wants a name.
 const NO_GROUP: &str = "reader";
 
@@ -69,6 +71,8 @@ pub struct Reader {
     in_process: bool,
     topic: String,
     positions: BTreeMap<i32, Position>,
+    /// What it had been told by the last poll that brought nothing.
+    told: u64,
 }
 
 /// What a poll brought.
@@ -102,11 +106,20 @@ impl Reader {
             in_process: config.in_process,
             topic: String::new(),
             positions: BTreeMap::new(),
+            told: 0,
         })
     }
 
+    /// From now on calls `ready` when there is something to poll and a poll had found nothing before: who has more than one
+    /// thing to wait for need not wait in a poll. Threads of librdkafka call it and hold a lock meanwhile: it must neither
+    /// block nor ask this reader.
+    pub fn on_ready(&mut self, ready: impl Fn() + Send + Sync + 'static) {
+        let consumer = self.consumer.as_mut();
+        consumer.expect(HELD).set_nonempty_callback(ready);
+    }
+
     fn consumer(&self) -> &BaseConsumer<Commits> {
-        self.consumer.as_ref().expect("it is there until the reader is dropped")
+        self.consumer.as_ref().expect(HELD)
     }
 
     /// The topic's partitions, ascending. Asks Kafka, for at most 5 s.
@@ -242,9 +255,19 @@ impl Reader {
     /// [`Error::Unavailable`] and [`Error::Topic`] (which a broker's restart may bring): poll on, the reader mends itself.
     /// [`Error::OffsetGone`]: a position is not in its partition, which is read no more until it is sought or assigned.
     /// [`Error::Refused`] stays until somebody acts.
-    pub fn poll(&mut self, timeout: Duration) -> Option<Result<Polled<'_>, Error>> {
-        let consumer = self.consumer.as_ref().expect("it is there until the reader is dropped");
-        match consumer.poll(timeout)? {
+    pub fn poll(&mut self, mut timeout: Duration) -> Option<Result<Polled<'_>, Error>> {
+        let consumer = self.consumer.as_ref().expect(HELD);
+        let polled = loop {
+            if let Some(polled) = consumer.poll(timeout) {
+                break polled;
+            }
+            let told = consumer.context().told.so_far();
+            if std::mem::replace(&mut self.told, told) == told {
+                return None;
+            }
+            timeout = Duration::ZERO;
+        };
+        match polled {
             Ok(message) => {
                 self.positions
                     .insert(message.partition(), Position::At(message.offset() + 1));

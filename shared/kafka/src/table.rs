@@ -1,6 +1,7 @@
 //! Control state: a compacted topic of one partition as a map in memory, changed by compare-and-set.
 
 mod follow;
+mod look;
 mod map;
 mod mutate;
 
@@ -22,7 +23,7 @@ use crate::{Config, Error};
 const FRESH_FOR: Duration = Duration::from_secs(30);
 
 /// A compacted topic as a map, kept current by a thread of its own, which ends with the last handle. Cheap to clone; costs
-/// one librdkafka client (four threads), and another while a mutation runs.
+/// one librdkafka client (four threads), and two more while a mutation runs.
 #[derive(Clone)]
 pub struct Table {
     inner: Arc<Inner>,

@@ -13,7 +13,7 @@ use super::{Target, duration, print_pretty};
 /// Make the next calls of POST /users/track fail, wait or hang
 ///
 /// A fault strikes every call until it is cleared, or the next N calls (--next), or a share
-/// of them (--rate 0.1). Of several armed faults the one armed first strikes. Examples:
+/// of them (--rate 0.1), or those with one key (--key K). Of several armed faults the one armed first strikes. Examples:
 ///
 ///   braze-sim fault status 503 --next 3
 ///   braze-sim fault status 429 --retry-after 5s --next 1
@@ -111,6 +111,9 @@ struct Often {
     /// Only this share of calls, 0 to 1
     #[arg(long)]
     rate: Option<f64>,
+    /// Only calls with this key
+    #[arg(long)]
+    key: Option<String>,
 }
 
 impl FaultCommand {
@@ -168,6 +171,7 @@ impl What {
         let fault = Fault {
             next: often.next,
             rate: often.rate,
+            key: often.key,
             ..Fault::new(kind)
         };
         Some((Method::POST, "faults", json!(fault)))

@@ -41,6 +41,22 @@ async fn s13_a_fault_can_strike_at_a_rate() {
 }
 
 #[tokio::test]
+async fn s13_a_fault_can_strike_the_calls_of_one_key_only() {
+    let rig = Rig::start().await;
+    rig.handle.put_key(Key::new("other-key"));
+    rig.handle.inject(Fault::status(503).for_key("other-key").next(1));
+    assert_eq!(rig.track(BODY).await.status, 201);
+    let head = "authorization: Bearer other-key\r\ncontent-type: application/json\r\n";
+    let struck = rig.raw(&request("/users/track", head, BODY)).await;
+    assert_eq!(struck.map(|answer| answer.status), Some(503));
+    assert_eq!(
+        rig.handle.faults(),
+        vec![],
+        "the call that it passed over did not use it up"
+    );
+}
+
+#[tokio::test]
 async fn s13_a_status_may_come_although_the_call_takes_effect() {
     let rig = Rig::start().await;
     rig.handle

@@ -7,12 +7,14 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{ClientContext, TopicPartitionList};
 
+use crate::client::Told;
 use crate::{client, metrics as names};
 
 /// Hears of commits.
 #[derive(Default)]
 pub(super) struct Commits {
     failing: AtomicBool,
+    pub(super) told: Told,
 }
 
 impl Commits {
@@ -34,6 +36,7 @@ impl Commits {
 
 impl ClientContext for Commits {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.told.count();
         client::log(level, facility, message);
     }
 
@@ -44,6 +47,7 @@ impl ClientContext for Commits {
 
 impl ConsumerContext for Commits {
     fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        self.told.count();
         self.ended(result);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,10 +16,10 @@ use crate::{Config, Error, Polled, Position, Reader, ReaderOptions, RecordView};
 
 /// The only partition.
 pub(super) const PARTITION: i32 = 0;
-/// The longest a request or a shutdown waits for the thread to look.
-const POLL: Duration = Duration::from_millis(20);
-/// How long Kafka holds back the answer that there is nothing new. A mutation waits for two or three such answers.
-const FETCH_WAIT: Duration = Duration::from_millis(50);
+/// How long the thread rests unless it is woken.
+const REST: Duration = Duration::from_secs(1);
+/// How long Kafka holds back the answer that there is nothing new. Only a check waits for that, and nobody for a check.
+const FETCH_WAIT: Duration = Duration::from_millis(500);
 /// How often an idle table checks that it is complete.
 const CHECK_EVERY: Duration = Duration::from_secs(3);
 /// A check that has not ended by then is begun anew.
@@ -28,15 +29,26 @@ const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// Records applied in one step at most.
 const APPLY_MAX: usize = 1000;
 
-/// A request to be told when everything below `end` has been applied.
+/// A request to be told when this revision has been applied.
 struct Request {
-    end: i64,
+    revision: u64,
     done: oneshot::Sender<()>,
 }
 
 /// Handle of the thread; the thread ends when it is dropped.
 pub(super) struct Follower {
     requests: SyncSender<Request>,
+    // Dropped after the requests.
+    thread: Wake,
+}
+
+/// Wakes a thread, when dropped for the last time.
+struct Wake(Thread);
+
+impl Drop for Wake {
+    fn drop(&mut self) {
+        self.0.unpark();
+    }
 }
 
 impl Follower {
@@ -45,6 +57,16 @@ impl Follower {
         topic: &str,
         shared: Arc<Shared>,
         loaded: oneshot::Sender<Result<(), Error>>,
+    ) -> Result<Self, Error> {
+        Self::start_with(config, topic, shared, loaded, || thread::park_timeout(REST))
+    }
+
+    fn start_with(
+        config: &Config,
+        topic: &str,
+        shared: Arc<Shared>,
+        loaded: oneshot::Sender<Result<(), Error>>,
+        rest: impl Fn() + Send + 'static,
     ) -> Result<Self, Error> {
         let reader = Reader::open(
             config,
@@ -65,22 +87,25 @@ impl Follower {
             check: None,
             applying: Vec::new(),
         };
-        std::thread::Builder::new()
-            .name("kafka-table".to_owned())
-            .spawn(move || follow.run())
-            .map_err(|_| Error::Closed)?;
-        Ok(Self { requests })
+        let thread = thread::Builder::new().name("kafka-table".to_owned());
+        let thread = thread.spawn(move || follow.run(rest));
+        let thread = thread.map_err(|_| Error::Closed)?.thread().clone();
+        Ok(Self {
+            requests,
+            thread: Wake(thread),
+        })
     }
 
-    /// Waits until everything below the offset `end` has been applied.
-    pub(super) async fn sync(&self, end: i64, timeout: Duration) -> Result<(), Error> {
+    /// Waits until the map is complete up to this revision.
+    pub(super) async fn sync(&self, revision: u64, timeout: Duration) -> Result<(), Error> {
         let (done, wait) = oneshot::channel();
         self.requests
-            .try_send(Request { end, done })
+            .try_send(Request { revision, done })
             .map_err(|error| match error {
                 TrySendError::Full(_) => Error::QueueFull,
                 TrySendError::Disconnected(_) => Error::Closed,
             })?;
+        self.thread.0.unpark();
         match tokio::time::timeout(timeout, wait).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Error::Closed),
@@ -99,12 +124,6 @@ struct Loading {
     last: u64,
 }
 
-/// A check under way: the reader was sought to its own position; the next end-of-partition is true of a later moment.
-struct Check {
-    begun: Instant,
-    serves: Vec<oneshot::Sender<()>>,
-}
-
 struct Follow {
     reader: Reader,
     topic: String,
@@ -114,18 +133,26 @@ struct Follow {
     opener: Option<oneshot::Sender<Result<(), Error>>>,
     loading: Option<Loading>,
     pending: Vec<Request>,
-    check: Option<Check>,
+    /// When the check under way began: the reader was sought to its own position; the next end-of-partition is true of a later
+    /// moment.
+    check: Option<Instant>,
     applying: Vec<Applied>,
 }
 
 impl Follow {
-    fn run(mut self) {
+    /// `rest` parks the thread: it is woken by what can be read, by a request, and by the end of the handle.
+    fn run(mut self, rest: impl Fn()) {
+        let this = thread::current();
+        self.reader.on_ready(move || this.unpark());
         if !self.begin() {
             return;
         }
         while self.take_requests() {
+            self.answer();
             self.begin_check();
-            self.poll();
+            if !self.poll() {
+                rest();
+            }
         }
     }
 
@@ -183,24 +210,28 @@ impl Follow {
         }
     }
 
-    fn begin_check(&mut self) {
-        if self.loading.is_some() {
+    fn answer(&mut self) {
+        if self.loading.is_some() || self.pending.is_empty() {
             return;
         }
-        let now = Instant::now();
-        if let Some(check) = &mut self.check {
-            if now - check.begun < CHECK_TIMEOUT {
-                return;
-            }
-            check.begun = now;
-        } else {
-            let due = self.shared.complete_at().is_none_or(|at| now - at >= CHECK_EVERY);
-            let serves = self.ready_requests();
-            if serves.is_empty() && !due {
-                return;
-            }
-            self.check = Some(Check { begun: now, serves });
+        let applied = *self.shared.applied().borrow();
+        for request in self.pending.extract_if(.., |request| request.revision <= applied) {
+            // A mutation that has given up does not listen any more.
+            request.done.send(()).unwrap_or_default();
         }
+        self.pending.retain(|request| !request.done.is_closed());
+    }
+
+    fn begin_check(&mut self) {
+        let now = Instant::now();
+        let due = match self.check {
+            Some(begun) => now - begun >= CHECK_TIMEOUT,
+            None => self.shared.complete_at().is_none_or(|at| now - at >= CHECK_EVERY),
+        };
+        if self.loading.is_some() || !due {
+            return;
+        }
+        self.check = Some(now);
         if let Some(position) = self.reader.position(PARTITION)
             && let Err(error) = self.reader.seek(PARTITION, position)
         {
@@ -208,36 +239,14 @@ impl Follow {
         }
     }
 
-    /// Requests that a check begun now can answer: the end of what a committed reader may see has reached theirs. As long
-    /// as a transaction is open it has not.
-    fn ready_requests(&mut self) -> Vec<oneshot::Sender<()>> {
-        self.pending.retain(|request| !request.done.is_closed());
-        if self.pending.is_empty() {
-            return Vec::new();
-        }
-        match self.reader.watermarks(&self.topic, PARTITION) {
-            Ok((_, visible_end)) => self
-                .pending
-                .extract_if(.., |request| request.end <= visible_end)
-                .map(|request| request.done)
-                .collect(),
-            Err(error) => {
-                self.shared.set_last_error(error);
-                Vec::new()
-            }
-        }
-    }
-
-    /// Takes what there is, waiting a little for the first, and applies it in one step.
-    fn poll(&mut self) {
-        let mut wait = POLL;
-        let mut ended = false;
+    /// Takes what there is and applies it in one step. Whether there was anything.
+    fn poll(&mut self) -> bool {
+        let (mut found, mut ended) = (false, false);
         while !ended && self.applying.len() < APPLY_MAX {
-            let polled = match self.reader.poll(wait) {
-                None => break,
-                Some(polled) => polled,
+            let Some(polled) = self.reader.poll(Duration::ZERO) else {
+                break;
             };
-            wait = Duration::ZERO;
+            found = true;
             match polled {
                 Ok(Polled::Record(record)) => match applied(&record) {
                     Some((applied, mutation)) => {
@@ -271,6 +280,7 @@ impl Follow {
         if ended {
             self.at_end();
         }
+        found
     }
 
     fn at_end(&mut self) {
@@ -278,12 +288,8 @@ impl Follow {
             self.shared.replace(loading.map, loading.last);
             self.shared.set_complete_at(loading.begun);
             self.opened(Ok(()));
-        } else if let Some(check) = self.check.take() {
-            self.shared.set_complete_at(check.begun);
-            for done in check.serves {
-                // A mutation that has given up does not listen any more.
-                done.send(()).unwrap_or_default();
-            }
+        } else if let Some(begun) = self.check.take() {
+            self.shared.set_complete_at(begun);
         }
     }
 
@@ -307,7 +313,7 @@ impl Follow {
 }
 
 /// The change that a record stands for, and the mutation that wrote it.
-fn applied<'a>(record: &'a RecordView<'_>) -> Option<(Applied, Option<&'a [u8]>)> {
+pub(super) fn applied<'a>(record: &'a RecordView<'_>) -> Option<(Applied, Option<&'a [u8]>)> {
     let key = std::str::from_utf8(record.key()?).ok()?.to_owned();
     let revision = u64::try_from(record.offset() + 1).ok()?;
     let value = record.payload().map(Bytes::copy_from_slice);
@@ -318,22 +324,35 @@ fn applied<'a>(record: &'a RecordView<'_>) -> Option<(Applied, Option<&'a [u8]>)
 mod tests {
     use super::*;
     use crate::testing::InProcessBroker;
+    use crate::{Publisher, PublisherOptions, RecordOut};
+
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     async fn wait_until_alone(shared: &Arc<Shared>) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         while Arc::strong_count(shared) > 1 {
             assert!(Instant::now() < deadline, "the thread is still there");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
+    /// A thread that would rest for ever: it sees nothing that it is not woken for.
     #[tokio::test]
-    async fn the_thread_ends_with_its_handle() {
+    async fn a_thread_at_rest_is_woken_by_a_record_by_a_request_and_by_the_end_of_its_handle() {
         let broker = InProcessBroker::start(1, &[]).unwrap();
+        let (config, topic) = (broker.config(), "lytics.control");
         let shared = Arc::new(Shared::default());
         let (opener, opened) = oneshot::channel();
-        let follower = Follower::start(&broker.config(), "lytics.control", shared.clone(), opener).unwrap();
+        let follower = Follower::start_with(&config, topic, shared.clone(), opener, thread::park).unwrap();
         opened.await.unwrap().unwrap();
+        let publisher = Publisher::new(&config, PublisherOptions::default()).unwrap();
+        let record = RecordOut::new(topic).partition(PARTITION).key("a").payload("one");
+        publisher.publish(record).await.unwrap();
+        let mut applied = shared.applied();
+        let read = async { applied.wait_for(|applied| *applied == 1).await.map(drop) };
+        let read = tokio::time::timeout(PATIENCE, read).await;
+        assert!(read.is_ok(), "nobody has read the record");
+        follower.sync(1, PATIENCE).await.unwrap();
         assert_eq!(Arc::strong_count(&shared), 2);
         drop(follower);
         wait_until_alone(&shared).await;

@@ -8,6 +8,7 @@ use rand::Rng;
 use uuid::Uuid;
 
 use super::follow::PARTITION;
+use super::look::Look;
 use super::{Table, View};
 use crate::headers::{self, MUTATION_ID};
 use crate::{Error, RecordOut, TransactionalWriter};
@@ -132,13 +133,17 @@ impl Table {
     /// Fences every other writer and reads to the end.
     async fn take_over(&self) -> Result<TransactionalWriter, Error> {
         let inner = self.inner.clone();
-        let (writer, end) = blocking(move || {
+        let (writer, look, newest) = blocking(move || {
+            let mut look = Look::open(&inner.config, &inner.topic)?;
             let writer = TransactionalWriter::init(&inner.config, &inner.transactional_id, STEP_TIMEOUT)?;
             let end = writer.end_offset(&inner.topic, PARTITION)?;
-            Ok((writer, end))
+            let known = *inner.shared.applied().borrow();
+            let newest = look.newest(known, end, STEP_TIMEOUT)?;
+            Ok((writer, look, newest))
         })
         .await?;
-        self.inner.follower.sync(end, STEP_TIMEOUT).await?;
+        retire(look);
+        self.inner.follower.sync(newest, STEP_TIMEOUT).await?;
         Ok(writer)
     }
 
@@ -212,7 +217,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + S
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Closed))
 }
 
-/// Closes a writer's connections, which may take a moment.
-fn retire(writer: TransactionalWriter) {
-    drop(tokio::task::spawn_blocking(move || drop(writer)));
+/// Closes a client's connections, which may take a moment.
+fn retire(client: impl Send + 'static) {
+    drop(tokio::task::spawn_blocking(move || drop(client)));
 }

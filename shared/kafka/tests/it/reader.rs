@@ -1,3 +1,4 @@
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use kafka::testing::{self, InProcessBroker, OpenTransaction};
@@ -45,6 +46,50 @@ async fn the_end_is_said_once_and_anew_after_a_seek_to_the_own_position() {
     assert_eq!(payloads(&mut reader), ["c"]);
     reader.seek(0, Position::At(1)).unwrap();
     assert_eq!(payloads(&mut reader), ["b", "c"]);
+}
+
+/// A reader that is polled only when it has said that it is worth it.
+#[tokio::test]
+async fn what_comes_after_a_poll_that_found_nothing_is_told_also_behind_the_answer_to_a_commit() {
+    let brokers = testing::brokers();
+    brokers.ensure_topics(&[]).await.unwrap();
+    let config = brokers.config();
+    let topic = Topics::new(&config).profile_events();
+    let (tell, told) = sync_channel(1);
+    let options = ReaderOptions {
+        group: Some("told".to_owned()),
+        ..ReaderOptions::default()
+    };
+    let mut reader = Reader::open(&config, options).unwrap();
+    reader.on_ready(move || tell.try_send(()).unwrap_or_default());
+    reader.assign(&topic, &[(0, Position::Beginning)]).unwrap();
+    for number in 0..20 {
+        // Its answer lies before the record, or behind it, or is late.
+        reader.commit(&[(0, number)]);
+        publish(&config, &topic, &["a"]).await;
+        read_until(&config, &topic, number);
+        loop {
+            match reader.poll(Duration::ZERO) {
+                Some(Ok(Polled::Record(record))) => {
+                    assert_eq!(record.offset(), number);
+                    break;
+                }
+                Some(Ok(Polled::Eof { .. })) => {}
+                Some(Err(error)) => panic!("{error}"),
+                None => assert!(told.recv_timeout(PATIENCE).is_ok(), "record {number} is never told"),
+            }
+        }
+    }
+}
+
+/// Until somebody else has read the record, too.
+fn read_until(config: &Config, topic: &str, offset: i64) {
+    let mut reader = Reader::open(config, ReaderOptions::default()).unwrap();
+    reader.assign(topic, &[(0, Position::At(offset))]).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !matches!(reader.poll(Duration::from_millis(100)), Some(Ok(Polled::Record(_)))) {
+        assert!(Instant::now() < deadline, "record {offset} is not there");
+    }
 }
 
 #[tokio::test]

@@ -58,14 +58,30 @@ pub(crate) async fn run(setup: &Setup, book: &mut Book) -> anyhow::Result<()> {
     handle.until_arrivals(1).await;
     tokio::time::sleep(WARM_UP).await;
 
-    let (first, at, cpu) = (handle.arrivals(), Instant::now(), process::cpu(world.id()?)?);
+    let (first, at) = (handle.arrivals(), Instant::now());
+    let (cpu, cpu_of_us) = (process::cpu(world.id()?)?, process::cpu(std::process::id())?);
     tokio::time::sleep(time).await;
     let (last, seconds) = (handle.arrivals(), at.elapsed().as_secs_f64());
-    let cores = (process::cpu(world.id()?)? - cpu).as_secs_f64() / seconds;
-    let (refused, updates) = of_calls(&handle, first, last);
+    let cores = |before: Duration, after: Duration| (after - before).as_secs_f64() / seconds;
+    let cores_of_us = cores(cpu_of_us, process::cpu(std::process::id())?);
+    let cores = cores(cpu, process::cpu(world.id()?)?);
+    let Calls {
+        refused,
+        updates,
+        seconds_each,
+    } = Calls::of(&handle, first, last);
     let allowed = seconds * ALLOWED as f64;
     let share = (last - first) as f64 / allowed;
-    let values = json!({ "requests": last - first, "seconds": seconds, "updates": updates, "status_429": refused, "cores": cores });
+    let values = json!({
+        "requests": last - first,
+        "seconds": seconds,
+        "updates": updates,
+        "status_429": refused,
+        "cores": cores,
+        // The simulator's, who is in this process; with Kafka it has one core.
+        "simulator_cores": cores_of_us,
+        "seconds_from_head_to_answer": seconds_each,
+    });
     book.sample("ceiling", "product", values)?;
     book.figure(&Figure::single(
         "requests over those that Braze allows",
@@ -91,10 +107,33 @@ pub(crate) async fn run(setup: &Setup, book: &mut Book) -> anyhow::Result<()> {
     world.stop().await
 }
 
-/// Calls since the start that were answered with 429, and the updates of those between two arrivals.
-fn of_calls(handle: &SimHandle, first: u64, last: u64) -> (usize, usize) {
-    let journal = handle.journal();
-    let refused = journal.iter().filter(|call| call.status == Some(429)).count();
-    let measured = journal.iter().filter(|call| (first + 1..=last).contains(&call.arrival));
-    (refused, measured.map(|call| call.users.len()).sum())
+/// What the simulator's journal says.
+struct Calls {
+    /// Answered with 429 since the start.
+    refused: usize,
+    /// In the calls between two arrivals.
+    updates: usize,
+    /// How long one of those took, on average, as the simulator sees it.
+    seconds_each: f64,
+}
+
+impl Calls {
+    fn of(handle: &SimHandle, first: u64, last: u64) -> Self {
+        let journal = handle.journal();
+        let refused = journal.iter().filter(|call| call.status == Some(429)).count();
+        let measured = journal.iter().filter(|call| (first + 1..=last).contains(&call.arrival));
+        let ended = measured
+            .clone()
+            .filter_map(|call| Some((call.arrived_at, call.ended_at?)));
+        let (mut seconds, mut calls) = (0.0, 0.0);
+        for (arrived, ended) in ended {
+            seconds += ended.duration_since(arrived).as_secs_f64();
+            calls += 1.0;
+        }
+        Self {
+            refused,
+            updates: measured.map(|call| call.users.len()).sum(),
+            seconds_each: seconds / calls,
+        }
+    }
 }

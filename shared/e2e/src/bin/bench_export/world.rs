@@ -139,16 +139,25 @@ impl World {
     /// # Errors
     /// When it is refused.
     pub(crate) async fn authorize(&self) -> anyhow::Result<String> {
+        self.authorize_with(BRAZE_KEY).await
+    }
+
+    /// Stores another key of the same Braze workspace.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub(crate) async fn authorize_with(&self, key: &str) -> anyhow::Result<String> {
         let request = CreateAuthorizationRequest {
             parent: format!("accounts/{ACCOUNT}"),
             authorization: Some(Authorization {
                 provider: "braze".to_owned(),
                 method: "braze".to_owned(),
-                label: "Bench".to_owned(),
+                label: format!("Bench {:08x}", rand::random::<u32>()),
                 instance: "US-01".to_owned(),
+                workspace: "bench".to_owned(),
                 ..Authorization::default()
             }),
-            rest_api_key: BRAZE_KEY.to_owned(),
+            rest_api_key: key.to_owned(),
         };
         let mut client = AuthorizationServiceClient::new(self.channel.clone());
         let answer = client.create_authorization(request).await?.into_inner();

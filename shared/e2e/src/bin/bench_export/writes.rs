@@ -1,5 +1,6 @@
 //! What the customer pays for: attribute writes, by the simulator's meter.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,7 +12,7 @@ use crate::world::{Setup, World};
 
 const AUDIENCE: &str = "big-spenders";
 /// The window in which opposite changes of a person meet.
-const WINDOW: Duration = Duration::from_secs(10);
+const WINDOW: Duration = Duration::from_secs(5);
 /// Until whatever may still come has come, and is applied.
 const CALM: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -38,19 +39,26 @@ pub(crate) async fn run(setup: &Setup, book: &mut Book) -> anyhow::Result<()> {
     let steady = written(&handle, users).await?;
     book.figure(&figure("attribute writes per net change, steady", steady, users))?;
 
-    let flips = (users..2 * users).flat_map(|user| {
-        [true, false, true].map(|enter| Change {
-            audience: AUDIENCE.to_owned(),
-            user,
-            enter,
-        })
-    });
-    load.publish(flips).await?;
-    let flipped = written(&handle, users).await?;
+    // One fewer than a request holds: it stays open for as long as the window.
+    let open = braze::OBJECTS_MAX as u64 - 1;
+    let (mut flipped, rounds) = (0.0, setup.pick(10, 2));
+    for round in 0..rounds {
+        let first = users + round * open;
+        load.publish(flips(first..first + open)).await?;
+        flipped += written(&handle, open).await?;
+    }
     book.figure(&figure(
         "attribute writes for enter, exit, enter within one window",
         flipped,
-        users,
+        rounds * open,
+    ))?;
+
+    load.publish(flips(2 * users..3 * users)).await?;
+    let flooded = written(&handle, users).await?;
+    book.figure(&Figure::single(
+        "the same while requests fill up and close before their window ends",
+        flooded / users as f64,
+        Bound::Shown,
     ))?;
 
     world.stop().await?;
@@ -62,6 +70,17 @@ pub(crate) async fn run(setup: &Setup, book: &mut Book) -> anyhow::Result<()> {
         Bound::AtMost(0.0),
     ))?;
     world.stop().await
+}
+
+/// Each user enters, exits and enters again.
+fn flips(users: Range<u64>) -> impl Iterator<Item = Change> {
+    users.flat_map(|user| {
+        [true, false, true].map(|enter| Change {
+            audience: AUDIENCE.to_owned(),
+            user,
+            enter,
+        })
+    })
 }
 
 fn figure(name: &str, writes: f64, changes: u64) -> Figure {
