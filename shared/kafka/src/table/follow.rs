@@ -336,26 +336,51 @@ mod tests {
         }
     }
 
-    /// A thread that would rest for ever: it sees nothing that it is not woken for.
+    /// One that has read to the end and would rest for ever: it sees nothing that it is not woken for.
+    async fn at_rest(config: &Config, shared: &Arc<Shared>) -> (Follower, Receiver<()>) {
+        let ((opener, opened), (rests, resting)) = (oneshot::channel(), sync_channel(1));
+        let known = shared.clone();
+        let rest = move || {
+            // Only a rest after the end counts, and only the first one that is not looked at yet.
+            if known.complete_at().is_some() {
+                rests.try_send(()).unwrap_or_default();
+            }
+            thread::park();
+        };
+        let follower = Follower::start_with(config, "lytics.control", shared.clone(), opener, rest).unwrap();
+        let opened = tokio::time::timeout(PATIENCE, opened).await;
+        opened.expect("the end is never read").unwrap().unwrap();
+        resting.recv_timeout(PATIENCE).unwrap();
+        (follower, resting)
+    }
+
     #[tokio::test]
-    async fn a_thread_at_rest_is_woken_by_a_record_by_a_request_and_by_the_end_of_its_handle() {
+    async fn a_thread_at_rest_is_woken_by_a_request_and_by_the_end_of_its_handle() {
         let broker = InProcessBroker::start(1, &[]).unwrap();
-        let (config, topic) = (broker.config(), "lytics.control");
         let shared = Arc::new(Shared::default());
-        let (opener, opened) = oneshot::channel();
-        let follower = Follower::start_with(&config, topic, shared.clone(), opener, thread::park).unwrap();
-        opened.await.unwrap().unwrap();
-        let publisher = Publisher::new(&config, PublisherOptions::default()).unwrap();
-        let record = RecordOut::new(topic).partition(PARTITION).key("a").payload("one");
-        publisher.publish(record).await.unwrap();
-        let mut applied = shared.applied();
-        let read = async { applied.wait_for(|applied| *applied == 1).await.map(drop) };
-        let read = tokio::time::timeout(PATIENCE, read).await;
-        assert!(read.is_ok(), "nobody has read the record");
-        follower.sync(1, PATIENCE).await.unwrap();
-        assert_eq!(Arc::strong_count(&shared), 2);
+        let (follower, resting) = at_rest(&broker.config(), &shared).await;
+        follower.sync(0, PATIENCE).await.unwrap();
+        resting.recv_timeout(PATIENCE).unwrap();
         drop(follower);
         wait_until_alone(&shared).await;
+    }
+
+    #[tokio::test]
+    async fn a_thread_at_rest_is_woken_by_a_record() {
+        let broker = InProcessBroker::start(1, &[]).unwrap();
+        let config = broker.config();
+        let shared = Arc::new(Shared::default());
+        let _follower = at_rest(&config, &shared).await;
+        let publisher = Publisher::new(&config, PublisherOptions::default()).unwrap();
+        let record = RecordOut::new("lytics.control")
+            .partition(PARTITION)
+            .key("a")
+            .payload("one");
+        publisher.publish(record).await.unwrap();
+        let mut applied = shared.applied();
+        let read = applied.wait_for(|applied| *applied == 1);
+        let read = tokio::time::timeout(PATIENCE, read).await.map(drop);
+        assert!(read.is_ok(), "nobody has read the record");
     }
 
     #[tokio::test]
