@@ -75,10 +75,12 @@ impl Rest {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::sync_channel;
+    use std::time::Instant;
 
     use super::*;
 
-    const FOR_EVER: Duration = Duration::from_secs(3_600);
+    /// Longer than anybody waits here.
+    const FOR_EVER: Duration = Duration::from_secs(60);
     const PATIENCE: Duration = Duration::from_secs(20);
 
     struct World {
@@ -98,15 +100,18 @@ mod tests {
             let rest = Rest::of_this_thread();
             tell.send(rest.waker()).unwrap();
             rest.rest(&mut happening, &wants, &ended, FOR_EVER);
-            done.send(()).unwrap();
+            // Nobody may listen any more.
+            done.send(()).unwrap_or_default();
         });
         let waker = told.recv_timeout(PATIENCE).unwrap();
-        happens(&World {
+        let world = World {
             events,
             wanted,
             end,
             waker,
-        });
+        };
+        happens(&world);
+        // Its end would wake the thread, too: it is dropped after the look.
         is_done.recv_timeout(PATIENCE).is_ok()
     }
 
@@ -120,7 +125,7 @@ mod tests {
 
     #[test]
     fn what_has_happened_before_lets_nobody_rest() {
-        let rest = Rest::of_this_thread();
+        let (rest, begun) = (Rest::of_this_thread(), Instant::now());
         let ((events, mut happening), (wanted, wants)) = (mpsc::channel(1), watch::channel(0));
         let end = CancellationToken::new();
         events.try_send(7).unwrap();
@@ -128,7 +133,9 @@ mod tests {
         wanted.send(1).unwrap();
         assert_eq!(rest.rest(&mut happening, &wants, &end, FOR_EVER), None);
         assert!(wants.has_changed().unwrap(), "whoever rests has not seen it");
+        let (_wanted, wants) = watch::channel(0);
         end.cancel();
         assert_eq!(rest.rest(&mut happening, &wants, &end, FOR_EVER), None);
+        assert!(begun.elapsed() < FOR_EVER, "it has rested");
     }
 }
