@@ -355,7 +355,7 @@ async fn what_jobs_left_behind_that_were_deleted_while_nobody_served_is_cleared_
     rig.directory.export_jobs().delete(rig.account, &vip.id).await.unwrap();
     let engine = rig.start();
     let cleared = async || progress_of("vip").await == Some(Vec::new());
-    until("a tombstone", cleared).await;
+    runtime::testing::until("a tombstone", cleared).await;
     engine.drain().await;
     assert!(progress_of("news").await.is_some_and(|value| !value.is_empty()));
 
