@@ -79,8 +79,31 @@ pub(crate) fn producer_settings(config: &Config) -> ClientConfig {
     settings
 }
 
-/// A topic's partitions, ascending. Asks Kafka, for at most [`ASK_TIMEOUT`].
+/// How often, and how long after each other, a broker must say that a topic does not exist until that is believed: one that
+/// starts may say so of every topic.
+const MISSING_ASKED: u32 = 20;
+const MISSING_ASKED_EVERY: Duration = Duration::from_millis(100);
+
+/// A topic's partitions, ascending. Asks Kafka, for at most [`ASK_TIMEOUT`], and some 2 s longer about one that does not exist.
 pub(crate) fn partitions<C: ClientContext>(client: &Client<C>, topic: &str) -> Result<Vec<i32>, Error> {
+    believed(
+        || partitions_now(client, topic),
+        || std::thread::sleep(MISSING_ASKED_EVERY),
+    )
+}
+
+/// Asks again, after a pause each, while the answer is that the topic does not exist.
+fn believed<T>(mut ask: impl FnMut() -> Result<T, Error>, pause: impl Fn()) -> Result<T, Error> {
+    for _ in 1..MISSING_ASKED {
+        match ask() {
+            Err(Error::Topic { .. }) => pause(),
+            answer => return answer,
+        }
+    }
+    ask()
+}
+
+fn partitions_now<C: ClientContext>(client: &Client<C>, topic: &str) -> Result<Vec<i32>, Error> {
     let failed = |error| Error::of(error, topic, "asking about");
     let metadata = client.fetch_metadata(Some(topic), ASK_TIMEOUT).map_err(failed)?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
@@ -150,4 +173,45 @@ pub(crate) fn log_error(error: &KafkaError, reason: &str) {
         return;
     }
     tracing::warn!(target: "librdkafka", "{error}: {reason}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_a_topic_does_not_exist_is_believed_only_if_it_is_said_again_and_again() {
+        let ask = |missing: u32| {
+            let mut asked = 0;
+            let answer = believed(
+                || {
+                    asked += 1;
+                    if asked <= missing {
+                        Err(Error::missing_topic("news"))
+                    } else {
+                        Ok(())
+                    }
+                },
+                || {},
+            );
+            (answer.is_ok(), asked)
+        };
+        assert_eq!(ask(0), (true, 1));
+        assert_eq!(ask(MISSING_ASKED - 1), (true, MISSING_ASKED));
+        assert_eq!(ask(MISSING_ASKED), (false, MISSING_ASKED));
+    }
+
+    #[test]
+    fn another_answer_is_believed_at_once() {
+        let mut asked = 0;
+        let answer: Result<(), _> = believed(
+            || {
+                asked += 1;
+                Err(Error::Closed)
+            },
+            || {},
+        );
+        assert!(matches!(answer, Err(Error::Closed)));
+        assert_eq!(asked, 1);
+    }
 }
