@@ -83,8 +83,8 @@ fn fold(
     let slug: Arc<str> = SLUG.into();
     for record in records {
         let key = parse_membership_key(record.key.as_bytes());
-        let change = Membership::read(&record.payload, key).expect("a good record");
-        assert_eq!(key, Some((change.audience, change.profile_id)));
+        let change = Membership::read(&record.payload, Some(&slug)).expect("a good record");
+        assert_eq!(key, Some((change.audience.as_bytes(), change.profile_id)));
         let change = Change {
             identifier: route::identifier(identifiers, &change.fields).expect("an identifier"),
             add: change.action == Action::Enter,
@@ -102,10 +102,9 @@ fn fold(
         batch.drain();
     }
     let request = batch.close(order, NOW).expect("a full request");
-    let mut body = TrackBuilder::new(braze::OBJECTS_MAX, braze::BODY_BYTES_MAX);
+    let mut body = TrackBuilder::new(attribute, braze::OBJECTS_MAX, braze::BODY_BYTES_MAX);
     for object in batch.objects(request) {
-        let existing_only = object.update_existing_only();
-        let written = body.push(object.identifier, attribute, object.add, object.remove, existing_only);
+        let written = body.push(object.identifier, object.add, object.remove);
         written.expect("75 short objects fit");
     }
     (request, body.finish())

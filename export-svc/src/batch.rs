@@ -247,6 +247,7 @@ impl<T> Batch<T> {
         let target = self.targets.find(change.identifier, user);
         let slug = self.slugs.id(&change.slug);
         let person = self.people.enter(change.profile);
+        let contested = self.is_contested(target, slug, person);
         let id = self.changes.insert(Pending {
             origin: change.origin,
             keys: keys_of(user, change.profile, self.slugs.key(slug)),
@@ -265,10 +266,9 @@ impl<T> Batch<T> {
             add: change.add,
             every_edge: change.every_edge,
             abandoned: false,
-            contested: false,
+            contested,
         });
         self.people.claim(person, id);
-        self.changes[id].contested = self.is_contested(id);
         let known = &mut self.targets[target];
         if change.every_edge {
             self.edges.enter(self.changes[id].keys, &change.slug);
@@ -361,9 +361,9 @@ impl<T> Batch<T> {
 
     /// Whether another profile's change of the same user and slug waits or is in flight: two profiles with one identifier, of
     /// which the later change decides.
-    fn is_contested(&self, id: ChangeId) -> bool {
-        let change = &self.changes[id];
-        let target = &self.targets[change.target];
+    #[inline(always)]
+    fn is_contested(&self, id: TargetId, slug: SlugId, person: PersonId) -> bool {
+        let target = &self.targets[id];
         if target.is_empty() {
             return false;
         }
@@ -372,11 +372,12 @@ impl<T> Batch<T> {
         let mut known = target.changes.iter().chain(&target.behind).chain(sent);
         known.any(|known| {
             let known = &self.changes[*known];
-            known.target == change.target && known.slug == change.slug && known.person != change.person
+            known.target == id && known.slug == slug && known.person != person
         })
     }
 
     /// A change is not pending any more: whoever waited for it is looked at.
+    #[inline(always)]
     fn unclaim(&mut self, id: ChangeId, order: &Order, now: Time) {
         let change = &self.changes[id];
         for target in self.people.unclaim(change.person, id, change.slug, &self.changes) {

@@ -1,5 +1,6 @@
 //! Records in: which feeds a record is for, what it says, and under which identifier it is sent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use braze::Identifier;
@@ -99,7 +100,7 @@ impl Workspace {
     fn take_wanted(
         &mut self,
         record: &RecordView<'_>,
-        key: Option<(&str, &str)>,
+        key: Option<(&[u8], &[u8])>,
         wanting: &[FeedId],
         now: Time,
     ) -> Option<(Vec<Place>, Vec<RecordOut>)> {
@@ -118,7 +119,9 @@ impl Workspace {
             }
             return None;
         };
-        let membership = match self.read(payload, key) {
+        // Whoever wants a record with a key wants its audience.
+        let slug = key.and_then(|_| Some(Arc::clone(&self.feeds.get(*wanting.first()?)?.slug)));
+        let membership = match self.read(payload, slug.as_deref(), key) {
             Ok(membership) => membership,
             Err(error) if self.too_many_unusable(record, wanting, &error, now) => return None,
             Err(error @ Unusable::Undecodable(_)) => return Some(self.keep_bytes(record, payload, wanting, &error)),
@@ -157,8 +160,13 @@ impl Workspace {
         span.is_sampled().then(|| Box::new(span))
     }
 
-    fn read<'a>(&self, payload: &'a [u8], key: Option<(&'a str, &'a str)>) -> Result<Membership<'a>, Unusable> {
-        let membership = Membership::read(payload, key).map_err(|error| match error {
+    fn read<'a>(
+        &self,
+        payload: &'a [u8],
+        slug: Option<&'a str>,
+        key: Option<(&[u8], &[u8])>,
+    ) -> Result<Membership<'a>, Unusable> {
+        let membership = Membership::read(payload, slug).map_err(|error| match error {
             ReadError::Malformed(error) => Unusable::Undecodable(error),
             ReadError::Invalid(error) => Unusable::Invalid(error),
         })?;
@@ -169,7 +177,7 @@ impl Workspace {
             });
         }
         // Compaction goes by the key: under another one this change would outlive its successors.
-        if key != Some((membership.audience, membership.profile_id)) {
+        if key != Some((membership.audience.as_bytes(), membership.profile_id)) {
             return Err(Unusable::Key);
         }
         Ok(membership)

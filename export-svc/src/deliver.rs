@@ -139,12 +139,9 @@ impl Workspace {
     }
 
     fn write(&self, request: RequestId, attribute: &AttributeName) -> Option<Track> {
-        let mut builder = TrackBuilder::new(braze::OBJECTS_MAX, braze::BODY_BYTES_MAX);
+        let mut builder = TrackBuilder::new(attribute, braze::OBJECTS_MAX, braze::BODY_BYTES_MAX);
         for object in self.batch.objects(request) {
-            let existing_only = object.update_existing_only();
-            builder
-                .push(object.identifier, attribute, object.add, object.remove, existing_only)
-                .ok()?;
+            builder.push(object.identifier, object.add, object.remove).ok()?;
         }
         Some(builder.finish())
     }

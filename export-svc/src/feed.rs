@@ -136,7 +136,7 @@ pub(crate) struct Feeds {
     feeds: Table,
     /// Feeds with something that progress does not have yet.
     dirty: BTreeSet<FeedId>,
-    by_slug: Map<Arc<str>, Vec<FeedId>>,
+    by_slug: Map<Arc<[u8]>, Vec<FeedId>>,
     authorizations: BTreeMap<String, Authorization>,
     /// What a predecessor wrote, by progress key, until the feed is there.
     restored: HashMap<String, FeedProgress>,
@@ -195,7 +195,7 @@ impl Feeds {
             if let Some(feed) = self.feeds.remove(*id) {
                 self.tombstones
                     .insert(settle::feed_key(workspace, &feed.job.id, &feed.slug));
-                if let Some(ids) = self.by_slug.get_mut(&feed.slug) {
+                if let Some(ids) = self.by_slug.get_mut(feed.slug.as_bytes()) {
                     ids.retain(|other| other != id);
                 }
             }
@@ -248,7 +248,8 @@ impl Feeds {
                 self.dirty.insert(self.next_id);
             }
             self.feeds.insert(self.next_id, feed);
-            self.by_slug.entry(slug).or_default().push(self.next_id);
+            let same = self.by_slug.entry(slug.as_bytes().into());
+            same.or_default().push(self.next_id);
             added.push(self.next_id);
         }
         // What a predecessor served and nobody wants any more.

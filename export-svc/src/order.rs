@@ -65,6 +65,7 @@ impl Order {
     }
 
     /// When `add` may be sent: the opposite value cannot be applied any more from then on, under either name.
+    #[inline(always)]
     pub fn not_before(&self, keys: [Key; 2], add: bool) -> Time {
         let gaps = self.gaps[usize::from(!add)].until(keys);
         if self.until.is_empty() {

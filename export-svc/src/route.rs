@@ -112,7 +112,7 @@ mod tests {
         Membership {
             account: AccountNumber::new(1).unwrap(),
             audience: "vip",
-            profile_id: "42",
+            profile_id: b"42",
             action: Action::Enter,
             fields: fields(now),
             previous_fields: fields(before),

@@ -128,13 +128,9 @@ impl Call {
 
     fn record(&self, change: Option<MembershipChange>) -> Result<RecordOut, Refused> {
         let mut change = change.ok_or_else(|| Refused::Change("change is missing".to_owned()))?;
-        let checked = Membership::try_from(&change).map(|membership| {
-            (
-                membership.account,
-                membership_key(membership.audience, membership.profile_id),
-            )
-        });
-        let (account, key) = checked.map_err(|error| Refused::Change(error.to_string()))?;
+        let checked = Membership::try_from(&change).map(|membership| membership.account);
+        let account = checked.map_err(|error| Refused::Change(error.to_string()))?;
+        let key = membership_key(&change.audience_slug, &change.profile_id);
         self.caller
             .require(account, SEND)
             .map_err(|error| Refused::Change(error.to_string()))?;

@@ -13,14 +13,17 @@ pub(super) struct Due {
 }
 
 impl Due {
+    #[inline(always)]
     pub(super) fn enter(&mut self, time: Time) {
         *self.at(time) += 1;
     }
 
+    #[inline(always)]
     pub(super) fn leave(&mut self, time: Time) {
         *self.at(time) -= 1;
     }
 
+    #[inline(always)]
     fn at(&mut self, time: Time) -> &mut usize {
         if self.last.is_none_or(|(last, _)| last != time) {
             let count = self.others.remove(&time).unwrap_or(0);

@@ -30,11 +30,12 @@ pub(super) fn slug_key(slug: &str) -> u64 {
 }
 
 /// What a profile is known by.
-pub fn profile_key(profile_id: &str) -> u64 {
-    quick_hash(PROFILE, profile_id.as_bytes())
+pub fn profile_key(profile_id: &[u8]) -> u64 {
+    quick_hash(PROFILE, profile_id)
 }
 
 /// What a user is known by.
+#[inline(always)]
 pub(super) fn user_key(identifier: &Identifier) -> u64 {
     match identifier {
         Identifier::ExternalId(id) => quick_hash(EXTERNAL_ID, id.as_bytes()),

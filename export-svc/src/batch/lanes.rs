@@ -22,6 +22,8 @@ pub(super) struct Lanes {
     last: Option<(LaneId, LaneIndex)>,
     /// Lanes with something queued; the first one's turn it is.
     turns: VecDeque<LaneIndex>,
+    /// The memory of the queue that was forgotten last.
+    spare: VecDeque<TargetId>,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +39,7 @@ struct Lane {
 
 impl Lanes {
     /// A change of the lane is pending.
+    #[inline(always)]
     pub(super) fn enter(&mut self, id: LaneId, bytes: usize) -> LaneIndex {
         let index = match self.last {
             Some((last, index)) if last == id => index,
@@ -49,8 +52,14 @@ impl Lanes {
     }
 
     fn find(&mut self, id: LaneId) -> LaneIndex {
-        let lanes = &mut self.lanes;
-        let new = || lanes.insert(Lane { id, ..Lane::default() });
+        let (lanes, spare) = (&mut self.lanes, &mut self.spare);
+        let new = || {
+            lanes.insert(Lane {
+                id,
+                queue: std::mem::take(spare),
+                ..Lane::default()
+            })
+        };
         let index = *self.by_id.entry(id).or_insert_with(new);
         self.last = Some((id, index));
         index
@@ -68,7 +77,7 @@ impl Lanes {
         let known = &self.lanes[lane];
         if known.pending == 0 && known.queue.is_empty() {
             self.by_id.remove(&known.id);
-            self.lanes.remove(lane);
+            self.spare = self.lanes.remove(lane).queue;
             self.last = None;
         }
     }
@@ -86,6 +95,7 @@ impl Lanes {
     }
 
     /// A target of a pending change of this lane.
+    #[inline(always)]
     pub(super) fn queue(&mut self, lane: LaneIndex, target: TargetId) {
         let known = &mut self.lanes[lane];
         if known.queue.is_empty() {
@@ -100,6 +110,7 @@ impl Lanes {
     }
 
     /// Takes that target away. `served`: this was the lane's turn, and it is the next one's.
+    #[inline(always)]
     pub(super) fn pop(&mut self, served: bool) {
         let Some(lane) = self.turns.front().copied() else {
             return;

@@ -7,11 +7,12 @@
 use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use slab::Slab;
 use smallvec::SmallVec;
 
 use super::slugs::SlugId;
-use super::{ChangeId, Changes, RequestId, TargetId};
+use super::{ChangeId, Changes, Pending, RequestId, TargetId};
 use crate::hash::Hasher;
 
 /// Names a profile for as long as it has changes in the batch; then the number serves another one.
@@ -38,24 +39,31 @@ pub(super) struct People {
 
 impl People {
     /// The profile, new if need be, has one change more.
+    #[inline(always)]
     pub(super) fn enter(&mut self, profile: u64) -> PersonId {
-        let hash = self.hasher.hash_one(profile);
-        let people = &self.people;
-        if let Some(known) = self.by_profile.find(hash, |id| people[*id].profile == profile) {
-            let known = *known;
-            self.people[known].changes += 1;
-            return known;
-        }
-        let id = self.people.insert(Person {
-            profile,
-            in_flight: None,
-            pending: SmallVec::new(),
-            changes: 1,
-        });
         let (people, hasher) = (&self.people, &self.hasher);
-        self.by_profile
-            .insert_unique(hash, id, |id| hasher.hash_one(people[*id].profile));
-        id
+        let entry = self.by_profile.entry(
+            hasher.hash_one(profile),
+            |id| people[*id].profile == profile,
+            |id| hasher.hash_one(people[*id].profile),
+        );
+        match entry {
+            Entry::Occupied(known) => {
+                let id = *known.get();
+                self.people[id].changes += 1;
+                id
+            }
+            Entry::Vacant(new) => {
+                let id = self.people.insert(Person {
+                    profile,
+                    in_flight: None,
+                    pending: SmallVec::new(),
+                    changes: 1,
+                });
+                new.insert(id);
+                id
+            }
+        }
     }
 
     /// A change of the profile leaves the batch.
@@ -92,6 +100,7 @@ impl People {
     }
 
     /// A change is not pending any more. Gives back the targets of those that may have waited for it.
+    #[inline(always)]
     pub(super) fn unclaim<T>(
         &mut self,
         id: PersonId,
@@ -115,8 +124,8 @@ impl People {
 
     /// Whether no opposite change that was taken before this one is still pending; if every edge is to be sent, whether no change
     /// at all is.
-    pub(super) fn may_go<T>(&self, change: ChangeId, changes: &Changes<T>) -> bool {
-        let this = &changes[change];
+    #[inline(always)]
+    pub(super) fn may_go<T>(&self, this: &Pending<T>, changes: &Changes<T>) -> bool {
         let pending = &self.people[this.person].pending;
         pending.len() == 1
             || pending.iter().map(|other| &changes[*other]).all(|other| {

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::{Batch, ChangeId, Place, TargetId};
+use super::{Batch, Pending, Place, TargetId};
 use crate::clock::Time;
 use crate::order::Order;
 
@@ -26,9 +26,9 @@ impl<T> Batch<T> {
     }
 
     /// When a change may be sent; [`Time::MAX`] while somebody else must go first.
-    pub(super) fn not_before(&self, id: ChangeId, order: &Order) -> Time {
-        if self.people.may_go(id, &self.changes) {
-            let change = &self.changes[id];
+    #[inline(always)]
+    pub(super) fn not_before(&self, change: &Pending<T>, order: &Order) -> Time {
+        if self.people.may_go(change, &self.changes) {
             order.not_before(change.keys, change.add).max(change.held_until)
         } else {
             Time::MAX
@@ -36,6 +36,7 @@ impl<T> Batch<T> {
     }
 
     /// A target leaves the open batch, if it is in it.
+    #[inline(always)]
     pub(super) fn take_out(&mut self, id: TargetId) {
         if let Some(target) = self.targets.get_mut(id).filter(|target| target.place == Place::Open) {
             target.place = Place::Nowhere;
@@ -71,8 +72,8 @@ impl<T> Batch<T> {
         let mut suspect = false;
         let mut body_bytes = target.identifier_json_bytes;
         for change_id in &target.changes {
-            let time = self.not_before(*change_id, order);
             let change = &self.changes[*change_id];
+            let time = self.not_before(change, order);
             earliest = earliest.min(time);
             flush_at = flush_at.min(change.flush_at);
             suspect |= change.alone > 0 && time <= now;

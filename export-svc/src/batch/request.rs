@@ -56,13 +56,6 @@ pub struct Object<'a, S> {
     pub remove: S,
 }
 
-impl<'a, S: ExactSizeIterator<Item = &'a str>> Object<'a, S> {
-    /// An exit must not create a user.
-    pub fn update_existing_only(&self) -> bool {
-        self.add.len() == 0
-    }
-}
-
 /// How the attempt to send a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -191,18 +184,16 @@ impl<T> Batch<T> {
     }
 
     /// Moves what may be sent now of an open or grouped target into the request; the rest waits beside.
+    #[inline(always)]
     fn board(&mut self, id: TargetId, request_id: RequestId, request: &mut InFlight, order: &Order, now: Time) {
         self.take_out(id);
-        let target = &mut self.targets[id];
-        target.place = Place::Nowhere;
-        let changes = std::mem::take(&mut target.changes);
-        let (mut staying, mut removing) = (SmallVec::new(), SmallVec::<[ChangeId; 2]>::new());
+        let target = &self.targets[id];
+        let mut removing = SmallVec::<[ChangeId; 2]>::new();
         let start = request.changes.len();
         let mut fence = None;
-        for change in &changes {
+        for change in &target.changes {
             let known = &self.changes[*change];
-            if self.not_before(*change, order) > now {
-                staying.push(*change);
+            if self.not_before(known, order) > now {
                 continue;
             }
             // Of this very request too: a profile under two identifiers may be one user, and Braze promises no order inside a body.
@@ -215,9 +206,7 @@ impl<T> Batch<T> {
         }
         if let Some(other) = fence {
             request.changes.truncate(start);
-            let target = &mut self.targets[id];
-            target.changes = changes;
-            target.place = Place::Fenced(other);
+            self.targets[id].place = Place::Fenced(other);
             if other == request_id {
                 request.fenced.push(id);
             } else if let Some(other) = self.requests.get_mut(&other) {
@@ -227,27 +216,36 @@ impl<T> Batch<T> {
         }
         let middle = request.changes.len();
         request.changes.extend_from_slice(&removing);
+        let boarded = &request.changes[start..];
         let target = &mut self.targets[id];
-        target.changes = staying;
-        if start == request.changes.len() {
+        target.place = Place::Nowhere;
+        if boarded.is_empty() {
             self.settle_place(id, order, now);
             return;
         }
+        if boarded.len() == target.changes.len() {
+            target.changes.clear();
+        } else {
+            target.changes.retain(|change| !boarded.contains(change));
+        }
         target.in_flight = Some(request_id);
+        let stays = !target.is_done();
+        for change in boarded {
+            let known = &mut self.changes[*change];
+            known.attempts += 1;
+            self.people.board(known.person, request_id);
+        }
+        for change in boarded {
+            self.unclaim(*change, order, now);
+        }
         request.objects.push(Sent {
             target: id,
             add: start..middle,
             remove: middle..request.changes.len(),
         });
-        for change in &request.changes[start..] {
-            let known = &mut self.changes[*change];
-            known.attempts += 1;
-            self.people.board(known.person, request_id);
+        if stays {
+            self.settle_place(id, order, now);
         }
-        for change in &request.changes[start..] {
-            self.unclaim(*change, order, now);
-        }
-        self.settle_place(id, order, now);
     }
 
     /// The objects of a request in flight, in the order in which verdicts name them.

@@ -24,6 +24,7 @@ struct Slug {
 }
 
 impl Slugs {
+    #[inline(always)]
     pub(super) fn id(&mut self, slug: &Arc<str>) -> SlugId {
         match &self.last {
             Some((last, id)) if Arc::ptr_eq(last, slug) => *id,

@@ -5,6 +5,7 @@ use std::ops::{Index, IndexMut};
 
 use braze::Identifier;
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use slab::Slab;
 use smallvec::SmallVec;
 
@@ -34,9 +35,14 @@ pub(super) struct Target {
 }
 
 impl Target {
+    /// Whether nothing of it is pending.
+    pub(super) fn is_done(&self) -> bool {
+        self.changes.is_empty() && self.behind.is_empty()
+    }
+
     /// Whether nothing of it is pending or in flight.
     pub(super) fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.behind.is_empty() && self.in_flight.is_none()
+        self.is_done() && self.in_flight.is_none()
     }
 }
 
@@ -51,13 +57,18 @@ pub(super) struct Targets {
 
 impl Targets {
     /// The target of an identifier, new if need be.
+    #[inline(always)]
     pub(super) fn find(&mut self, identifier: Identifier, user: u64) -> TargetId {
-        let hash = self.hasher.hash_one(user);
-        let targets = &self.targets;
-        let is_it = |id: &TargetId| targets[*id].user == user && targets[*id].identifier == identifier;
-        if let Some(known) = self.by_identifier.find(hash, is_it) {
-            return *known;
-        }
+        let (targets, hasher) = (&self.targets, &self.hasher);
+        let entry = self.by_identifier.entry(
+            hasher.hash_one(user),
+            |id| targets[*id].user == user && targets[*id].identifier == identifier,
+            |id| hasher.hash_one(targets[*id].user),
+        );
+        let new = match entry {
+            Entry::Occupied(known) => return *known.get(),
+            Entry::Vacant(new) => new,
+        };
         let id = self.targets.insert(Target {
             identifier_json_bytes: identifier_json_bytes(&identifier),
             identifier,
@@ -72,9 +83,7 @@ impl Targets {
         if id == self.queued.len() {
             self.queued.push(false);
         }
-        let (targets, hasher) = (&self.targets, &self.hasher);
-        self.by_identifier
-            .insert_unique(hash, id, |id| hasher.hash_one(targets[*id].user));
+        new.insert(id);
         id
     }
 

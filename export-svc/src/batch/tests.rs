@@ -49,7 +49,7 @@ fn limits() -> BatchLimits {
 fn change(number: u32, slug: &str, add: bool, time: Time) -> Change<u32> {
     Change {
         identifier: Identifier::ExternalId(format!("cust-{number}")),
-        profile: profile_key(&number.to_string()),
+        profile: profile_key(number.to_string().as_bytes()),
         lane: 1,
         slug: slug.into(),
         add,
@@ -60,15 +60,14 @@ fn change(number: u32, slug: &str, add: bool, time: Time) -> Change<u32> {
     }
 }
 
-/// The objects of a request: identifier, added, removed, whether for existing users only.
-fn wire(batch: &Batch<u32>, request: RequestId) -> Vec<(String, Vec<String>, Vec<String>, bool)> {
+/// The objects of a request: identifier, added, removed.
+fn wire(batch: &Batch<u32>, request: RequestId) -> Vec<(String, Vec<String>, Vec<String>)> {
     let mut objects = Vec::new();
     for object in batch.objects(request) {
         let Identifier::ExternalId(id) = object.identifier else {
             panic!("only external ids here")
         };
-        let existing_only = object.update_existing_only();
-        objects.push((id.clone(), texts(object.add), texts(object.remove), existing_only));
+        objects.push((id.clone(), texts(object.add), texts(object.remove)));
     }
     objects
 }
@@ -97,7 +96,7 @@ fn rejected() -> Verdict {
 }
 
 /// Closes and has Braze accept everything.
-fn deliver(batch: &mut Batch<u32>, order: &mut Order, now: Time) -> Vec<(String, Vec<String>, Vec<String>, bool)> {
+fn deliver(batch: &mut Batch<u32>, order: &mut Order, now: Time) -> Vec<(String, Vec<String>, Vec<String>)> {
     let request = batch.close(order, now).expect("something to send");
     let sent = wire(batch, request);
     let settled = batch.complete(
@@ -134,12 +133,7 @@ fn several_slugs_of_a_person_are_one_object_and_each_is_in_one_list() {
     let sent = deliver(&mut batch, &mut order, at(0));
     assert_eq!(
         sent,
-        [(
-            "cust-1".into(),
-            vec!["vip".into(), "news".into()],
-            vec!["risk".into()],
-            false
-        )]
+        [("cust-1".into(), vec!["vip".into(), "news".into()], vec!["risk".into()])]
     );
 }
 
@@ -151,7 +145,7 @@ fn an_enter_undone_inside_the_window_becomes_a_remove_that_creates_nobody() {
     assert!(omitted.add && omitted.outcome == Outcome::Superseded, "{omitted:?}");
     batch.drain();
     let sent = deliver(&mut batch, &mut order, at(1));
-    assert_eq!(sent, [("cust-1".into(), vec![], vec!["vip".into()], true)]);
+    assert_eq!(sent, [("cust-1".into(), vec![], vec!["vip".into()])]);
     assert_eq!(batch.pending(), 0);
 }
 
@@ -184,13 +178,10 @@ fn the_byte_cap_closes_a_request_early() {
     }
     assert!(pushed < 75);
     let request = batch.close(&order, at(0)).unwrap();
-    let mut builder = braze::TrackBuilder::new(75, 2_000);
     let attribute = braze::AttributeName::new("lytics_segments").unwrap();
+    let mut builder = braze::TrackBuilder::new(&attribute, 75, 2_000);
     for object in batch.objects(request) {
-        let existing_only = object.update_existing_only();
-        builder
-            .push(object.identifier, &attribute, object.add, object.remove, existing_only)
-            .unwrap();
+        builder.push(object.identifier, object.add, object.remove).unwrap();
     }
     assert!(builder.bytes() > 1_000, "{}", builder.bytes());
 }
@@ -209,7 +200,7 @@ fn a_conflicting_change_waits_beside_and_does_not_block_the_batch() {
     batch.complete(first, ended(End::Accepted, vec![Verdict::Accepted]), &mut order, at(0));
     assert_eq!(
         deliver(&mut batch, &mut order, at(0)),
-        [("cust-1".into(), vec!["news".into()], vec![], false)]
+        [("cust-1".into(), vec!["news".into()], vec![])]
     );
 }
 

@@ -274,7 +274,7 @@ impl Feeds {
     pub(crate) fn wanting(
         &self,
         which: Which,
-        slug: Option<&str>,
+        slug: Option<&[u8]>,
         partition: i32,
         offset: i64,
         found: &mut Vec<FeedId>,

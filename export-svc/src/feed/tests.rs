@@ -266,7 +266,7 @@ impl World {
         self.feeds.passed(which, partition, offset);
         let mut wanting = Vec::new();
         self.feeds
-            .wanting(which, Some(SLUGS[slug]), partition, offset, &mut wanting);
+            .wanting(which, Some(SLUGS[slug].as_bytes()), partition, offset, &mut wanting);
         for id in wanting {
             assert!(self.open.insert((id, partition, offset)), "handed while it is open");
             let last = self.last.insert((id, partition), offset);

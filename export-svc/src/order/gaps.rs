@@ -23,6 +23,7 @@ struct Generation {
 
 impl Gaps {
     /// The latest time of either key; [`Time::MIN`] if none is known.
+    #[inline(always)]
     pub(super) fn until(&self, keys: [Key; 2]) -> Time {
         let mut latest = Time::MIN;
         for generation in &self.generations {

@@ -206,7 +206,7 @@ fn it_is_not_released_with_a_call_in_flight() {
 /// An enter that is due at 100 s, with its keys.
 fn enter() -> (Change<Origin>, [Key; 2]) {
     let identifier = braze::Identifier::ExternalId("cust-1".into());
-    let both = keys(&identifier, profile_key("1"), "vip");
+    let both = keys(&identifier, profile_key(b"1"), "vip");
     let origin = Origin {
         feed: 1,
         partition: 0,
@@ -218,7 +218,7 @@ fn enter() -> (Change<Origin>, [Key; 2]) {
     };
     let change = Change {
         identifier,
-        profile: profile_key("1"),
+        profile: profile_key(b"1"),
         lane: 1,
         slug: "vip".into(),
         add: true,

@@ -1,23 +1,24 @@
 #![doc = include_str!("../README.md")]
 
+mod attribute;
 mod client;
 mod end;
 mod error;
 mod gate;
 mod instance;
+mod json;
 mod rate;
 mod redact;
 mod request;
 mod response;
 
+pub use attribute::{AttributeError, AttributeName, VALUE_CHARS_MAX};
 pub use client::{Attempt, Client, ClientOptions};
 pub use end::{End, Reason, Refusal, Verdict};
 pub use error::Error;
 pub use instance::{INSTANCES, Instance, UnknownInstance, endpoint};
+pub use json::is_plain;
 pub use rate::RateHints;
-pub use request::{
-    AttributeError, AttributeName, BODY_BYTES_MAX, EXTERNAL_ID_BYTES_MAX, Full, Identifier, OBJECTS_MAX, Track,
-    TrackBuilder, VALUE_CHARS_MAX, is_plain,
-};
+pub use request::{BODY_BYTES_MAX, EXTERNAL_ID_BYTES_MAX, Full, Identifier, OBJECTS_MAX, Track, TrackBuilder};
 /// The URL type that [`endpoint`] returns and [`Client::track`] takes.
 pub use reqwest::Url;

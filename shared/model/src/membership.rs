@@ -27,8 +27,8 @@ pub struct Membership<'a> {
     pub account: AccountNumber,
     /// Slug of the audience.
     pub audience: &'a str,
-    /// The profile.
-    pub profile_id: &'a str,
+    /// The profile: UTF-8, but nobody here reads it.
+    pub profile_id: &'a [u8],
     /// Entered or left.
     pub action: Action,
     /// Profile fields that identifiers are chosen from.
@@ -50,19 +50,21 @@ enum Listed<'a> {
 
 impl<'a> Fields<'a> {
     /// The value of a field; none if it is no UTF-8. Of a name that comes twice the last one counts.
+    #[inline(always)]
     pub fn get(&self, name: &str) -> Option<&'a str> {
         let found = self.find(name.as_bytes());
         found.and_then(|value| std::str::from_utf8(value).ok())
     }
 
+    #[inline(always)]
     fn find(&self, name: &[u8]) -> Option<&'a [u8]> {
-        let mut found = None;
-        self.each(|known, value| {
-            if known == name {
-                found = Some(value);
+        match &self.0 {
+            Listed::Entries(entries) => entries.find(name),
+            Listed::Pairs(pairs) => {
+                let found = pairs.iter().rev().find(|(known, _)| *known == name);
+                found.map(|(_, value)| *value)
             }
-        });
-        found
+        }
     }
 
     fn each(&self, mut see: impl FnMut(&'a [u8], &'a [u8])) {
@@ -145,16 +147,18 @@ pub enum MembershipError {
 }
 
 impl<'a> Membership<'a> {
-    /// Reads the value of a record. `known`: audience and profile as they are most likely to be, such as those of the record's
-    /// key; of an audience that is that one, the caller knows that it is a good slug.
+    /// Reads the value of a record. `known`: the audience that it is most likely to be, of which the caller knows that it is a good
+    /// slug.
     ///
     /// # Errors
     /// [`ReadError`] if it is none, or one of its fields is wrong.
-    pub fn read(value: &'a [u8], known: Option<(&'a str, &'a str)>) -> Result<Self, ReadError> {
+    #[inline(always)]
+    pub fn read(value: &'a [u8], known: Option<&'a str>) -> Result<Self, ReadError> {
         let change = wire::Change::read(value)?;
-        let audience = wire::text(change.audience_slug, known.map(|(audience, _)| audience))?;
-        let profile_id = wire::text(change.profile_id, known.map(|(_, profile)| profile))?;
-        let good = known.is_some_and(|(known, _)| known == audience);
+        let audience = wire::text(change.audience_slug, known)?;
+        let profile_id = wire::opaque(change.profile_id)?;
+        // It is that very text then, and not only the same.
+        let good = known.is_some_and(|known| std::ptr::eq(known, audience));
         let fields = (change.fields.into(), change.previous_fields.into());
         Ok(Self::checked(
             change.account,
@@ -166,11 +170,12 @@ impl<'a> Membership<'a> {
         )?)
     }
 
+    #[inline(always)]
     fn checked(
         account: u64,
         audience: &'a str,
         good_slug: bool,
-        profile_id: &'a str,
+        profile_id: &'a [u8],
         action: i32,
         (fields, previous_fields): (Fields<'a>, Fields<'a>),
     ) -> Result<Self, MembershipError> {
@@ -182,7 +187,7 @@ impl<'a> Membership<'a> {
         if !good_slug {
             text::slug(audience).map_err(MembershipError::Audience)?;
         }
-        if text::is_blank(profile_id) {
+        if is_blank(profile_id) {
             return Err(MembershipError::Profile);
         }
         Ok(Self {
@@ -202,8 +207,20 @@ impl<'a> TryFrom<&'a MembershipChange> for Membership<'a> {
     fn try_from(change: &'a MembershipChange) -> Result<Self, MembershipError> {
         let fields = (Fields::from(&change.fields), Fields::from(&change.previous_fields));
         let (audience, profile) = (&change.audience_slug, &change.profile_id);
-        Self::checked(change.account, audience, false, profile, change.action, fields)
+        Self::checked(
+            change.account,
+            audience,
+            false,
+            profile.as_bytes(),
+            change.action,
+            fields,
+        )
     }
+}
+
+/// Whether there is nothing to see; nearly always the first byte says so.
+fn is_blank(text: &[u8]) -> bool {
+    !text.first().is_some_and(u8::is_ascii_graphic) && std::str::from_utf8(text).is_ok_and(text::is_blank)
 }
 
 /// Key of a change in the membership topic: the newest record of a key is the profile's membership now.
@@ -211,11 +228,12 @@ pub fn membership_key(audience_slug: &str, profile_id: &str) -> String {
     format!("{audience_slug}/{profile_id}")
 }
 
-/// Audience slug and profile id of a [`membership_key`]; `None` if `key` is not one. Only the slug is free of `/`.
-pub fn parse_membership_key(key: &[u8]) -> Option<(&str, &str)> {
-    let separator = key.iter().position(|byte| *byte == b'/')?;
-    let (slug, profile_id) = std::str::from_utf8(key).ok()?.split_at(separator);
-    let profile_id = &profile_id[1..];
+/// Audience slug and profile id of a [`membership_key`], as they are: whoever looks for them or compares them needs no UTF-8.
+/// `None` if `key` is not one. Only the slug is free of `/`.
+#[inline]
+pub fn parse_membership_key(key: &[u8]) -> Option<(&[u8], &[u8])> {
+    let separator = memchr::memchr(b'/', key)?;
+    let (slug, profile_id) = (&key[..separator], &key[separator + 1..]);
     (!slug.is_empty() && !profile_id.is_empty()).then_some((slug, profile_id))
 }
 
@@ -244,7 +262,7 @@ mod tests {
         assert_eq!(membership.account.get(), 1234);
         assert_eq!(membership.action, Action::Enter);
         assert_eq!(membership.fields.get("user_id"), Some("cust-1"));
-        for known in [None, Some(("vip", "42")), Some(("vip", "43")), Some(("a", "42"))] {
+        for known in [None, Some("vip"), Some("a")] {
             assert_eq!(Membership::read(&value, known).as_ref(), Ok(&membership), "{known:?}");
         }
     }
@@ -264,10 +282,7 @@ mod tests {
             let value = change.encode_to_vec();
             let error = Membership::try_from(&change).unwrap_err();
             assert!(error.to_string().starts_with(field), "{error}");
-            assert_eq!(
-                Membership::read(&value, Some(("vip", "42"))),
-                Err(ReadError::Invalid(error))
-            );
+            assert_eq!(Membership::read(&value, Some("vip")), Err(ReadError::Invalid(error)));
         }
     }
 
@@ -275,8 +290,11 @@ mod tests {
     fn a_key_gives_back_slug_and_profile_even_if_the_profile_holds_a_slash() {
         let key = membership_key("vip", "site/42");
         assert_eq!(key, "vip/site/42");
-        assert_eq!(parse_membership_key(key.as_bytes()), Some(("vip", "site/42")));
-        for bad in [&b"vip"[..], b"/42", b"vip/", b"", b"\xff/42"] {
+        assert_eq!(
+            parse_membership_key(key.as_bytes()),
+            Some((&b"vip"[..], &b"site/42"[..]))
+        );
+        for bad in [&b"vip"[..], b"/42", b"vip/", b""] {
             assert_eq!(parse_membership_key(bad), None);
         }
     }

@@ -90,7 +90,7 @@ fn a_job_whose_changes_fail_or_wait_takes_nothing_from_the_others() {
         let refused = Verdict::Retry {
             message: Some("no such luck".into()),
         };
-        let of_first = |object: &(String, Vec<String>, Vec<String>, bool)| object.0.len() < "cust-1000".len();
+        let of_first = |object: &(String, Vec<String>, Vec<String>)| object.0.len() < "cust-1000".len();
         let verdicts: Vec<_> = wire(&batch, request)
             .iter()
             .map(|object| {

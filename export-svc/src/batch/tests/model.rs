@@ -151,7 +151,7 @@ impl World {
         let (profile, under, slug, add) = self.log[number];
         let change = Change {
             identifier: identifier(profile, under),
-            profile: profile_key(&profile.to_string()),
+            profile: profile_key(profile.to_string().as_bytes()),
             lane: slug as LaneId,
             slug: SLUGS[slug].into(),
             add,
@@ -183,7 +183,6 @@ impl World {
         };
         let mut objects = Vec::new();
         for object in self.batch.objects(request) {
-            assert_eq!(object.update_existing_only(), object.add.len() == 0);
             let (add, remove) = (super::texts(object.add), super::texts(object.remove));
             objects.push((object.identifier.clone(), add, remove));
         }

@@ -73,7 +73,10 @@ impl Real {
                 Polled::Record(record) if record.key() == Some(NOBODY.as_bytes()) => {}
                 Polled::Record(record) => {
                     let (slug, _) = record.key().and_then(parse_membership_key).unwrap();
-                    found.push((slug.to_owned(), (record.partition(), record.offset())));
+                    found.push((
+                        String::from_utf8(slug.to_owned()).unwrap(),
+                        (record.partition(), record.offset()),
+                    ));
                 }
             }
         }
@@ -134,7 +137,7 @@ impl Real {
                 for id in wanting {
                     self.feeds.get_mut(id).unwrap().positions.hand(partition, offset);
                     self.handed
-                        .entry(slug.to_owned())
+                        .entry(String::from_utf8(slug.to_owned()).unwrap())
                         .or_default()
                         .push((partition, offset));
                 }

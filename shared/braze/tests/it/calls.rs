@@ -15,17 +15,10 @@ const KEY: &str = "0f3c77aa-key";
 const SUCCESS: &str = r#"{"attributes_processed":1,"message":"success"}"#;
 
 fn track() -> Track {
-    let mut builder = TrackBuilder::new(75, BODY_BYTES_MAX);
     let attribute = AttributeName::new("lytics_segments").unwrap();
-    builder
-        .push(
-            &Identifier::ExternalId("cust-1".into()),
-            &attribute,
-            &["vip"],
-            &[""; 0],
-            false,
-        )
-        .unwrap();
+    let mut builder = TrackBuilder::new(&attribute, 75, BODY_BYTES_MAX);
+    let vip = builder.push(&Identifier::ExternalId("cust-1".into()), ["vip"], []);
+    vip.unwrap();
     builder.finish()
 }
 

@@ -109,10 +109,10 @@ fn take(reader: &BareReader) -> anyhow::Result<bool> {
 
 fn prebuilt() -> anyhow::Result<Track> {
     let attribute = AttributeName::new("lytics_segments")?;
-    let mut builder = TrackBuilder::new(braze::OBJECTS_MAX, braze::BODY_BYTES_MAX);
+    let mut builder = TrackBuilder::new(&attribute, braze::OBJECTS_MAX, braze::BODY_BYTES_MAX);
     for number in 0..braze::OBJECTS_MAX {
         let identifier = Identifier::ExternalId(format!("cust-{number:08}"));
-        let pushed = builder.push(&identifier, &attribute, &["big-spenders"], &[] as &[&str], false);
+        let pushed = builder.push(&identifier, ["big-spenders"], []);
         pushed.context("75 short updates fit")?;
     }
     Ok(builder.finish())

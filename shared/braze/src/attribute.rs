@@ -1,0 +1,118 @@
+//! The name of the attribute that a request writes.
+
+use crate::json::push_text;
+
+/// Characters of an attribute's name and of each string value; Braze silently drops a longer value.
+pub const VALUE_CHARS_MAX: usize = 255;
+
+/// Names that mean something else to Braze than a custom attribute (profile fields and control keys).
+const RESERVED: [&str; 30] = [
+    "_merge_objects",
+    "_update_existing_only",
+    "alias_label",
+    "alias_name",
+    "braze_id",
+    "country",
+    "current_location",
+    "date_of_first_session",
+    "date_of_last_session",
+    "dob",
+    "email",
+    "email_click_tracking_disabled",
+    "email_open_tracking_disabled",
+    "email_subscribe",
+    "external_id",
+    "facebook",
+    "first_name",
+    "gender",
+    "home_city",
+    "language",
+    "last_name",
+    "marked_email_as_spam_at",
+    "phone",
+    "push_subscribe",
+    "push_token_import",
+    "push_tokens",
+    "subscription_groups",
+    "time_zone",
+    "twitter",
+    "user_alias",
+];
+
+/// The name of a custom attribute, checked, and escaped once for all the objects that carry it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttributeName {
+    name: String,
+    /// `,"<name>":{`
+    opening: Vec<u8>,
+}
+
+/// Why a text cannot be the name of a custom attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AttributeError {
+    /// Braze strips blanks around names, so the name would silently be another one.
+    #[error("an attribute name must not be empty, nor begin or end with a blank")]
+    Blank,
+    /// Over [`VALUE_CHARS_MAX`].
+    #[error("an attribute name has at most {VALUE_CHARS_MAX} characters")]
+    TooLong,
+    /// A profile field or control key of Braze's.
+    #[error("the name is reserved by Braze")]
+    Reserved,
+}
+
+impl AttributeName {
+    /// Checks and prepares a name such as `lytics_segments`.
+    ///
+    /// # Errors
+    /// [`AttributeError`] if Braze would take the name for something else.
+    pub fn new(name: &str) -> Result<Self, AttributeError> {
+        if name.is_empty() || name.trim() != name {
+            return Err(AttributeError::Blank);
+        }
+        if name.chars().count() > VALUE_CHARS_MAX {
+            return Err(AttributeError::TooLong);
+        }
+        if RESERVED.contains(&name) {
+            return Err(AttributeError::Reserved);
+        }
+        let mut opening = vec![b','];
+        push_text(&mut opening, name);
+        opening.extend_from_slice(b":{");
+        Ok(Self {
+            name: name.to_owned(),
+            opening,
+        })
+    }
+
+    /// `,"<name>":{`
+    pub(crate) fn opening(&self) -> &[u8] {
+        &self.opening
+    }
+
+    /// The name as given.
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_braze_takes_for_something_else_is_no_attribute() {
+        for name in ["", " ", " x", "x\n"] {
+            assert_eq!(AttributeName::new(name), Err(AttributeError::Blank), "{name:?}");
+        }
+        for name in RESERVED {
+            assert_eq!(AttributeName::new(name), Err(AttributeError::Reserved), "{name}");
+        }
+        assert_eq!(AttributeName::new(&"ä".repeat(256)), Err(AttributeError::TooLong));
+        assert_eq!(AttributeName::new(&"ä".repeat(255)).unwrap().as_str(), "ä".repeat(255));
+        assert!(
+            AttributeName::new("Email").is_ok(),
+            "reserved names are lower case only"
+        );
+    }
+}
