@@ -45,7 +45,7 @@ pub use self::lanes::LaneId;
 use self::lanes::{LaneIndex, Lanes};
 use self::people::{People, PersonId};
 use self::request::InFlight;
-pub use self::request::{Backoff, End, Ending, Object, Outcome, RequestId, Settled};
+pub use self::request::{Backoff, End, Ending, Object, Outcome, Rejection, RequestId, Settled};
 use self::slugs::{SlugId, Slugs};
 use self::targets::{TargetId, Targets};
 use crate::clock::Time;
@@ -380,7 +380,10 @@ impl<T> Batch<T> {
     #[inline(always)]
     fn unclaim(&mut self, id: ChangeId, order: &Order, now: Time) {
         let change = &self.changes[id];
-        for target in self.people.unclaim(change.person, id, change.slug, &self.changes) {
+        let Some(others) = self.people.unclaim(change.person, id, change.slug, &self.changes) else {
+            return;
+        };
+        for target in others {
             self.settle_place(target, order, now);
         }
     }

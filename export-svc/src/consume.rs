@@ -202,8 +202,8 @@ impl Workspace {
             return;
         }
         let add = membership.action == Action::Enter;
+        let profile = batch::profile_key(membership.profile_id);
         if feed.first_pass {
-            let profile = batch::profile_key(membership.profile_id);
             let keys = |identifier| batch::keys(identifier, profile, &feed.slug);
             let keys: Vec<_> = earlier.iter().chain(&present).flat_map(keys).collect();
             if self
@@ -217,10 +217,10 @@ impl Workspace {
         let mut each = Part::each(parts);
         for (identifier, part) in earlier.into_iter().zip(&mut each) {
             let origin = Origin { part, ..origin.clone() };
-            self.push(membership, identifier, false, origin, written, now);
+            self.push(profile, identifier, false, origin, written, now);
         }
         if let Some((identifier, part)) = present.zip(each.next()) {
-            self.push(membership, identifier, add, Origin { part, ..origin }, written, now);
+            self.push(profile, identifier, add, Origin { part, ..origin }, written, now);
         }
         self.touch();
     }
@@ -228,7 +228,7 @@ impl Workspace {
     /// One change, unless a reading of its record before has settled it.
     fn push(
         &mut self,
-        membership: &Membership<'_>,
+        profile: u64,
         identifier: Identifier,
         add: bool,
         origin: Origin,
@@ -242,7 +242,6 @@ impl Workspace {
             return;
         }
         let (slug, lane) = (feed.slug.clone(), feed.lane);
-        let profile = batch::profile_key(membership.profile_id);
         let every_edge = feed.job.coalesce == Coalesce::EveryEdge;
         let flush_at = flush_at(written, feed.job.flush_after, self.config.late_flush_after, now);
         if let Some(takeover) = &self.takeover

@@ -147,12 +147,12 @@ impl Workspace {
     }
 
     fn links(&mut self, request: RequestId) -> Vec<SpanContext> {
-        if !self.traced {
+        if self.links_max == 0 {
             return Vec::new();
         }
-        self.links_left = LINKS_MAX;
+        self.links_left = self.links_max;
         let traces = self.batch.origins(request).filter_map(|origin| origin.trace.as_deref());
-        traces.take(LINKS_MAX).cloned().collect()
+        traces.take(self.links_max).cloned().collect()
     }
 
     /// The body would be larger than Braze takes: as if Braze had said so.
@@ -290,16 +290,12 @@ impl Workspace {
             match outcome {
                 Outcome::Accepted => self.settle(place, if add { Fate::Added } else { Fate::Removed }),
                 Outcome::Superseded => self.settle(place, Fate::Omitted),
-                Outcome::Rejected {
-                    identifier,
-                    reason,
-                    message,
-                } => {
+                Outcome::Rejected(rejection) => {
                     let rejected = RejectedChange {
-                        reason: reason.as_str().to_owned(),
-                        braze_message: message,
+                        reason: rejection.reason.as_str().to_owned(),
+                        braze_message: rejection.message,
                         attempts,
-                        identifier: Some(to_wire(identifier)),
+                        identifier: Some(to_wire(rejection.identifier)),
                         ..RejectedChange::default()
                     };
                     if let Some(record) = self.rejected(&origin, rejected) {

@@ -115,9 +115,10 @@ pub(crate) struct Workspace {
     pub(crate) unread: Option<String>,
     pub(crate) tally: Tally,
     pub(crate) wanting: Vec<FeedId>,
-    /// Links that the span of the next request has still room for; none if spans go nowhere.
+    /// How many links the span of a request may have: none if spans go nowhere.
+    pub(crate) links_max: usize,
+    /// Those that the next one has still room for.
     pub(crate) links_left: usize,
-    pub(crate) traced: bool,
     /// Tombstones of the transaction that is being written.
     tombstoned: Vec<String>,
     /// Something that a status shows has changed.
@@ -150,6 +151,7 @@ impl Workspace {
             restored,
             traced,
         } = beginning;
+        let links_max = if traced { LINKS_MAX } else { 0 };
         let mut order = Order::new(OrderLimits {
             settle_gap: config.settle_gap,
             doubt: config.unknown_gap(),
@@ -200,8 +202,8 @@ impl Workspace {
             unread: None,
             tally: Tally::default(),
             wanting: Vec::new(),
-            links_left: if traced { LINKS_MAX } else { 0 },
-            traced,
+            links_max,
+            links_left: links_max,
             tombstoned: Vec::new(),
             touched: true,
             shown: HashSet::new(),

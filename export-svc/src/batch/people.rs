@@ -107,19 +107,19 @@ impl People {
         change: ChangeId,
         slug: SlugId,
         changes: &Changes<T>,
-    ) -> SmallVec<[TargetId; 2]> {
+    ) -> Option<SmallVec<[TargetId; 2]>> {
         let pending = &mut self.people[id].pending;
         if pending.len() == 1 {
             // It is this one.
             pending.clear();
-            return SmallVec::new();
+            return None;
         }
         pending.retain(|other| *other != change);
         let same = pending.iter().map(|other| &changes[*other]);
         let same = same.filter(|other| other.slug == slug);
         let mut targets: SmallVec<_> = same.map(|other| other.target).collect();
         targets.dedup();
-        targets
+        Some(targets)
     }
 
     /// Whether no opposite change that was taken before this one is still pending; if every edge is to be sent, whether no change

@@ -101,16 +101,20 @@ pub enum Outcome {
     /// Braze has accepted it.
     Accepted,
     /// Braze refuses it for good.
-    Rejected {
-        /// Whom it was about.
-        identifier: Identifier,
-        /// The kind of fault.
-        reason: braze::Reason,
-        /// Braze's words.
-        message: String,
-    },
+    Rejected(Box<Rejection>),
     /// It was to be retried, and a newer change of the same slug has taken its place.
     Superseded,
+}
+
+/// What Braze refuses for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// Whom it was about.
+    pub identifier: Identifier,
+    /// The kind of fault.
+    pub reason: braze::Reason,
+    /// Braze's words.
+    pub message: String,
 }
 
 /// A change that has left the batch.
@@ -391,10 +395,10 @@ impl<T> Batch<T> {
     }
 
     fn rejected(&self, id: ChangeId, reason: braze::Reason, message: &str) -> Outcome {
-        Outcome::Rejected {
+        Outcome::Rejected(Box::new(Rejection {
             identifier: self.targets[self.changes[id].target].identifier.clone(),
             reason,
             message: message.to_owned(),
-        }
+        }))
     }
 }

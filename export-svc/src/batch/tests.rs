@@ -264,7 +264,7 @@ fn each_object_gets_its_own_verdict() {
         .map(|settled| (settled.origin, &settled.outcome))
         .collect();
     assert!(
-        matches!(outcomes[..], [(1, Outcome::Accepted), (2, Outcome::Rejected { .. })]),
+        matches!(outcomes[..], [(1, Outcome::Accepted), (2, Outcome::Rejected(_))]),
         "{outcomes:?}"
     );
     assert_eq!(deliver(&mut batch, &mut order, at(0))[0].0, "cust-3");

@@ -79,7 +79,6 @@ impl Pipeline {
         let mut found = false;
         // A round is small beside the batch, of which each feed is to leave something to the others.
         let records = RECORDS_PER_ROUND.min(self.workspace.config.pending_max / 16).max(1);
-        let mut now = now;
         for _ in 0..records {
             if !self.workspace.may_read(which) {
                 break;
@@ -91,10 +90,6 @@ impl Pipeline {
             match reader.poll(Duration::ZERO) {
                 None => break,
                 Some(Ok(Polled::Record(record))) => {
-                    // A round takes no longer than the clock's unit, unless it has waited.
-                    if !found {
-                        now = self.clock.now();
-                    }
                     if let Some((places, records)) = self.workspace.take(which, &record, now) {
                         self.workspace.keeping += 1;
                         self.deliverer.keep(places, records);

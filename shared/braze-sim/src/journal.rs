@@ -1,7 +1,8 @@
 //! What the simulator saw: every call, in order of arrival.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
+use foldhash::HashMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

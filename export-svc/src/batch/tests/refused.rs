@@ -33,11 +33,11 @@ fn what_is_refused_in_unknown_words_waits_longer_each_time_and_is_rejected_after
             assert!(batch.is_ready(now));
         };
         assert_eq!(waits, [1, 2, 4, 6]);
-        let expected = Outcome::Rejected {
+        let expected = Outcome::Rejected(Box::new(Rejection {
             identifier: Identifier::ExternalId("cust-1".into()),
             reason: Reason::Unusable,
             message: "no such luck".into(),
-        };
+        }));
         assert_eq!((&settled[0].outcome, settled[0].attempts), (&expected, 5));
         assert_eq!(batch.pending(), 0);
     }

@@ -15,7 +15,7 @@ use super::rules::{Broken, Rules, Scale};
 pub(super) const NOW: Time = Time::from_millis(1_000_000);
 static SLUG: LazyLock<Arc<str>> = LazyLock::new(|| "vip".into());
 static USER: LazyLock<Identifier> = LazyLock::new(|| Identifier::ExternalId("cust-1".into()));
-pub(super) static KEYS: LazyLock<[Key; 2]> = LazyLock::new(|| keys(&USER, profile_key("1"), &SLUG));
+pub(super) static KEYS: LazyLock<[Key; 2]> = LazyLock::new(|| keys(&USER, profile_key(b"1"), &SLUG));
 
 impl Owner {
     pub(super) fn positions(&self) -> Positions {
@@ -91,7 +91,7 @@ impl Owner {
 pub(super) fn change(offset: Offset) -> Change<Offset> {
     Change {
         identifier: USER.clone(),
-        profile: profile_key("1"),
+        profile: profile_key(b"1"),
         lane: 1,
         slug: SLUG.clone(),
         add: is_enter(offset),

@@ -1,7 +1,6 @@
 //! Finding, creating and changing users (reference §3.2–3.4).
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 

@@ -34,6 +34,10 @@ use shared_e2e::Broker;
 use self::figure::Book;
 use self::world::Setup;
 
+/// As the simulator's own program has it: it shares its core with Kafka, and must not be what is measured.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Measures export-svc.
 ///
 /// Exit code 0: everything was measured, whatever came out. 1: something does not work.
