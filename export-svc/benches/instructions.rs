@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use braze::{AttributeName, Track, TrackBuilder, Verdict};
+use braze::{Track, Verdict};
 use control::Identifiers;
 use export_svc::batch::{Backoff, Batch, BatchLimits, Change, End, Ending, RequestId, profile_key};
 use export_svc::clock::Time;
@@ -39,7 +39,6 @@ fn main() {
         external_id_field: Some("user_id".to_owned()),
         ..Identifiers::default()
     };
-    let attribute = AttributeName::new("lytics_segments").expect("a good name");
     let records: Vec<_> = (0..updates).map(record).collect();
     let mut order = Order::new(OrderLimits {
         settle_gap: Duration::from_secs(3),
@@ -59,7 +58,7 @@ fn main() {
     });
     let mut objects = 0;
     for records in records.chunks(braze::OBJECTS_MAX) {
-        let (request, body) = fold(&mut batch, &order, &identifiers, &attribute, records);
+        let (request, body) = fold(&mut batch, &order, &identifiers, records);
         objects += body.objects();
         black_box(body);
         settle(&mut batch, &mut order, request, records.len());
@@ -73,13 +72,7 @@ fn main() {
 
 /// From records to a finished body. Never inlined: callgrind knows it by its name.
 #[inline(never)]
-fn fold(
-    batch: &mut Batch<()>,
-    order: &Order,
-    identifiers: &Identifiers,
-    attribute: &AttributeName,
-    records: &[Record],
-) -> (RequestId, Track) {
+fn fold(batch: &mut Batch<()>, order: &Order, identifiers: &Identifiers, records: &[Record]) -> (RequestId, Track) {
     let slug: Arc<str> = SLUG.into();
     for record in records {
         let key = parse_membership_key(record.key.as_bytes());
@@ -102,12 +95,7 @@ fn fold(
         batch.drain();
     }
     let request = batch.close(order, NOW).expect("a full request");
-    let mut body = TrackBuilder::new(attribute, braze::OBJECTS_MAX, braze::BODY_BYTES_MAX);
-    for object in batch.objects(request) {
-        let written = body.push(object.identifier, object.add, object.remove);
-        written.expect("75 short objects fit");
-    }
-    (request, body.finish())
+    (request, batch.body(request).expect("75 short objects fit"))
 }
 
 /// Braze has accepted a request.

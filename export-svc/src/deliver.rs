@@ -10,7 +10,7 @@ mod probe;
 
 use std::sync::Arc;
 
-use braze::{Attempt, AttributeName, Client, Identifier, Refusal, Track, TrackBuilder, Verdict};
+use braze::{Attempt, Client, Identifier, Refusal, Track, Verdict};
 use kafka::{Publisher, RecordOut};
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt};
@@ -88,13 +88,7 @@ impl Deliverer {
 impl Workspace {
     /// Starts what may be started. `leased`: a progress transaction that began less than the lease ago has committed. Gives
     /// back whether only the lease is missing.
-    pub(crate) fn start_requests(
-        &mut self,
-        deliverer: &Deliverer,
-        attribute: &AttributeName,
-        leased: bool,
-        now: Time,
-    ) -> bool {
+    pub(crate) fn start_requests(&mut self, deliverer: &Deliverer, leased: bool, now: Time) -> bool {
         while self.batch.is_ready(now) && self.may_start(now) {
             if !leased {
                 return true;
@@ -105,8 +99,8 @@ impl Workspace {
             let Some(request) = self.batch.close(&self.order, now) else {
                 return false;
             };
-            match self.write(request, attribute) {
-                Some(track) => {
+            match self.batch.body(request) {
+                Ok(track) => {
                     let paid = self.budget.take(now);
                     debug_assert!(paid, "`may_start` has seen that the budget allows it");
                     let body_bytes = track.body().len();
@@ -114,7 +108,7 @@ impl Workspace {
                     let links = self.links(request);
                     deliverer.deliver(request, credential, track, links);
                 }
-                None => self.refuse_too_large(request, deliverer, now),
+                Err(_) => self.refuse_too_large(request, deliverer, now),
             }
         }
         false
@@ -136,14 +130,6 @@ impl Workspace {
         let feed = self.batch.peek()?.feed;
         let preferred = self.feeds.get(feed).map(|feed| feed.job.authorization.as_str());
         self.feeds.caller(preferred.unwrap_or_default())
-    }
-
-    fn write(&self, request: RequestId, attribute: &AttributeName) -> Option<Track> {
-        let mut builder = TrackBuilder::new(attribute, braze::OBJECTS_MAX, braze::BODY_BYTES_MAX);
-        for object in self.batch.objects(request) {
-            builder.push(object.identifier, object.add, object.remove).ok()?;
-        }
-        Some(builder.finish())
     }
 
     fn links(&mut self, request: RequestId) -> Vec<SpanContext> {

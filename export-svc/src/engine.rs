@@ -48,9 +48,6 @@ pub enum Error {
     /// The system gives no thread.
     #[error("no thread")]
     Thread(#[from] std::io::Error),
-    /// Braze would not take the name of the attribute.
-    #[error("the attribute's name")]
-    Attribute(#[from] braze::AttributeError),
 }
 
 /// How an export job fares.

@@ -11,7 +11,6 @@ mod start;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use braze::AttributeName;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -79,7 +78,6 @@ pub(crate) struct Pipeline {
     events: mpsc::Receiver<Event>,
     wanted: watch::Receiver<Arc<JobSet>>,
     statuses: Statuses,
-    attribute: AttributeName,
     clock: Clock,
     lease: Lease,
     rest: Rest,
@@ -232,7 +230,7 @@ impl Pipeline {
             workspace.start_probes(&self.deliverer, now);
         }
         let leased = self.lease.holds_at(now);
-        self.lease_wanted = workspace.start_requests(&self.deliverer, &self.attribute, leased, now);
+        self.lease_wanted = workspace.start_requests(&self.deliverer, leased, now);
         self.write_progress(now)?;
         if now.since(self.last_counted) >= COUNT_EVERY {
             self.last_counted = now;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use braze::{Identifier, Verdict};
+use braze::{Clause, Full, Identifier, Track, TrackBuilder, Verdict};
 use smallvec::SmallVec;
 
 use super::{Batch, ChangeId, Place, TargetId};
@@ -250,6 +250,31 @@ impl<T> Batch<T> {
         if stays {
             self.settle_place(id, order, now);
         }
+    }
+
+    /// The body of a request in flight.
+    ///
+    /// # Errors
+    /// [`Full`] if it is larger than Braze takes.
+    pub fn body(&self, id: RequestId) -> Result<Track, Full> {
+        let mut body = TrackBuilder::new(braze::OBJECTS_MAX, braze::BODY_BYTES_MAX);
+        let Some(request) = self.requests.get(&id) else {
+            return Ok(body.finish());
+        };
+        for sent in &request.objects {
+            let identifier = &self.targets[sent.target].identifier;
+            // As nearly every object has it.
+            if let [only] = request.changes[sent.add.start..sent.remove.end] {
+                let change = &self.changes[only];
+                body.push(identifier, self.slugs.clause(change.slug, change.add))?;
+            } else {
+                let text = |change: &ChangeId| self.slugs.text(self.changes[*change].slug);
+                let add = request.changes[sent.add.clone()].iter().map(text);
+                let remove = request.changes[sent.remove.clone()].iter().map(text);
+                body.push(identifier, &Clause::new(self.slugs.attribute(), add, remove))?;
+            }
+        }
+        Ok(body.finish())
     }
 
     /// The objects of a request in flight, in the order in which verdicts name them.

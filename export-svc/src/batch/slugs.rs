@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use braze::{AttributeName, Clause};
+
 use super::keys::{json_bytes, slug_key};
 use crate::hash::Map;
 
 /// Names a slug for as long as the batch lives.
 pub(super) type SlugId = usize;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Slugs {
+    attribute: AttributeName,
     slugs: Vec<Slug>,
     by_text: Map<Arc<str>, SlugId>,
     /// What the last change was about; the next one often is too.
@@ -21,6 +24,19 @@ struct Slug {
     text: Arc<str>,
     key: u64,
     json_bytes: usize,
+    /// What an object says that only removes it, and one that only adds it.
+    clauses: [Clause; 2],
+}
+
+impl Default for Slugs {
+    fn default() -> Self {
+        Self {
+            attribute: AttributeName::new(control::ATTRIBUTE).expect("a name that Braze takes"),
+            slugs: Vec::new(),
+            by_text: Map::default(),
+            last: None,
+        }
+    }
 }
 
 impl Slugs {
@@ -33,9 +49,10 @@ impl Slugs {
     }
 
     fn find(&mut self, slug: &Arc<str>) -> SlugId {
-        let slugs = &mut self.slugs;
+        let (slugs, attribute) = (&mut self.slugs, &self.attribute);
         let new = || {
             slugs.push(Slug {
+                clauses: [Clause::new(attribute, [], [slug]), Clause::new(attribute, [slug], [])],
                 text: Arc::clone(slug),
                 key: slug_key(slug),
                 json_bytes: json_bytes(slug),
@@ -49,6 +66,15 @@ impl Slugs {
 
     pub(super) fn text(&self, id: SlugId) -> &Arc<str> {
         &self.slugs[id].text
+    }
+
+    /// What an object says that only adds it, or only removes it.
+    pub(super) fn clause(&self, id: SlugId, add: bool) -> &Clause {
+        &self.slugs[id].clauses[usize::from(add)]
+    }
+
+    pub(super) fn attribute(&self) -> &AttributeName {
+        &self.attribute
     }
 
     /// Its [`slug_key`].

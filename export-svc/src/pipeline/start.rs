@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use braze::AttributeName;
 use kafka::{Reader, ReaderOptions, Topics, TransactionalWriter};
 use model::AccountNumber;
 use tokio::sync::{mpsc, watch};
@@ -120,7 +119,6 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
             events: sender,
             lease: lease.clone(),
         },
-        attribute: AttributeName::new(control::ATTRIBUTE)?,
         workspace,
         readers: Readers::new(kafka, reader, rest.waker()),
         rest,

@@ -85,15 +85,56 @@ impl AttributeName {
         })
     }
 
-    /// `,"<name>":{`
-    pub(crate) fn opening(&self) -> &[u8] {
-        &self.opening
-    }
-
     /// The name as given.
     pub fn as_str(&self) -> &str {
         &self.name
     }
+}
+
+/// What an object says of the attribute: everything behind its identifier, escaped once for all the objects that say the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clause(Vec<u8>);
+
+impl Clause {
+    /// Adds and removes values. A value must not stand in both lists (Braze documents no order between them); an empty list is left
+    /// out. Whoever is only removed from something must exist already: an exit creates no user.
+    pub fn new<V: AsRef<str>>(
+        attribute: &AttributeName,
+        add: impl IntoIterator<Item = V>,
+        remove: impl IntoIterator<Item = V>,
+    ) -> Self {
+        let mut add = add.into_iter().peekable();
+        let mut clause = Vec::new();
+        if add.peek().is_none() {
+            clause.extend_from_slice(br#","_update_existing_only":true"#);
+        }
+        clause.extend_from_slice(&attribute.opening);
+        let added = push_list(&mut clause, br#""add":["#, add);
+        let key: &[u8] = if added { br#","remove":["# } else { br#""remove":["# };
+        push_list(&mut clause, key, remove);
+        clause.extend_from_slice(b"}}");
+        Self(clause)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Whether there was anything.
+fn push_list(buffer: &mut Vec<u8>, opening: &[u8], values: impl IntoIterator<Item: AsRef<str>>) -> bool {
+    let mut values = values.into_iter();
+    let Some(first) = values.next() else {
+        return false;
+    };
+    buffer.extend_from_slice(opening);
+    push_text(buffer, first.as_ref());
+    for value in values {
+        buffer.push(b',');
+        push_text(buffer, value.as_ref());
+    }
+    buffer.push(b']');
+    true
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ mod redact;
 mod request;
 mod response;
 
-pub use attribute::{AttributeError, AttributeName, VALUE_CHARS_MAX};
+pub use attribute::{AttributeError, AttributeName, Clause, VALUE_CHARS_MAX};
 pub use client::{Attempt, Client, ClientOptions};
 pub use end::{End, Reason, Refusal, Verdict};
 pub use error::Error;

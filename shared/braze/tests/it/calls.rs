@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use shared_braze::{
-    Attempt, AttributeName, BODY_BYTES_MAX, Client, ClientOptions, End, Identifier, RateHints, Refusal, Track,
+    Attempt, AttributeName, BODY_BYTES_MAX, Clause, Client, ClientOptions, End, Identifier, RateHints, Refusal, Track,
     TrackBuilder, Url, Verdict, endpoint,
 };
 
@@ -16,9 +16,9 @@ const SUCCESS: &str = r#"{"attributes_processed":1,"message":"success"}"#;
 
 fn track() -> Track {
     let attribute = AttributeName::new("lytics_segments").unwrap();
-    let mut builder = TrackBuilder::new(&attribute, 75, BODY_BYTES_MAX);
-    let vip = builder.push(&Identifier::ExternalId("cust-1".into()), ["vip"], []);
-    vip.unwrap();
+    let mut builder = TrackBuilder::new(75, BODY_BYTES_MAX);
+    let vip = Clause::new(&attribute, ["vip"], []);
+    builder.push(&Identifier::ExternalId("cust-1".into()), &vip).unwrap();
     builder.finish()
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use braze::{AttributeName, Client, ClientOptions, End, Identifier, Track, TrackBuilder};
+use braze::{AttributeName, Clause, Client, ClientOptions, End, Identifier, Track, TrackBuilder};
 use clap::Parser;
 use kafka::{BareReader, Disposition, Member, ReaderOptions};
 use secrecy::SecretString;
@@ -108,11 +108,11 @@ fn take(reader: &BareReader) -> anyhow::Result<bool> {
 }
 
 fn prebuilt() -> anyhow::Result<Track> {
-    let attribute = AttributeName::new("lytics_segments")?;
-    let mut builder = TrackBuilder::new(&attribute, braze::OBJECTS_MAX, braze::BODY_BYTES_MAX);
+    let enters = Clause::new(&AttributeName::new("lytics_segments")?, ["big-spenders"], []);
+    let mut builder = TrackBuilder::new(braze::OBJECTS_MAX, braze::BODY_BYTES_MAX);
     for number in 0..braze::OBJECTS_MAX {
         let identifier = Identifier::ExternalId(format!("cust-{number:08}"));
-        let pushed = builder.push(&identifier, ["big-spenders"], []);
+        let pushed = builder.push(&identifier, &enters);
         pushed.context("75 short updates fit")?;
     }
     Ok(builder.finish())
