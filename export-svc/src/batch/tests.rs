@@ -140,7 +140,12 @@ fn several_slugs_of_a_person_are_one_object_and_each_is_in_one_list() {
 #[test]
 fn the_body_says_of_each_object_what_it_adds_and_removes_and_who_must_exist_already() {
     let (mut batch, order) = (Batch::new(limits()), order());
-    for (user, slug, add) in [(1, "vip", true), (2, "vip", false), (3, "vip", true), (3, "risk", false)] {
+    for (user, slug, add) in [
+        (1, "vip", true),
+        (2, "vip", false),
+        (3, "vip", true),
+        (3, "risk", false),
+    ] {
         batch.push(change(user, slug, add, at(0)), &order, at(0));
     }
     batch.drain();

@@ -86,10 +86,12 @@ const MISSING_ASKED_EVERY: Duration = Duration::from_millis(100);
 
 /// A topic's partitions, ascending. Asks Kafka, for at most [`ASK_TIMEOUT`], and some 2 s longer about one that does not exist.
 pub(crate) fn partitions<C: ClientContext>(client: &Client<C>, topic: &str) -> Result<Vec<i32>, Error> {
-    believed(
-        || partitions_now(client, topic),
-        || std::thread::sleep(MISSING_ASKED_EVERY),
-    )
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "whoever asks Kafka waits for the answer, on a thread of its own"
+    )]
+    let pause = || std::thread::sleep(MISSING_ASKED_EVERY);
+    believed(|| partitions_now(client, topic), pause)
 }
 
 /// Asks again, after a pause each, while the answer is that the topic does not exist.
