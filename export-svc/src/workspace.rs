@@ -14,6 +14,7 @@ use model::AccountNumber;
 use opentelemetry::trace::SpanContext;
 use proto::export::v1::{ExportCounters, ExportJobState, WorkspaceProgress};
 
+use self::count::Gauges;
 pub(crate) use self::count::Tally;
 pub(crate) use self::layout::Layout;
 use crate::batch::{Backoff, Batch, BatchLimits, KEY_VERSION, RequestId};
@@ -114,6 +115,7 @@ pub(crate) struct Workspace {
     /// Why nothing can be read for now.
     pub(crate) unread: Option<String>,
     pub(crate) tally: Tally,
+    gauges: Gauges,
     pub(crate) wanting: Vec<FeedId>,
     /// How many links the span of a request may have: none if spans go nowhere.
     pub(crate) links_max: usize,
@@ -201,6 +203,7 @@ impl Workspace {
             unusable: HashMap::new(),
             unread: None,
             tally: Tally::default(),
+            gauges: Gauges::default(),
             wanting: Vec::new(),
             links_max,
             links_left: links_max,

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use metrics::Gauge;
 use proto::export::v1::ExportJobState;
 
 use super::Workspace;
@@ -44,6 +45,18 @@ impl Tally {
     }
 }
 
+/// The gauges that show a workspace. They are 0 from when it is given up: whoever serves it now shows it.
+#[derive(Default)]
+pub(super) struct Gauges(Vec<Gauge>);
+
+impl Drop for Gauges {
+    fn drop(&mut self) {
+        for gauge in &self.0 {
+            gauge.set(0.0);
+        }
+    }
+}
+
 impl Workspace {
     /// Folds what was counted into metrics.
     pub(crate) fn count(&mut self) {
@@ -65,7 +78,24 @@ impl Workspace {
         ] {
             metrics::counter!(measure::RECORDS_TOTAL, "kind" => kind).increment(count);
         }
-        self.count_readers(tally.readers);
+        for (which, tally) in Which::BOTH.into_iter().zip(tally.readers) {
+            for (name, count) in [
+                (measure::READER_RECORDS_TOTAL, tally.records),
+                (measure::READER_BYTES_TOTAL, tally.bytes),
+                (measure::READER_SEEKS_TOTAL, tally.seeks),
+            ] {
+                metrics::counter!(name, "workspace" => self.key.clone(), "reader" => which.name()).increment(count);
+            }
+        }
+        let gauges = self.gauges().into_iter().map(|(gauge, value)| {
+            gauge.set(value);
+            gauge
+        });
+        self.gauges.0 = gauges.collect();
+    }
+
+    /// What the workspace is like now, as gauges are to show it.
+    fn gauges(&self) -> Vec<(Gauge, f64)> {
         let unread = |(partition, end): (usize, &i64)| {
             let read_to = i32::try_from(partition)
                 .ok()
@@ -79,6 +109,8 @@ impl Workspace {
             .filter(|feed| self.feeds.asleep(&feed.job.authorization).is_some())
             .map(|feed| &feed.job_name)
             .collect();
+        let key = || self.key.clone();
+        let mut gauges = Vec::new();
         for (name, value) in [
             (measure::PENDING, self.batch.pending() as f64),
             (measure::IN_FLIGHT, self.batch.in_flight() as f64),
@@ -86,24 +118,15 @@ impl Workspace {
             (measure::LAG, lag as f64),
             (measure::SLEEPING_JOBS, sleeping.len() as f64),
         ] {
-            metrics::gauge!(name, "workspace" => self.key.clone()).set(value);
+            gauges.push((metrics::gauge!(name, "workspace" => key()), value));
         }
-    }
-
-    fn count_readers(&self, tallies: [ReaderTally; 2]) {
-        for (which, tally) in Which::BOTH.into_iter().zip(tallies) {
-            for (name, count) in [
-                (measure::READER_RECORDS_TOTAL, tally.records),
-                (measure::READER_BYTES_TOTAL, tally.bytes),
-                (measure::READER_SEEKS_TOTAL, tally.seeks),
-            ] {
-                metrics::counter!(name, "workspace" => self.key.clone(), "reader" => which.name()).increment(count);
-            }
+        for which in Which::BOTH {
             for (name, value) in [
                 (measure::READER_LAG, self.feeds.reader_lag(which, &self.ends) as f64),
                 (measure::READER_FEEDS, self.feeds.served_by(which) as f64),
             ] {
-                metrics::gauge!(name, "workspace" => self.key.clone(), "reader" => which.name()).set(value);
+                let gauge = metrics::gauge!(name, "workspace" => key(), "reader" => which.name());
+                gauges.push((gauge, value));
             }
         }
         let mut left_out = [("fault", 0), ("paused", 0), ("sleeping", 0), ("full", 0)];
@@ -117,8 +140,9 @@ impl Workspace {
             left_out[reason].1 += 1;
         }
         for (reason, feeds) in left_out {
-            metrics::gauge!(measure::FEEDS_LEFT_OUT, "workspace" => self.key.clone(), "reason" => reason)
-                .set(f64::from(feeds));
+            let gauge = metrics::gauge!(measure::FEEDS_LEFT_OUT, "workspace" => key(), "reason" => reason);
+            gauges.push((gauge, f64::from(feeds)));
         }
+        gauges
     }
 }

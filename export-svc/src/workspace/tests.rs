@@ -8,6 +8,7 @@ use proto::export::v1::NotBefore;
 
 use super::*;
 use crate::batch::{Change, KEY_VERSION, keys, profile_key};
+use crate::measure;
 use crate::order::Key;
 
 fn at(seconds: i64) -> Time {
@@ -294,4 +295,28 @@ fn a_doubt_is_written_down_for_as_long_as_it_lasts_even_if_its_change_is_settled
     let over = at(100) + EngineConfig::default().unknown_gap();
     workspace.order.expire(over);
     assert!(written(&mut workspace, false, over).not_before.is_empty());
+}
+
+#[test]
+fn a_workspace_that_is_given_up_is_not_shown_by_gauges_any_more() {
+    let metrics = runtime::telemetry::install_metrics();
+    let shown = || -> Vec<_> {
+        let rendered = metrics.render();
+        let lines = rendered.lines().filter(|line| line.contains("given-up"));
+        let shown = lines.filter(|line| !line.ends_with(" 0"));
+        shown
+            .map(|line| line.split('{').next().unwrap_or_default().to_owned())
+            .collect()
+    };
+    let mut workspace = workspace(None);
+    workspace.key = "1234.given-up".to_owned();
+    workspace.order.accepted([1, 2], true, at(100));
+    workspace.ends = vec![10];
+    workspace.count();
+    workspace.count();
+    let mut before = shown();
+    before.sort();
+    assert_eq!(before, [measure::LAG, measure::NOT_BEFORE]);
+    drop(workspace);
+    assert_eq!(shown(), [""; 0]);
 }
