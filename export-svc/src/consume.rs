@@ -252,6 +252,10 @@ impl Workspace {
         {
             let keys = batch::keys(&identifier, profile, &slug);
             self.order.doubt(keys, add, takeover.doubt_until);
+            // It may have sent the opposite, too, of which nothing is left.
+            if self.layout.may_have_replaced(written, now) {
+                self.order.doubt(keys, !add, takeover.doubt_until);
+            }
         }
         let change = Change {
             identifier,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proto::export::v1::WorkspaceProgress;
 
+use crate::clock::Time;
 use crate::engine::Error;
 
 /// The membership topic as a workspace is served from it.
@@ -36,6 +37,13 @@ impl Layout {
         }
     }
 
+    /// Whether a record that was written then may have replaced others of its key, which are compacted away: not before it has
+    /// been there for as long as the topic keeps every record.
+    pub(crate) fn may_have_replaced(&self, written: Option<Time>, now: Time) -> bool {
+        let age = self.compaction_lag.zip(written.map(|written| now.since(written)));
+        age.is_none_or(|(lag, age)| age > lag)
+    }
+
     /// Whether the topic still has the partitions it had.
     ///
     /// # Errors
@@ -62,6 +70,24 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_younger_than_what_the_topic_keeps_has_replaced_none_and_any_may_have_if_it_keeps_nothing() {
+        let now = Time::from_millis(1_000_000);
+        let lag = Duration::from_secs(60);
+        let layout = |compaction_lag| Layout {
+            compaction_lag,
+            ..Layout::default()
+        };
+        let old = now - (lag + Duration::from_millis(1));
+        assert!(!layout(Some(lag)).may_have_replaced(Some(now - lag), now));
+        assert!(layout(Some(lag)).may_have_replaced(Some(old), now));
+        assert!(
+            layout(Some(lag)).may_have_replaced(None, now),
+            "nobody knows how old it is"
+        );
+        assert!(layout(None).may_have_replaced(Some(now), now));
+    }
 
     #[test]
     fn positions_of_another_topic_cluster_or_number_of_partitions_are_a_fault_that_says_so() {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use braze_sim::{Fault, Key};
 use control::{Coalesce, NewExportJob};
 use export_svc::engine::{EngineConfig, JobStatus};
-use proto::export::v1::ExportJobState;
+use prost::Message;
+use proto::export::v1::{ExportJobState, RejectedChange};
 
 use super::rig::{KEY, Rig, config, job};
 
@@ -196,23 +197,53 @@ async fn a_call_from_before_a_reset_settles_nothing_of_what_is_sent_again() {
     engine.drain().await;
 }
 
+/// The call that is in flight is refused, and so is the one that sends its change again, handed once more meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_across_a_pause_or_a_reset_is_kept_twice_from_the_same_place_and_counted_once() {
+    for reset in [false, true] {
+        let rig = Rig::new().await;
+        let engine = rig.start();
+        let vip = rig.create(job("vip")).await;
+        engine.until(&vip, |_| true).await;
+        rig.sim.inject(Fault::hold().next(1));
+        rig.enter("vip", "0", &[("user_id", &"x".repeat(1_000))]).await;
+        rig.sim.until_held(1).await;
+        if reset {
+            rig.reset_to_beginning(&vip).await;
+            engine.until(&vip, |status| status.reset == 1).await;
+        } else {
+            rig.pause(&vip).await;
+            engine.until(&vip, state(ExportJobState::Paused)).await;
+            rig.resume(&vip).await;
+        }
+        // One at least is in the same partition: it is handed on after what is handed again.
+        let others: Vec<_> = (1..=20).map(|number| format!("cust-{number}")).collect();
+        for id in &others {
+            rig.enter("vip", id, &[("user_id", id)]).await;
+        }
+        for id in &others {
+            rig.until_slugs(id, &["vip"]).await;
+        }
+        rig.sim.release();
+        engine.drain().await;
+        let kept = rig.read(rig.topics.export_rejected()).await;
+        let place = |(_, value, _): &(Vec<u8>, Vec<u8>, Option<String>)| {
+            let rejected = RejectedChange::decode(&value[..]).unwrap();
+            (rejected.job, rejected.topic, rejected.partition, rejected.offset)
+        };
+        let places: Vec<_> = kept.iter().map(place).collect();
+        assert_eq!(places.len(), 2, "reset: {reset}");
+        assert_eq!(places[0], places[1], "reset: {reset}");
+        let engine = rig.start();
+        engine.settled(&vip, (20, 0, 0, 1)).await;
+        engine.drain().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_predecessor_may_have_sent_is_left_out_only_when_it_cannot_take_effect_any_more() {
     let rig = Rig::new().await;
-    let patient = EngineConfig {
-        request_timeout: Duration::from_secs(6),
-        ..config()
-    };
-    let engine = rig.start_with(patient.clone());
-    let vip = rig.create(job("vip")).await;
-    engine.until(&vip, |_| true).await;
-    // It takes effect long after the crash.
-    rig.sim
-        .inject(Fault::drop_after().applied_after(Duration::from_secs(5)));
-    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
-    rig.sim.until_arrivals(1).await;
-    engine.crash().await;
-    rig.sim.clear_faults();
+    let (vip, patient) = rig.crash_before_the_enter_takes_effect().await;
     let end = rig.ends(rig.topics.audience_membership(1234)).await;
     rig.reset(&vip, end).await;
     rig.exit("vip", "1", &[("user_id", "cust-1")]).await;
@@ -229,25 +260,36 @@ async fn what_a_predecessor_may_have_sent_is_left_out_only_when_it_cannot_take_e
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_follows_a_deleted_one_after_a_crash_waits_for_what_that_one_had_in_flight() {
     let rig = Rig::new().await;
-    let patient = EngineConfig {
-        request_timeout: Duration::from_secs(6),
-        ..config()
-    };
-    let engine = rig.start_with(patient.clone());
-    let first = rig.create(job("vip")).await;
-    engine.until(&first, |_| true).await;
-    rig.sim
-        .inject(Fault::drop_after().applied_after(Duration::from_secs(5)));
-    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
-    rig.sim.until_arrivals(1).await;
-    engine.crash().await;
-    rig.sim.clear_faults();
+    let (first, patient) = rig.crash_before_the_enter_takes_effect().await;
     let jobs = rig.directory.export_jobs();
     jobs.delete(rig.account, &first.id).await.unwrap();
     let second = rig.create(job("vip")).await;
     rig.exit("vip", "1", &[("user_id", "cust-1")]).await;
     let engine = rig.start_with(patient);
     engine.settled(&second, (0, 1, 0, 0)).await;
+    rig.sim.idle().await;
+    assert!(rig.slugs("cust-1").is_none_or(|slugs| slugs.is_empty()));
+    engine.drain().await;
+}
+
+/// The enter has been compacted away when the exit is read, which took its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exit_waits_for_what_a_predecessor_may_have_sent_of_an_enter_that_it_has_replaced() {
+    let name = "an_exit_waits_for_what_a_predecessor_may_have_sent_of_an_enter_that_it_has_replaced";
+    if kafka::testing::real_only(name).is_none() {
+        return;
+    }
+    let rig = Rig::new().await;
+    let topic = rig.topics.audience_membership(1234);
+    // Compacted as soon as the broker comes to it.
+    let compacted = [("cleanup.policy", "compact"), ("min.compaction.lag.ms", "0")];
+    kafka::testing::configure(&rig.kafka, &topic, &compacted).await.unwrap();
+    let (vip, patient) = rig.crash_before_the_enter_takes_effect().await;
+    let replaced = rig.ends(topic).await;
+    rig.exit("vip", "1", &[("user_id", "cust-1")]).await;
+    rig.move_to(&vip, replaced).await;
+    let engine = rig.start_with(patient);
+    engine.settled(&vip, (0, 1, 0, 0)).await;
     rig.sim.idle().await;
     assert!(rig.slugs("cust-1").is_none_or(|slugs| slugs.is_empty()));
     engine.drain().await;

@@ -1,13 +1,15 @@
 //! The engine over a broker and the simulator, with waits of milliseconds instead of seconds and minutes.
 
+mod running;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use braze_sim::{Sim, SimHandle, User, UserRef};
+use braze_sim::{Fault, Sim, SimHandle, User, UserRef};
 use control::sealing::Sealer;
 use control::{Coalesce, Directory, ExportJob, Identifiers, NewAccount, NewAuthorization, NewExportJob, NewReset};
-use export_svc::engine::{Engine, EngineConfig, EngineHandle, EngineParts, JobStatus};
+use export_svc::engine::{Engine, EngineConfig, EngineParts};
 use jiff::Timestamp;
 use kafka::testing::Brokers;
 use kafka::{Polled, Position, Publisher, PublisherOptions, Reader, ReaderOptions, RecordOut, Topics};
@@ -15,8 +17,9 @@ use model::{AccountNumber, membership_key};
 use prost::Message;
 use proto::export::v1::{FeedProgress, PartitionPosition};
 use proto::membership::v1::{MembershipAction, MembershipChange};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+pub(super) use self::running::{Running, until};
 
 const ACCOUNT: u64 = 1234;
 const PARTITIONS: i32 = 4;
@@ -36,13 +39,6 @@ pub(super) struct Rig {
     endpoint: braze::Url,
     _sim: Sim,
     _brokers: Option<Brokers>,
-}
-
-/// One engine; several may run one after the other.
-pub(super) struct Running {
-    pub(super) handle: EngineHandle,
-    drain: CancellationToken,
-    task: JoinHandle<()>,
 }
 
 /// Waits short enough for tests, in the proportions of the real ones.
@@ -202,6 +198,25 @@ impl Rig {
         Running { handle, drain, task }
     }
 
+    /// Lets an engine end as in a crash, with the enter of profile 1, `cust-1`, in flight, which takes effect long after. Gives
+    /// back its job, and what a successor is to be configured with.
+    pub(super) async fn crash_before_the_enter_takes_effect(&self) -> (ExportJob, EngineConfig) {
+        let patient = EngineConfig {
+            request_timeout: Duration::from_secs(6),
+            ..config()
+        };
+        let engine = self.start_with(patient.clone());
+        let vip = self.create(job("vip")).await;
+        engine.until(&vip, |_| true).await;
+        self.sim
+            .inject(Fault::drop_after().applied_after(Duration::from_secs(5)));
+        self.enter("vip", "1", &[("user_id", "cust-1")]).await;
+        self.sim.until_arrivals(1).await;
+        engine.crash().await;
+        self.sim.clear_faults();
+        (vip, patient)
+    }
+
     /// Creates a job that starts at the present end of the topic, as the API does.
     pub(super) async fn create(&self, job: NewExportJob) -> ExportJob {
         let authorization = self.authorization.clone();
@@ -351,17 +366,23 @@ impl Rig {
 
     /// Lets the job go on, when it is served next, where the topic does not reach.
     pub(super) async fn move_beyond(&self, job: &ExportJob) {
-        let positions = (0..PARTITIONS).map(|partition| PartitionPosition {
+        let beyond = (0..PARTITIONS).map(|partition| (partition, 1_000));
+        self.move_to(job, beyond.collect()).await;
+    }
+
+    /// Lets the job go on at these offsets when it is served next, as if it were shown nothing of what lies before.
+    pub(super) async fn move_to(&self, job: &ExportJob, offsets: Vec<(i32, i64)>) {
+        let positions = offsets.into_iter().map(|(partition, next)| PartitionPosition {
             partition,
-            next: 1_000,
+            next,
             ..PartitionPosition::default()
         });
-        let beyond = FeedProgress {
+        let moved = FeedProgress {
             positions: positions.collect(),
             ..FeedProgress::default()
         };
         let key = format!("1234.main/{}/{}", job.id, job.audiences[0]);
-        self.write_progress(&key, &beyond).await;
+        self.write_progress(&key, &moved).await;
     }
 
     pub(super) async fn publish_to(&self, topic: &str, key: &str, payload: Vec<u8>) {
@@ -419,61 +440,4 @@ impl Rig {
 
 pub(super) fn slugs(user: &User) -> Vec<String> {
     user.array("lytics_segments").into_iter().map(str::to_owned).collect()
-}
-
-impl Running {
-    /// Finishes as on SIGTERM.
-    pub(super) async fn drain(self) {
-        self.drain.cancel();
-        tokio::time::timeout(DEADLINE, self.task)
-            .await
-            .expect("it drains")
-            .unwrap();
-    }
-
-    /// Begins to finish, and goes on with the test.
-    pub(super) fn begin_drain(&self) {
-        self.drain.cancel();
-    }
-
-    /// Ends as in a crash.
-    pub(super) async fn crash(self) {
-        self.handle.abandon();
-        tokio::time::timeout(DEADLINE, self.task)
-            .await
-            .expect("it ends")
-            .unwrap();
-    }
-
-    /// Waits until the job's status is as wanted.
-    pub(super) async fn until(&self, job: &ExportJob, condition: impl Fn(&JobStatus) -> bool) -> JobStatus {
-        let status = || self.handle.job_status(&job.name());
-        until(
-            || status().as_ref().is_some_and(&condition),
-            || format!("the status is {:?}", status()),
-        )
-        .await;
-        status().unwrap()
-    }
-
-    /// Waits until everything that was published is settled: (added, removed, omitted, rejected).
-    pub(super) async fn settled(&self, job: &ExportJob, counters: (u64, u64, u64, u64)) {
-        let of = |status: &JobStatus| {
-            let counters = &status.counters;
-            (counters.added, counters.removed, counters.omitted, counters.rejected)
-        };
-        let status = self
-            .until(job, |status| status.pending == 0 && of(status) == counters)
-            .await;
-        assert_eq!(of(&status), counters);
-    }
-}
-
-/// Waits for a condition that nobody announces.
-pub(super) async fn until(condition: impl Fn() -> bool, what: impl Fn() -> String) {
-    let deadline = tokio::time::Instant::now() + DEADLINE;
-    while !condition() {
-        assert!(tokio::time::Instant::now() < deadline, "in vain: {}", what());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }

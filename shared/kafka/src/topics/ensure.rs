@@ -98,14 +98,14 @@ pub async fn check_membership(config: &Config, account: u64) -> Result<Vec<Strin
     ))
 }
 
-/// How long a topic keeps every record before compaction may take it. `None` if it promises nothing, or is not asked: the
-/// broker is in-process, or the settings may not be read.
+/// How long a topic keeps every record before compaction may take it: for ever on the in-process broker, which compacts
+/// nothing. `None` if it promises nothing, or the settings may not be read.
 ///
 /// # Errors
 /// [`Error::Unavailable`] if Kafka does not answer.
 pub async fn compaction_lag(config: &Config, topic: &str) -> Result<Option<Duration>, Error> {
     if config.in_process {
-        return Ok(None);
+        return Ok(Some(Duration::MAX));
     }
     let resource = settings(config, topic).await?;
     let lag = resource.and_then(|resource| value(&resource, MIN_COMPACTION_LAG_MS).parse().ok());
