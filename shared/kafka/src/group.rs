@@ -90,6 +90,16 @@ impl Member {
     /// # Errors
     /// [`Error::Config`] if librdkafka does not take the configuration; [`Error::Closed`] if the system gives no thread.
     pub fn join(config: &Config, group: &str, topic: &str, slots: i32) -> Result<Self, Error> {
+        Self::join_with(config, group, topic, slots, thread::park_timeout)
+    }
+
+    fn join_with(
+        config: &Config,
+        group: &str,
+        topic: &str,
+        slots: i32,
+        rest: impl Fn(Duration) + Send + 'static,
+    ) -> Result<Self, Error> {
         let shared = Arc::new(Shared::default());
         if config.in_process {
             let owned = (0..slots).collect();
@@ -127,7 +137,7 @@ impl Member {
             .map_err(|error| Error::of(error, topic, "joining the group of"))?;
         let (end, ended) = oneshot::channel();
         let run = move || {
-            run(&consumer);
+            run(&consumer, rest);
             // Leaves the group, which takes a few round trips.
             drop(consumer);
             drop(end);
@@ -171,8 +181,8 @@ impl Drop for Member {
 }
 
 /// Polls whenever there is something to poll, and now and then: that is what keeps the member in the group, whatever its slots
-/// are busy with.
-fn run(consumer: &BaseConsumer<Membership>) {
+/// are busy with. `rest` parks the thread for so long: it is woken by what can be polled, by a release, and by the end.
+fn run(consumer: &BaseConsumer<Membership>, rest: impl Fn(Duration)) {
     let context = consumer.context();
     context.shared.thread.get_or_init(thread::current);
     let mut said = None;
@@ -193,7 +203,7 @@ fn run(consumer: &BaseConsumer<Membership>) {
         context.give_back(consumer);
         if nothing {
             let leaving = !context.held.borrow().leaving.is_empty();
-            thread::park_timeout(if leaving { REST_LEAVING } else { REST });
+            rest(if leaving { REST_LEAVING } else { REST });
         }
     }
     // What is still to be given back would keep the close waiting.
@@ -287,5 +297,52 @@ impl ConsumerContext for Membership {
                 held.leaving.extend(&slots);
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Topics, testing};
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    async fn until(held: &mut watch::Receiver<Held>, what: &str, wanted: impl Fn(&Held) -> bool) {
+        let waited = tokio::time::timeout(PATIENCE, held.wait_for(|held| wanted(held))).await;
+        let reached = waited.map(drop).is_ok();
+        assert!(reached, "{what}: it holds {:?}", held.borrow());
+    }
+
+    /// Without that it would rest for ever.
+    #[tokio::test]
+    async fn a_thread_at_rest_is_woken_by_the_group_by_a_release_and_by_the_end() {
+        let name = "group::tests::a_thread_at_rest_is_woken_by_the_group_by_a_release_and_by_the_end";
+        let Some(config) = testing::real_only(name) else { return };
+        crate::topics::ensure(&config, &[]).await.unwrap();
+        let (topic, slots) = (Topics::new(&config).export_placement(), 4);
+        let (rests, mut resting) = watch::channel(Duration::ZERO);
+        let rest = move |longest| {
+            rests.send_replace(longest);
+            thread::park();
+        };
+        let first = Member::join_with(&config, "placement", &topic, slots, rest).unwrap();
+        let mut of_first = first.held();
+        until(&mut of_first, "it gets all", |held| held.owned.len() == 4).await;
+        let second = Member::join(&config, "placement", &topic, slots).unwrap();
+        until(&mut of_first, "half of them are to leave", |held| {
+            held.leaving.len() == 2
+        })
+        .await;
+        let rests = resting.wait_for(|longest| *longest == REST_LEAVING);
+        tokio::time::timeout(PATIENCE, rests).await.unwrap().unwrap();
+        let leaving = of_first.borrow().leaving.clone();
+        leaving.iter().for_each(|slot| first.release(*slot));
+        until(&mut of_first, "they are given back", |held| held.leaving.is_empty()).await;
+        until(&mut second.held(), "they are somebody else's", |held| {
+            held.owned == leaving
+        })
+        .await;
+        let left = tokio::time::timeout(PATIENCE, first.leave()).await;
+        assert!(left.is_ok(), "it does not hear that it is to end");
     }
 }

@@ -48,25 +48,27 @@ async fn the_end_is_said_once_and_anew_after_a_seek_to_the_own_position() {
     assert_eq!(payloads(&mut reader), ["b", "c"]);
 }
 
-/// A reader that is polled only when it has said that it is worth it.
+/// A reader that is polled only when it has said that it is worth it. What librdkafka says of a broker that goes comes the same
+/// way as the records, and ends a poll that brings nothing.
 #[tokio::test]
-async fn what_comes_after_a_poll_that_found_nothing_is_told_also_behind_the_answer_to_a_commit() {
-    let brokers = testing::brokers();
-    brokers.ensure_topics(&[]).await.unwrap();
-    let config = brokers.config();
+async fn what_comes_after_a_poll_that_found_nothing_is_told_also_behind_a_line_of_librdkafkas_log() {
+    let broker = InProcessBroker::start(1, &[]).unwrap();
+    let config = broker.config();
     let topic = Topics::new(&config).profile_events();
     let (tell, told) = sync_channel(1);
-    let options = ReaderOptions {
-        group: Some("told".to_owned()),
-        ..ReaderOptions::default()
-    };
-    let mut reader = Reader::open(&config, options).unwrap();
+    let mut reader = Reader::open(&config, ReaderOptions::default()).unwrap();
     reader.on_ready(move || tell.try_send(()).unwrap_or_default());
     reader.assign(&topic, &[(0, Position::Beginning)]).unwrap();
-    for number in 0..20 {
-        // Its answer lies before the record, or behind it, or is late.
-        reader.commit(&[(0, number)]);
+    for number in 0..5 {
+        while reader.poll(Duration::ZERO).is_some() {}
+        told.try_recv().unwrap_or_default();
+        broker.down().unwrap();
+        // Told of a line, which is not looked at yet.
+        assert!(told.recv_timeout(PATIENCE).is_ok(), "nothing is said of the broker");
+        broker.up().unwrap();
         publish(&config, &topic, &["a"]).await;
+        // By then the reader itself has met the broker again, and has had the time to read the record.
+        while reader.watermarks(&topic, 0).is_err() {}
         read_until(&config, &topic, number);
         // What has been told so far is heard, as by a thread that it has woken.
         told.try_recv().unwrap_or_default();
@@ -77,7 +79,7 @@ async fn what_comes_after_a_poll_that_found_nothing_is_told_also_behind_the_answ
                     break;
                 }
                 Some(Ok(Polled::Eof { .. })) => {}
-                Some(Err(error)) => panic!("{error}"),
+                Some(Err(error)) => assert_eq!(error.disposition(), Disposition::Retry, "{error}"),
                 None => assert!(told.recv_timeout(PATIENCE).is_ok(), "record {number} is never told"),
             }
         }
@@ -111,8 +113,8 @@ async fn a_reader_that_starts_at_the_end_sees_what_is_written_after_it_was_assig
     assert_eq!(found, ["after"]);
 }
 
-#[tokio::test]
-async fn a_small_queue_does_not_make_reading_slow() {
+/// A broker with forty records of 100 kB in a topic.
+async fn large_records() -> (InProcessBroker, String) {
     let broker = InProcessBroker::start(1, &[]).unwrap();
     let topic = Topics::new(&broker.config()).profile_events();
     let publisher = Publisher::new(&broker.config(), PublisherOptions::default()).unwrap();
@@ -121,15 +123,42 @@ async fn a_small_queue_does_not_make_reading_slow() {
         let record = RecordOut::new(&topic).payload(vec![b'x'; 100_000]);
         publisher.publish(record).await.unwrap();
     }
-    let options = ReaderOptions {
+    (broker, topic)
+}
+
+fn small_queue() -> ReaderOptions {
+    ReaderOptions {
         queue_bytes_max: 64 << 10,
         ..ReaderOptions::default()
-    };
+    }
+}
+
+#[tokio::test]
+async fn a_small_queue_does_not_make_reading_slow() {
+    let (broker, topic) = large_records().await;
     let begun = Instant::now();
-    let found = crate::read_all(&broker.config(), &topic, options);
+    let found = crate::read_all(&broker.config(), &topic, small_queue());
     assert_eq!(found.len(), 40);
     // librdkafka's default back-off rests a second whenever the queue is full.
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+}
+
+/// What is prefetched is what can still be read when the broker has gone.
+#[tokio::test]
+async fn no_more_is_prefetched_than_the_queue_takes() {
+    let (broker, topic) = large_records().await;
+    let mut reader = Reader::open(&broker.config(), small_queue()).unwrap();
+    reader.assign(&topic, &[(0, Position::Beginning)]).unwrap();
+    while !matches!(reader.poll(PATIENCE), Some(Ok(Polled::Record(_)))) {}
+    // Meanwhile it could have had them all.
+    let all = crate::read_all(&broker.config(), &topic, ReaderOptions::default());
+    assert_eq!(all.len(), 40);
+    drop(broker);
+    let mut prefetched = 0;
+    while let Some(polled) = reader.poll(Duration::ZERO) {
+        prefetched += usize::from(matches!(polled, Ok(Polled::Record(_))));
+    }
+    assert!(prefetched <= 3, "{prefetched} records of 100 kB in a queue of 64 KiB");
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use kafka::testing::{self, Brokers, InProcessBroker};
 use kafka::{
-    Change, Config, Error, MutateError, Polled, Position, Reader, ReaderOptions, RecordOut, Table, Topics,
-    TransactionalWriter, headers,
+    Change, Config, Error, MutateError, Polled, Position, Publisher, PublisherOptions, Reader, ReaderOptions,
+    RecordOut, Table, Topics, TransactionalWriter, headers,
 };
 use tokio::task::JoinSet;
 
@@ -310,6 +310,21 @@ async fn without_a_broker_a_mutation_is_unavailable() {
     drop(broker);
     let result = table.mutate(|_| Ok::<_, ()>((vec![put("a", "one")], ()))).await;
     assert!(matches!(result, Err(MutateError::Unavailable(_))), "{result:?}");
+}
+
+/// The table passes it over, so that nobody may wait to see it there.
+#[tokio::test]
+async fn a_record_without_a_readable_key_keeps_no_mutation_waiting() {
+    let (_brokers, config) = broker().await;
+    let table = open(&config).await;
+    let publisher = Publisher::new(&config, PublisherOptions::default()).unwrap();
+    let record = RecordOut::new(Topics::new(&config).control()).partition(0);
+    publisher
+        .publish(record.key(vec![0xff]).payload("theirs"))
+        .await
+        .unwrap();
+    set(&table, "a", "one").await;
+    assert_eq!(value(&table, "a").as_deref(), Some("one"));
 }
 
 #[tokio::test]
