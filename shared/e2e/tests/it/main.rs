@@ -3,6 +3,7 @@
 //! it proves and how.
 
 mod compose;
+mod docs;
 mod drain;
 mod first_hour;
 mod grpc_page;

@@ -105,7 +105,7 @@ async fn what_was_exported_before_an_outage_of_kafka_goes_on_after_it() {
 
     broker.down();
     let asked = Instant::now();
-    let output = export.try_enter("during", "after").await;
+    let output = export.try_enter("vip", "during", "after").await;
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{errors}");
     assert!(errors.to_lowercase().contains("unavailable"), "{errors}");
@@ -117,7 +117,7 @@ async fn what_was_exported_before_an_outage_of_kafka_goes_on_after_it() {
 
     broker.up();
     until("Kafka to be back", async || {
-        export.try_enter("after", "after").await.status.success()
+        export.try_enter("vip", "after", "after").await.status.success()
     })
     .await;
     until("the user at Braze", async || sim.segments("after").await.is_some()).await;

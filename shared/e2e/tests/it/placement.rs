@@ -1,5 +1,6 @@
-//! Proves that replicas replace each other: one that is killed is replaced, and one that was frozen for longer than its session
-//! sends nothing when it thaws, one of whose workspaces hangs ends itself. How: each replica reaches the simulator through a relay of its own, which counts what it sends.
+//! Proves that replicas replace each other: one that is killed is replaced, one that dies during a hand-over in all that it served,
+//! one that was frozen for longer than its session sends nothing when it thaws, and one of whose workspaces hangs ends itself. How:
+//! each replica reaches the simulator through a relay of its own, which counts what it sends.
 
 use nix::sys::signal::Signal;
 use tokio::time::Instant;
@@ -20,20 +21,30 @@ struct Replica {
 
 impl Replica {
     async fn start(broker: &Broker, sim: &Sim) -> Self {
+        Self::start_with(broker, sim, &[]).await
+    }
+
+    async fn start_with(broker: &Broker, sim: &Sim, more: &[(&str, &str)]) -> Self {
         let relay = Relay::start(sim.address()).await;
+        let url = relay.url();
         let settings = [
-            ("BRAZE__ENDPOINT", relay.url()),
+            ("BRAZE__ENDPOINT", url.as_str()),
             // Whatever fails is tried again at once.
-            ("ENGINE__BACKOFF_MIN", "5ms".to_owned()),
-            ("ENGINE__BACKOFF_MAX", "10ms".to_owned()),
+            ("ENGINE__BACKOFF_MIN", "5ms"),
+            ("ENGINE__BACKOFF_MAX", "10ms"),
         ];
-        let settings = settings.each_ref().map(|(key, value)| (*key, value.as_str()));
+        let settings = [&settings[..], more].concat();
         let export = Export::start(broker, sim, &settings).await;
         Self { export, relay }
     }
 
     async fn serves(&self) -> bool {
-        metric(self.export.admin, "export_workspaces_served").await > 0.0
+        self.serving().await > 0.0
+    }
+
+    /// How many workspaces it serves.
+    async fn serving(&self) -> f64 {
+        metric(self.export.admin, "export_workspaces_served").await
     }
 }
 
@@ -109,6 +120,75 @@ async fn a_replica_frozen_past_its_session_sends_nothing_when_it_thaws_and_joins
     let mut sent = sim.sent().await;
     sent.sort();
     assert_eq!(sent, ["a", "b", "c"], "nothing was sent twice");
+}
+
+/// It serves two workspaces and has a call of each in flight when the group wants one of them for the other, so that it has not given
+/// it back when it dies. That one has not been released, no more than the one that was to stay.
+#[tokio::test]
+async fn a_replica_that_dies_while_it_hands_a_workspace_over_is_replaced_in_both() {
+    let name = "placement::a_replica_that_dies_while_it_hands_a_workspace_over_is_replaced_in_both";
+    let Some(broker) = Broker::real_with(name, 2) else {
+        return;
+    };
+    let sim = Sim::start(KEY).await;
+    // Longer than it lives.
+    let patient = [("ENGINE__HAND_OVER", "20s"), ("ENGINE__REQUEST_TIMEOUT", "60s")];
+    let mut first = Replica::start_with(&broker, &sim, &patient).await;
+    let audiences = ["vip", "news"];
+    for audience in audiences {
+        first.export.job_for(audience, KEY, &["--flush-after", "50ms"]).await;
+    }
+    until("the first to serve both", async || first.serving().await == 2.0).await;
+    for audience in audiences {
+        sim.hold_next().await;
+        first.export.enter_to(audience, "a").await;
+    }
+    until("a call of each", async || sim.calls().await.len() == 2).await;
+
+    let mut second = Replica::start(&broker, &sim).await;
+    let log = |replica: &Replica| replica.export.process.log();
+    until("the hand-over to begin", async || {
+        log(&first).contains("is to give back 1 slots")
+    })
+    .await;
+    first.export.process.signal(Signal::SIGKILL);
+    let killed = Instant::now();
+    assert_eq!(first.export.process.ended().await, None);
+    assert!(
+        !log(&first).contains("gives back"),
+        "it had given the slot back: {}",
+        log(&first)
+    );
+    sim.release().await;
+
+    for audience in audiences {
+        second.export.enter_to(audience, "b").await;
+    }
+    until("the other to send what was pending and what came later", async || {
+        sim.tagged("a", &audiences).await && sim.tagged("b", &audiences).await
+    })
+    .await;
+    println!(
+        "sending again {:?} after the kill; session timeout, heartbeat, hand-over, lease and 1 s are 22 s",
+        killed.elapsed()
+    );
+    assert_eq!(second.serving().await, 2.0);
+    assert!(second.relay.sent() > 0);
+    let log = log(&second);
+    let taken_over: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("serving Braze workspace"))
+        .collect();
+    let waits = taken_over.iter().all(|line| line.contains("released=false"));
+    assert!(taken_over.len() == 2 && waits, "{taken_over:#?}");
+    let mut sent = sim.sent().await;
+    sent.sort();
+    assert_eq!(
+        sent,
+        ["a", "a", "a", "a", "b", "b"],
+        "in flight at the kill was `a`, twice"
+    );
+    second.export.process.terminate().await;
 }
 
 /// What a workspace's thread writes to its log is not taken away by anybody: it hangs there for ever.

@@ -181,7 +181,7 @@ async fn exports(broker: &Broker, export: &Export, sim: &Sim, seen: &mut Seen) {
         "--account",
         "1234",
         "--label",
-        "Sim",
+        "vip",
         "--instance",
         "US-01",
         "--key-file",
@@ -195,7 +195,7 @@ async fn exports(broker: &Broker, export: &Export, sim: &Sim, seen: &mut Seen) {
         seen.said("authorizations create", &output);
     }
     let file = key_file(NEW_KEY);
-    let rotate = ["authorizations", "rotate-key", "Sim", "--account", "1234", "--key-file"];
+    let rotate = ["authorizations", "rotate-key", "vip", "--account", "1234", "--key-file"];
     let output = export
         .operator(&[&rotate[..], &[file.to_str().unwrap()]].concat())
         .await;

@@ -108,4 +108,13 @@ impl Sim {
             .map(|slug| slug.as_str().unwrap().to_owned());
         Some(slugs.collect())
     }
+
+    /// Whether a user has exactly these slugs, in any order.
+    pub(crate) async fn tagged(&self, external_id: &str, slugs: &[&str]) -> bool {
+        let mut found = self.segments(external_id).await.unwrap_or_default();
+        found.sort();
+        let mut slugs = slugs.to_vec();
+        slugs.sort_unstable();
+        found == slugs
+    }
 }

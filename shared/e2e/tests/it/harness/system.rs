@@ -116,50 +116,39 @@ impl Export {
         operator("export-svc", "EXPORT_SVC_ENDPOINT", self.grpc, arguments).await
     }
 
-    /// Stores an authorization `Sim` with this key, and starts a job for the audience `vip`, by the field `user_id`.
+    /// Starts a job for the audience `vip`; see [`Export::job_for`].
     pub(crate) async fn job(&self, key: &str, options: &[&str]) {
+        self.job_for("vip", key, options).await;
+    }
+
+    /// Stores an authorization of a Braze workspace of its own with this key, and starts a job for the audience, by the field
+    /// `user_id`. Both are labelled as the audience.
+    pub(crate) async fn job_for(&self, audience: &str, key: &str, options: &[&str]) {
         let file = key_file(key);
         let path = file.to_str().unwrap();
-        let create = [
-            "authorizations",
-            "create",
-            "--account",
-            "1234",
-            "--provider",
-            "braze",
-            "--label",
-            "Sim",
-        ];
-        printed(
-            &self
-                .operator(&[&create[..], &["--instance", "US-01", "--key-file", path]].concat())
-                .await,
-        );
-        let create = [
-            "jobs",
-            "create",
-            "--account",
-            "1234",
-            "--auth",
-            "Sim",
-            "--label",
-            "VIP",
-            "--audience",
-            "vip",
-        ];
+        let create = ["authorizations", "create", "--account", "1234", "--provider", "braze"];
+        let which = ["--label", audience, "--instance", "US-01", "--key-file", path];
+        printed(&self.operator(&[&create[..], &which].concat()).await);
+        let create = ["jobs", "create", "--account", "1234", "--auth", audience];
+        let which = ["--label", audience, "--audience", audience];
         let fields = ["--external-id-field", "user_id", "--existing-users"];
-        printed(&self.operator(&[&create[..], &fields, options].concat()).await);
+        printed(&self.operator(&[&create[..], &which, &fields, options].concat()).await);
     }
 
     /// Publishes that the person of this external id entered `vip`.
     pub(crate) async fn enter(&self, external_id: &str) {
-        printed(&self.try_enter(external_id, external_id).await);
+        self.enter_to("vip", external_id).await;
     }
 
-    /// As [`Export::enter`], for this profile; what came of it.
-    pub(crate) async fn try_enter(&self, profile: &str, external_id: &str) -> Output {
+    /// Publishes that the person of this external id entered an audience.
+    pub(crate) async fn enter_to(&self, audience: &str, external_id: &str) {
+        printed(&self.try_enter(audience, external_id, external_id).await);
+    }
+
+    /// As [`Export::enter_to`], for this profile; what came of it.
+    pub(crate) async fn try_enter(&self, audience: &str, profile: &str, external_id: &str) -> Output {
         let field = format!("user_id={external_id}");
-        let publish = ["memberships", "publish", "--account", "1234", "--audience", "vip"];
+        let publish = ["memberships", "publish", "--account", "1234", "--audience", audience];
         let who = ["--profile", profile, "--enter", "--field", &field];
         self.operator(&[&publish[..], &who].concat()).await
     }
