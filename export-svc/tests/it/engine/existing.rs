@@ -131,6 +131,7 @@ async fn a_restart_in_mid_pass_leaves_nobody_with_a_slug_that_was_taken_away() {
     };
     engine.until(&vip, all).await;
     engine.drain().await;
+    rig.sim.idle().await;
     for number in 0..40 {
         let slugs = rig.slugs(&user(number)).unwrap_or_default();
         assert!(slugs.is_empty(), "{} still has {slugs:?}", user(number));
@@ -178,6 +179,7 @@ async fn compaction_in_mid_pass(name: &str, restart: bool) {
         })
         .await;
     engine.drain().await;
+    rig.sim.idle().await;
     for number in 0..40 {
         let slugs = rig.slugs(&user(number)).unwrap_or_default();
         assert!(slugs.is_empty(), "{} still has {slugs:?}", user(number));
