@@ -202,7 +202,11 @@ async fn a_call_from_before_a_reset_settles_nothing_of_what_is_sent_again() {
 async fn what_is_refused_across_a_pause_or_a_reset_is_kept_twice_from_the_same_place_and_counted_once() {
     for reset in [false, true] {
         let rig = Rig::new().await;
-        let engine = rig.start();
+        // The call that is held does not end before it is released.
+        let engine = rig.start_with(EngineConfig {
+            request_timeout: Duration::from_secs(60),
+            ..config()
+        });
         let vip = rig.create(job("vip")).await;
         engine.until(&vip, |_| true).await;
         rig.sim.inject(Fault::hold().next(1));
