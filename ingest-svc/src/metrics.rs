@@ -14,7 +14,7 @@ pub const BOUNDS_REACHED: &str = "ingest_bounds_reached_total";
 pub const REQUESTS_IN_PROGRESS: &str = "ingest_requests_in_progress";
 /// Bytes of bodies, and of records of gRPC streams, held; bound `http.held_bytes_max`.
 pub const HELD_BYTES: &str = "ingest_held_bytes";
-/// Raw records taken in, by `source` and `outcome`: `published`, `rejected`, `unacknowledged`.
+/// Raw records taken in, by `source` and `outcome`: `published`, `not_wanted`, `rejected`, `unacknowledged`.
 pub const RECORDS: &str = "ingest_records_total";
 /// Records on the rejected topic, by `reason`.
 pub const REJECTED: &str = "ingest_rejected_total";

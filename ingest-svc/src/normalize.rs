@@ -13,8 +13,9 @@
 //! * A column without a value is absent from the event; the others are in the order of the mapping. [`test()`] tells why.
 //! * A field of the record that is `null` or an empty list is as good as missing.
 //! * Fields of the record that no column uses are no error; they are not in the event.
-//! * `event_time` is absent: no column of a mapping sets it, and a Braze webhook carries none. `receive_time` is when the
-//!   record arrived.
+//! * `event_time` is what the field says that the sender named for it (`timestamp_field`), by the recogniser of `todate`; absent
+//!   if nobody named one, or the record has no date there. `receive_time` is when the record arrived.
+//! * What `now` means in a mapping is the event time, else the receive time. Neither is in the event id.
 //! * The event names version 0 of its mapping, the one that ships with the service.
 
 mod dates;
@@ -50,6 +51,8 @@ pub struct RawRecord<'a> {
     pub stream: &'a str,
     /// One JSON object, as received. For a record of an array: its own slice of the body (`serde_json::value::RawValue`).
     pub json: &'a [u8],
+    /// The flat field that says when it happened; `None` if the sender named none.
+    pub timestamp_field: Option<&'a str>,
 }
 
 /// What became of a record that could be used.
@@ -96,7 +99,8 @@ impl Reason {
     }
 }
 
-/// Normalizes one record. `received` is when it arrived: the event's receive time, and what `now` means in a mapping.
+/// Normalizes one record. `received` is when it arrived: the event's receive time, and what `now` means in a mapping unless the
+/// record says when it happened.
 ///
 /// # Errors
 ///
@@ -114,7 +118,11 @@ fn run(
 ) -> Result<Normalized, Reason> {
     let mut values = vec![None; mapping.sources().len()];
     let mut matched = Vec::new();
+    let mut time = None;
     flatten::flatten(raw.json, |path, value| {
+        if raw.timestamp_field == Some(path) {
+            time = Some(value.clone());
+        }
         let value = Some(value).filter(|value| !matches!(value, Value::List(items) if items.is_empty()));
         if mapping.may_match(path) {
             matched.extend(value.clone().map(|value| (path.to_owned().into(), value)));
@@ -123,10 +131,11 @@ fn run(
             values[slot] = value;
         }
     })?;
+    let event_time = time.and_then(|time| time.into_date(received));
     let scope = Scope {
         fields: &values,
         matched: &matched,
-        now: received,
+        now: event_time.unwrap_or(received),
         record: raw,
     };
     if mapping.condition().is_some_and(|condition| !condition.is_true(scope)) {
@@ -164,7 +173,7 @@ fn run(
         event_id: scope.event_id(),
         account: raw.account,
         stream: raw.stream.to_owned(),
-        event_time: None,
+        event_time: event_time.map(kind::proto_timestamp),
         receive_time: Some(kind::proto_timestamp(received)),
         mapping: mapping.alias().to_owned(),
         mapping_version: 0,

@@ -15,7 +15,7 @@ use tracing::Instrument;
 
 use crate::metrics;
 use crate::normalize::{Mapping, Normalized, RawRecord, Reason, normalize, record_key};
-use crate::source::Origin;
+use crate::source::{Origin, Raw};
 
 /// Header of a rejected record: the account it was sent to.
 const ACCOUNT: &str = "account";
@@ -34,6 +34,9 @@ pub(crate) enum Refusal {
     /// The body holds no records.
     #[error("{0}")]
     Body(String),
+    /// It could not be read as a record.
+    #[error("{0}")]
+    Unreadable(String),
     /// No mapping reads the stream. Not a 404: Braze drops a message for good after any 4xx.
     #[error("no mapping reads the stream {0:?}")]
     NoMapping(String),
@@ -50,6 +53,7 @@ impl Refusal {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Body(_) => "broken_body",
+            Self::Unreadable(_) => "unreadable",
             Self::NoMapping(_) => "no_mapping",
             Self::Record(reason) => reason.code(),
             Self::TooLarge(_) => "too_large",
@@ -62,8 +66,23 @@ impl Refusal {
 pub(crate) enum Outcome {
     /// On `profile-events`.
     Published { event_id: String },
+    /// Nowhere: the mapping's `WHERE` is not true of it, so its author does not want it.
+    NotWanted,
     /// On `profile-events.rejected`.
     Rejected(Refusal),
+}
+
+impl Outcome {
+    /// What becomes of a record once Kafka takes what there is to write of it.
+    pub(crate) fn of(event: Result<Normalized, Refusal>) -> Self {
+        match event {
+            Ok(Normalized { event, .. }) => Self::Published {
+                event_id: event.event_id,
+            },
+            Err(Refusal::Record(Reason::NotWanted)) => Self::NotWanted,
+            Err(refusal) => Self::Rejected(refusal),
+        }
+    }
 }
 
 /// Normalizes and publishes raw records. Cheap to clone.
@@ -95,7 +114,7 @@ impl Publish {
     pub(crate) async fn records(
         &self,
         origin: &Origin,
-        records: Vec<Bytes>,
+        records: Vec<Raw>,
         received: Timestamp,
         deadline: Option<Instant>,
     ) -> Result<Vec<Outcome>, kafka::Error> {
@@ -103,7 +122,8 @@ impl Publish {
             .iter()
             .map(|record| self::event(origin, record, received))
             .collect();
-        self.write(origin, records, events, received, deadline).await
+        let raw = records.into_iter().map(|record| record.json).collect();
+        self.write(origin, raw, events, received, deadline).await
     }
 
     /// Keeps a body that holds no records, as it was received; waits as [`Publish::records`] does.
@@ -185,30 +205,32 @@ impl Publish {
             record
         };
         let (mut out, mut outcomes) = (Vec::with_capacity(raw.len()), Vec::with_capacity(raw.len()));
-        for (bytes, event) in raw.iter().zip(events) {
-            match event {
+        // Where the outcome of each record to write stands.
+        let mut places = Vec::with_capacity(raw.len());
+        for (index, (bytes, event)) in raw.iter().zip(events).enumerate() {
+            let record = match &event {
                 Ok(Normalized {
                     event,
                     identities_dropped,
                 }) => {
-                    ::metrics::counter!(metrics::IDENTITIES_DROPPED).increment(identities_dropped as u64);
+                    ::metrics::counter!(metrics::IDENTITIES_DROPPED).increment(*identities_dropped as u64);
                     let mut record = RecordOut::new(&*self.events)
-                        .key(record_key(&event))
+                        .key(record_key(event))
                         .payload(event.encode_to_vec());
                     record.headers = kafka::headers::standard(EVENT_TYPE, &context);
-                    out.push(record);
-                    outcomes.push(Outcome::Published {
-                        event_id: event.event_id,
-                    });
+                    Some(record)
                 }
-                Err(refusal) => {
-                    out.push(keep(bytes, &refusal));
-                    outcomes.push(Outcome::Rejected(refusal));
-                }
+                Err(Refusal::Record(Reason::NotWanted)) => None,
+                Err(refusal) => Some(keep(bytes, refusal)),
+            };
+            if let Some(record) = record {
+                out.push(record);
+                places.push(index);
             }
+            outcomes.push(Outcome::of(event));
         }
         let mut too_large = Vec::new();
-        for (index, ack) in self.publisher.publish_all(out).await.into_iter().enumerate() {
+        for (index, ack) in places.into_iter().zip(self.publisher.publish_all(out).await) {
             match (ack, &outcomes[index]) {
                 (Ok(_), _) => {}
                 // Will never be taken, however often the sender repeats it; the raw record may fit where the event did not.
@@ -259,19 +281,27 @@ fn count(origin: &Origin, outcomes: &Result<Vec<Outcome>, kafka::Error>, records
         add("unacknowledged", records);
         return;
     };
-    let mut rejected = 0;
+    let (mut rejected, mut not_wanted) = (0, 0);
     for outcome in outcomes {
-        if let Outcome::Rejected(refusal) = outcome {
-            ::metrics::counter!(metrics::REJECTED, "reason" => refusal.code()).increment(1);
-            rejected += 1;
+        match outcome {
+            Outcome::Published { .. } => {}
+            Outcome::NotWanted => not_wanted += 1,
+            Outcome::Rejected(refusal) => {
+                ::metrics::counter!(metrics::REJECTED, "reason" => refusal.code()).increment(1);
+                rejected += 1;
+            }
         }
     }
     add("rejected", rejected);
-    add("published", outcomes.len() - rejected);
+    add("not_wanted", not_wanted);
+    add("published", outcomes.len() - rejected - not_wanted);
 }
 
 /// Normalizes one raw record with the mapping of its stream.
-pub(crate) fn event(origin: &Origin, json: &[u8], received: Timestamp) -> Result<Normalized, Refusal> {
+pub(crate) fn event(origin: &Origin, record: &Raw, received: Timestamp) -> Result<Normalized, Refusal> {
+    if let Some(problem) = &record.unusable {
+        return Err(Refusal::Unreadable(problem.clone()));
+    }
     let mapping = Mapping::braze_users();
     if origin.stream != mapping.stream() {
         return Err(Refusal::NoMapping(origin.stream.clone()));
@@ -279,7 +309,75 @@ pub(crate) fn event(origin: &Origin, json: &[u8], received: Timestamp) -> Result
     let raw = RawRecord {
         account: origin.account.get(),
         stream: &origin.stream,
-        json,
+        json: &record.json,
+        timestamp_field: origin.timestamp_field.as_deref(),
     };
     Ok(normalize(mapping, &raw, received)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka::testing::InProcessBroker;
+    use kafka::{PublisherOptions, Reader, ReaderOptions};
+    use model::AccountNumber;
+
+    use super::*;
+    use crate::source::Source;
+
+    #[tokio::test]
+    async fn what_the_mapping_does_not_want_is_written_nowhere_and_its_neighbours_keep_their_outcomes() {
+        let broker = InProcessBroker::start(1, &[]).unwrap();
+        let (config, topics) = (broker.config(), Topics::new(&broker.config()));
+        let publisher = Publisher::new(&config, PublisherOptions::default()).unwrap();
+        let publish = Publish::new(publisher, &topics, Duration::from_secs(5));
+        let origin = Origin {
+            account: AccountNumber::new(1).unwrap(),
+            stream: "web".to_owned(),
+            source: Source::Webhook,
+            content_type: None,
+            timestamp_field: None,
+        };
+        let mapping = "SELECT id FROM web INTO user BY id WHERE event != \"heartbeat\" ALIAS web";
+        let mapping = Mapping::parse(mapping).unwrap();
+        let records = [
+            r#"{"id":"1","event":"heartbeat"}"#,
+            r#"{"event":"view"}"#,
+            r#"{"id":"1","event":"view"}"#,
+        ];
+        let events = records.iter().map(|json| {
+            let raw = RawRecord {
+                account: 1,
+                stream: "web",
+                json: json.as_bytes(),
+                timestamp_field: None,
+            };
+            Ok(normalize(&mapping, &raw, Timestamp::UNIX_EPOCH)?)
+        });
+        let raw = records.map(Bytes::from).to_vec();
+        let written = publish.write(&origin, raw, events.collect(), Timestamp::UNIX_EPOCH, None);
+        let outcomes = written.await.unwrap();
+        assert!(matches!(
+            outcomes.as_slice(),
+            [
+                Outcome::NotWanted,
+                Outcome::Rejected(Refusal::Record(Reason::NoIdentity { .. })),
+                Outcome::Published { .. }
+            ]
+        ));
+        let written = move |topic: String| {
+            let reader = Reader::open(&config, ReaderOptions::default()).unwrap();
+            let partitions = reader.partitions(&topic).unwrap();
+            let ends = partitions
+                .iter()
+                .map(|partition| reader.watermarks(&topic, *partition).unwrap().1);
+            ends.sum::<i64>()
+        };
+        let count = move || {
+            (
+                written(topics.profile_events()),
+                written(topics.profile_events_rejected()),
+            )
+        };
+        assert_eq!(tokio::task::spawn_blocking(count).await.unwrap(), (1, 1));
+    }
 }

@@ -20,6 +20,23 @@ pub(crate) struct Origin {
     pub(crate) source: Source,
     /// What the sender says they are; `None` if it does not say.
     pub(crate) content_type: Option<Bytes>,
+    /// The flat field that says when a record happened; `None` if the sender named none.
+    pub(crate) timestamp_field: Option<String>,
+}
+
+/// A raw record, or what stands in the place of one.
+#[derive(Debug, Clone)]
+pub(crate) struct Raw {
+    /// A JSON object, unless the sender sent something else; of a record that is unusable, what could be read of it.
+    pub(crate) json: Bytes,
+    /// Why it is no record, written for the sender; `None` if that is for the mapping to say.
+    pub(crate) unusable: Option<String>,
+}
+
+impl From<Bytes> for Raw {
+    fn from(json: Bytes) -> Self {
+        Self { json, unusable: None }
+    }
 }
 
 /// How a raw record arrived.

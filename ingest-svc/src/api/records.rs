@@ -3,7 +3,6 @@
 //! Records that have arrived are published together, a few such chunks at once, each bounded in records and bytes. Nothing more is
 //! read before the client has taken its answers, so what else waits is bounded by HTTP/2's own windows.
 
-use bytes::Bytes;
 use control::Directory;
 use futures::future::ready;
 use futures::stream::{self, BoxStream};
@@ -21,7 +20,7 @@ use super::ingest::account;
 use crate::metrics;
 use crate::publish::{Outcome, Publish};
 use crate::source::webhook::{Admission, RETRY_AFTER, SENDERS};
-use crate::source::{Origin, STREAM_BYTES_MAX, Source};
+use crate::source::{Origin, Raw, STREAM_BYTES_MAX, Source};
 
 /// Records published together at most.
 const CHUNK_RECORDS: usize = 256;
@@ -51,6 +50,7 @@ pub(super) async fn answers(
         stream: first.stream.clone(),
         source: Source::Grpc,
         content_type: None,
+        timestamp_field: None,
     };
     directory.authorize(&credentials, origin.account, &SENDERS)?;
     directory.account(model::AccountRef::Number(origin.account))?;
@@ -121,17 +121,20 @@ impl Work {
         {
             return vec![Err(refused)];
         }
-        let (mut first, mut records, mut broken) = (None, Vec::with_capacity(chunk.len()), None);
+        let (mut first, mut records, mut broken) = (None, Vec::<Raw>::with_capacity(chunk.len()), None);
         for (index, message) in chunk {
             match message {
                 Ok(message) => {
                     first.get_or_insert(index);
-                    records.push(message.record);
+                    records.push(message.record.into());
                 }
                 Err(status) => broken = broken.or(Some(Err(status))),
             }
         }
-        let Some(_held) = self.admission.hold(records.iter().map(Bytes::len).sum()) else {
+        let Some(_held) = self
+            .admission
+            .hold(records.iter().map(|record| record.json.len()).sum())
+        else {
             ::metrics::counter!(metrics::BOUNDS_REACHED, "bound" => "held_bytes").increment(1);
             let message = "too much at once; send the records without an answer again later";
             return vec![Err(status::unavailable(message, RETRY_AFTER))];
@@ -163,6 +166,7 @@ impl Work {
 fn answer(index: usize, outcome: Outcome) -> wire::IngestRecordsResponse {
     let outcome = match outcome {
         Outcome::Published { event_id } => Answer::EventId(event_id),
+        Outcome::NotWanted => Answer::NotWanted(true),
         Outcome::Rejected(refusal) => Answer::RejectedReason(refusal.to_string()),
     };
     wire::IngestRecordsResponse {

@@ -155,6 +155,7 @@ mod tests {
             account: 1,
             stream: "s",
             json: b"{}",
+            timestamp_field: None,
         };
         let scope = Scope {
             fields: &fields,

@@ -231,6 +231,7 @@ impl Webhook {
             stream: stream.to_owned(),
             source: Source::Webhook,
             content_type: content_type(request.headers),
+            timestamp_field: Some(request.parameters.timestamp_field.clone()).filter(|field| !field.is_empty()),
         };
         let Request {
             parameters, deadline, ..

@@ -28,6 +28,7 @@ fn run(mapping: &Mapping, json: &str) -> Result<Normalized, Reason> {
         account: 1234,
         stream: mapping.stream(),
         json: json.as_bytes(),
+        timestamp_field: None,
     };
     normalize(mapping, &raw, RECEIVED)
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::refused::Refused;
 use crate::metrics;
 use crate::publish::{self, Outcome, Publish, Refusal};
-use crate::source::{Origin, body};
+use crate::source::{Origin, Raw, body};
 
 /// Records published before the next of the same body are looked at.
 const WINDOW_RECORDS: usize = 1_000;
@@ -60,20 +60,20 @@ impl Work<'_> {
                 });
             }
         };
-        let records: Vec<Bytes> = records
+        let records: Vec<Raw> = records
             .into_iter()
-            .map(|record| body.slice_ref(record.get().as_bytes()))
+            .map(|record| body.slice_ref(record.get().as_bytes()).into())
             .collect();
         let (mut published, mut refusals) = (0, Vec::new());
         let mut rest = records.as_slice();
         while !rest.is_empty() {
             let mut window = Window::new(WINDOW_RECORDS);
-            let fit = rest.iter().take_while(|record| window.takes(record.len())).count();
+            let fit = rest.iter().take_while(|record| window.takes(record.json.len())).count();
             let (window, later) = rest.split_at(fit);
             let first = records.len() - rest.len();
             for (index, outcome) in (first..).zip(self.window(window).await?) {
                 match outcome {
-                    Outcome::Published { .. } => published += 1,
+                    Outcome::Published { .. } | Outcome::NotWanted => published += 1,
                     Outcome::Rejected(refusal) => refusals.push((index, refusal)),
                 }
             }
@@ -82,16 +82,11 @@ impl Work<'_> {
         Ok((published, refusals))
     }
 
-    async fn window(&self, records: &[Bytes]) -> Result<Vec<Outcome>, Refused> {
+    async fn window(&self, records: &[Raw]) -> Result<Vec<Outcome>, Refused> {
         if self.dryrun {
             let outcomes = records
                 .iter()
-                .map(|record| match publish::event(self.origin, record, self.received) {
-                    Ok(normalized) => Outcome::Published {
-                        event_id: normalized.event.event_id,
-                    },
-                    Err(refusal) => Outcome::Rejected(refusal),
-                });
+                .map(|record| Outcome::of(publish::event(self.origin, record, self.received)));
             return Ok(outcomes.collect());
         }
         let write = self

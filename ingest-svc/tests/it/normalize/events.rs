@@ -121,6 +121,7 @@ fn what_is_no_json_object_is_told_as_such() {
                 account: 1,
                 stream: "s",
                 json,
+                timestamp_field: None,
             },
             RECEIVED,
         )
@@ -172,6 +173,7 @@ fn the_id_is_that_of_the_record_and_not_of_its_arrival() {
             account,
             stream,
             json: json.as_bytes(),
+            timestamp_field: None,
         };
         normalize(Mapping::braze_users(), &raw, received)
             .unwrap()
@@ -209,4 +211,29 @@ fn a_record_of_an_array_has_the_id_it_has_alone() {
         .collect();
     let alone = |json| run(Mapping::braze_users(), json).unwrap().event.event_id;
     assert_eq!(ids, [alone(r#"{"braze_id":"1"}"#), alone(r#"{"braze_id":"2"}"#)]);
+}
+
+#[test]
+fn the_field_that_the_sender_names_says_when_it_happened_and_what_now_means() {
+    let mapping = Mapping::parse("SELECT id, now() AS seen FROM s INTO user BY id ALIAS q").unwrap();
+    let of = |json: &str, timestamp_field| {
+        let raw = RawRecord {
+            account: 1,
+            stream: "s",
+            json: json.as_bytes(),
+            timestamp_field,
+        };
+        let event = normalize(&mapping, &raw, RECEIVED).unwrap().event;
+        let seen = text(event.fields[1].value.clone().unwrap().kind.unwrap());
+        (event.event_time.map(|time| time.seconds), seen)
+    };
+    let record = r#"{"id":1,"a":{"ts":"2026-01-02 03:04:05"},"_ts":1767323045000}"#;
+    let told = (Some(1_767_323_045), "2026-01-02T03:04:05Z".to_owned());
+    assert_eq!(of(record, Some("a.ts")), told);
+    assert_eq!(of(record, Some("_ts")), told, "milliseconds as well");
+    let arrived = (None, "2026-03-10T12:00:00.25Z".to_owned());
+    assert_eq!(of(record, None), arrived);
+    assert_eq!(of(record, Some("other")), arrived, "a record without the field");
+    assert_eq!(of(r#"{"id":1,"ts":"soon"}"#, Some("ts")), arrived, "no date");
+    assert_eq!(of(r#"{"id":1,"ts":null}"#, Some("ts")), arrived);
 }

@@ -214,6 +214,7 @@ fn a_merge_operator_travels_with_its_field() {
         account: 1,
         stream: "s",
         json: br#"{"id":"1","x":["a","a"]}"#,
+        timestamp_field: None,
     };
     let event = ingest_svc::normalize::normalize(&mapping, &raw, RECEIVED)
         .unwrap()

@@ -83,7 +83,7 @@ proptest! {
             object().prop_map(|object| object.to_string().into_bytes()),
         ]
     ) {
-        let raw = RawRecord { account: 1, stream: "braze_users", json: &json };
+        let raw = RawRecord { account: 1, stream: "braze_users", json: &json, timestamp_field: None };
         match normalize(Mapping::braze_users(), &raw, RECEIVED) {
             Ok(normalized) => {
                 let event = normalized.event;

@@ -129,7 +129,7 @@ proptest! {
         // What does not compile has said why.
         let Ok(mapping) = Mapping::parse(&text) else { return Ok(()) };
         let record = serde_json::json!({"a": a, "b": [b, "x"], "m": {"k": a, "n": 1.5}}).to_string();
-        let raw = RawRecord { account: 1, stream: "s", json: record.as_bytes() };
+        let raw = RawRecord { account: 1, stream: "s", json: record.as_bytes(), timestamp_field: None };
         let tested = test(&mapping, &raw, RECEIVED);
         let event = tested.outcome.unwrap().event;
         match &tested.columns[1].value {
@@ -154,7 +154,7 @@ proptest! {
             let text = format!("SELECT \"me\" AS id, {call} AS v FROM s INTO user BY id ALIAS q");
             let Ok(mapping) = Mapping::parse(&text) else { continue };
             let record = serde_json::json!({"a": a, "b": b}).to_string();
-            let raw = RawRecord { account: 1, stream: "s", json: record.as_bytes() };
+            let raw = RawRecord { account: 1, stream: "s", json: record.as_bytes(), timestamp_field: None };
             let value = test(&mapping, &raw, RECEIVED).columns.remove(1).value;
             prop_assert!(value.is_err() || keeps_the_contract(value.unwrap().kind.unwrap()), "{}", call);
         }
@@ -169,6 +169,7 @@ fn large_records_stay_within_bounds() {
         account: 1,
         stream: "s",
         json: record.as_bytes(),
+        timestamp_field: None,
     };
     for name in FUNCTIONS {
         for arguments in [

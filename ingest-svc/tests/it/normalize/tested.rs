@@ -9,6 +9,7 @@ fn tested(mapping: &Mapping, json: &str) -> Tested {
         account: 1234,
         stream: mapping.stream(),
         json: json.as_bytes(),
+        timestamp_field: None,
     };
     let tested = test(mapping, &raw, RECEIVED);
     assert_eq!(tested.outcome, normalize(mapping, &raw, RECEIVED), "{json}");
