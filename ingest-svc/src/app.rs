@@ -117,7 +117,7 @@ impl App {
             "admin",
             admin.serve(lifecycle.drained(), lifecycle.readiness(), prometheus),
         );
-        let webhook = Webhook::new(&config.http, config.publish.ack_timeout);
+        let webhook = Webhook::new(&config.http, config.publish.ack_timeout, lifecycle.token());
         let serve = http.serve(webhook.clone().router(), lifecycle.token());
         lifecycle.spawn("http", serve.map(Ok::<_, Infallible>));
         lifecycle.spawn("report", report(webhook.clone(), lifecycle.token()));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use kafka::PublisherOptions;
 use runtime::config::{Fault, Listen, Validate};
 use runtime::grpc::MESSAGE_BYTES_MAX;
+use runtime::window::WINDOW_BYTES;
 use serde::Deserialize;
 
 /// What environment variables begin with: `INGEST_SVC__HTTP__LISTEN` is `http.listen`.
@@ -54,6 +55,9 @@ pub struct Http {
     pub records_max: usize,
     /// Requests in progress at once; one more is answered 503, whatever its body. Default 1,024.
     pub requests_max: usize,
+    /// Uploads through `/collect/bulk` in progress at once, beside `http.requests_max`; one more is answered 503. Each holds up to 4 MiB
+    /// of records, which wait for Kafka in `publish.queue_bytes_max`. Default 4.
+    pub bulk_max: usize,
     /// Bytes of bodies, and of records of gRPC streams, held at once; what does not fit is answered 503, or UNAVAILABLE. Default
     /// 256 MiB.
     pub held_bytes_max: usize,
@@ -64,7 +68,8 @@ pub struct Http {
     #[serde(with = "humantime_serde")]
     pub header_timeout: Duration,
     /// How long a body may take from the head of its request to its last byte; then 408, which Braze retries. With
-    /// `publish.ack_timeout` on top it is also the longest that a request as a whole may take; then 503. Default `15s`.
+    /// `publish.ack_timeout` on top it is also the longest that a request as a whole may take; then 503. An upload through
+    /// `/collect/bulk` may take as long as it likes, but not pause for longer. Default `15s`.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
 }
@@ -92,6 +97,7 @@ impl Default for Http {
             body_bytes_max: 10_000_000,
             records_max: 50_000,
             requests_max: 1_024,
+            bulk_max: 4,
             held_bytes_max: 256 << 20,
             connections_max: 4_096,
             header_timeout: Duration::from_secs(75),
@@ -119,6 +125,10 @@ impl Validate for Config {
             let problem = "must be at least twice http.body_bytes_max, or the largest body never fits beside another";
             out.push(Fault::new("publish.queue_bytes_max", problem));
         }
+        if self.http.bulk_max.saturating_mul(2 * WINDOW_BYTES) > self.publish.queue_bytes_max {
+            let problem = "must be at most publish.queue_bytes_max / 8 MiB, or uploads in bulk leave webhooks no room";
+            out.push(Fault::new("http.bulk_max", problem));
+        }
         let least = self.http.body_timeout + self.publish.ack_timeout + DRAIN_MARGIN;
         if self.drain_timeout < least {
             let problem = format!(
@@ -136,6 +146,7 @@ impl Validate for Http {
             ("http.body_bytes_max", self.body_bytes_max),
             ("http.records_max", self.records_max),
             ("http.requests_max", self.requests_max),
+            ("http.bulk_max", self.bulk_max),
             ("http.connections_max", self.connections_max),
         ] {
             if value == 0 {
@@ -209,9 +220,10 @@ mod tests {
             ["http.held_bytes_max"]
         );
         assert_eq!(
-            faults(|config| config.publish.queue_bytes_max = 19_999_999),
+            faults(|config| (config.publish.queue_bytes_max, config.http.bulk_max) = (19_999_999, 1)),
             ["publish.queue_bytes_max"]
         );
+        assert_eq!(faults(|config| config.http.bulk_max = 5), ["http.bulk_max"]);
         assert_eq!(
             faults(|config| config.drain_timeout = Duration::from_secs(19)),
             ["drain_timeout"]

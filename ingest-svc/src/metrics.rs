@@ -8,10 +8,13 @@ pub const REQUESTS: &str = "ingest_requests_total";
 pub const REFUSED: &str = "ingest_refused_total";
 /// Seconds from the head of a request to its answer.
 pub const REQUEST_SECONDS: &str = "ingest_request_seconds";
-/// Requests refused because a bound was reached, by `bound`: `requests`, `held_bytes`, `body_bytes`, `records`, `body_time`.
+/// Requests refused because a bound was reached, by `bound`: `requests`, `bulk`, `held_bytes`, `body_bytes`, `records`,
+/// `body_time`, `growth`.
 pub const BOUNDS_REACHED: &str = "ingest_bounds_reached_total";
 /// Requests in progress; bound `http.requests_max`.
 pub const REQUESTS_IN_PROGRESS: &str = "ingest_requests_in_progress";
+/// Uploads through `/collect/bulk` in progress; bound `http.bulk_max`.
+pub const BULK_IN_PROGRESS: &str = "ingest_bulk_in_progress";
 /// Bytes of bodies, and of records of gRPC streams, held; bound `http.held_bytes_max`.
 pub const HELD_BYTES: &str = "ingest_held_bytes";
 /// Raw records taken in, by `source` and `outcome`: `published`, `not_wanted`, `rejected`, `unacknowledged`.
@@ -37,6 +40,7 @@ pub fn describe() {
     );
     describe_counter!(BOUNDS_REACHED, "Requests refused because a bound was reached, by bound");
     describe_gauge!(REQUESTS_IN_PROGRESS, "Requests in progress; bound http.requests_max");
+    describe_gauge!(BULK_IN_PROGRESS, "Bulk uploads in progress; bound http.bulk_max");
     describe_gauge!(
         HELD_BYTES,
         Unit::Bytes,

@@ -1,6 +1,8 @@
-//! Turns what arrives into raw records: the webhook endpoint here, the gRPC stream in `api/ingest.rs`.
+//! Turns what arrives into raw records: the HTTP endpoints here, the gRPC stream in `api/ingest.rs`. A raw record is a JSON
+//! object; what is none – the row of a CSV, a form – becomes one.
 
 pub(crate) mod body;
+pub(crate) mod rows;
 pub(crate) mod webhook;
 
 use bytes::Bytes;
@@ -18,7 +20,7 @@ pub(crate) struct Origin {
     pub(crate) stream: String,
     /// How they arrived.
     pub(crate) source: Source,
-    /// What the sender says they are; `None` if it does not say.
+    /// Their media type, said of those that are kept; `None` if nobody knows.
     pub(crate) content_type: Option<Bytes>,
     /// The flat field that says when a record happened; `None` if the sender named none.
     pub(crate) timestamp_field: Option<String>,
@@ -42,8 +44,12 @@ impl From<Bytes> for Raw {
 /// How a raw record arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// `POST /c/{account}/{stream}`.
+    /// `/c/{account}/{stream}`.
     Webhook,
+    /// `POST /collect/json/{stream}`.
+    Json,
+    /// `POST /collect/bulk/{stream}`.
+    Bulk,
     /// `IngestService.IngestRecords`.
     Grpc,
 }
@@ -53,6 +59,8 @@ impl Source {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
+            Self::Json => "json",
+            Self::Bulk => "bulk",
             Self::Grpc => "grpc",
         }
     }

@@ -1,12 +1,98 @@
-//! From the bytes of a body to its records, each as it was written, without building a tree of values.
+//! From the bytes of a body to its records: what it is, JSON as it was written, a form as the object that its fields make.
 
-use std::fmt;
+mod form;
+mod json;
 
-use serde::de::{DeserializeSeed, IgnoredAny, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use bytes::Bytes;
+
+pub(crate) use self::form::record_of_fields;
+use super::Raw;
 
 /// JSON has none, but some editors and clients put one in front.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Bytes of the byte order mark.
+pub(crate) const MARK_BYTES: usize = BYTE_ORDER_MARK.len();
+
+/// What a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A JSON object, or an array of objects.
+    Json,
+    /// Several JSON objects one behind the other, usually one a line.
+    Lines,
+    /// Fields of a form or of a query string.
+    Form,
+    /// A header, then a record a row.
+    Csv,
+}
+
+impl Kind {
+    /// What a body that is read as a whole is. JSON is known by how it begins, whatever the sender says; a form by having a `=`,
+    /// unless the sender says that it is something else. A CSV, which must be said to be one, is not read as a whole.
+    pub(crate) fn of(content_type: Option<&[u8]>, body: &[u8]) -> Self {
+        let said = content_type.map(essence);
+        let is_form = || {
+            let may_be = said.is_none_or(|said| is_one_of(said, &["application/x-www-form-urlencoded", "text/plain"]));
+            may_be && body.contains(&b'=')
+        };
+        match first(body) {
+            Some(b'{' | b'[') => Self::Json,
+            _ if is_form() => Self::Form,
+            _ => Self::Json,
+        }
+    }
+
+    /// What a body that is read as it arrives is, by its beginning: a CSV, unless it begins as JSON and is not said to be a CSV.
+    /// `None` if the beginning is too short to tell.
+    pub(crate) fn of_rows(content_type: Option<&[u8]>, beginning: &[u8]) -> Option<Self> {
+        if is_said_to_be_csv(content_type) {
+            return Some(Self::Csv);
+        }
+        let whole_mark = !BYTE_ORDER_MARK.starts_with(beginning) || beginning == BYTE_ORDER_MARK;
+        first(beginning).filter(|_| whole_mark).map(|first| match first {
+            b'{' => Self::Lines,
+            b'[' => Self::Json,
+            _ => Self::Csv,
+        })
+    }
+
+    /// Its media type, in the answer and on what is kept of it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Lines => "application/x-ndjson",
+            Self::Form => "application/x-www-form-urlencoded",
+            Self::Csv => "application/csv",
+        }
+    }
+}
+
+/// Whether the sender says that the body is a CSV.
+pub(crate) fn is_said_to_be_csv(content_type: Option<&[u8]>) -> bool {
+    let said = content_type.map(essence);
+    said.is_some_and(|said| is_one_of(said, &["application/csv", "text/csv"]))
+}
+
+fn is_one_of(essence: &[u8], types: &[&str]) -> bool {
+    types.iter().any(|known| essence.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+/// A media type without its parameters.
+fn essence(content_type: &[u8]) -> &[u8] {
+    let end = content_type.iter().position(|byte| *byte == b';');
+    content_type[..end.unwrap_or(content_type.len())].trim_ascii()
+}
+
+/// The first byte that is neither blank nor the byte order mark.
+fn first(body: &[u8]) -> Option<u8> {
+    without_mark(body).trim_ascii_start().first().copied()
+}
+
+/// The body behind its byte order mark, if it has one.
+pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)
+}
 
 /// Why a body holds no records.
 #[derive(Debug, thiserror::Error)]
@@ -18,165 +104,83 @@ pub(crate) enum BodyError {
     #[error("a JSON object or an array of objects is expected")]
     NotRecords,
     /// More records than a request may hold.
-    #[error("the array holds {records} records, a request may hold at most {records_max}")]
+    #[error("the body holds {records} records, a request may hold at most {records_max}")]
     TooMany { records: usize, records_max: usize },
+    /// More fields than a form may have.
+    #[error("the form has more than {0} fields")]
+    TooManyFields(usize),
 }
 
-/// The records of a body: the object itself, or the elements of the array. Elements may be anything; what is not an object is for
-/// the mapping to refuse, one by one. The whole body is read first, so a body with a broken end gives no records at all.
+/// The records of a body that is no CSV, and what it turned out to be.
 ///
 /// # Errors
-/// When the body is not JSON, neither an object nor an array, or holds more than `records_max` records.
-pub(crate) fn records(body: &[u8], records_max: usize) -> Result<Vec<&RawValue>, BodyError> {
-    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        Some(b'[') => {
-            let mut deserializer = serde_json::Deserializer::from_slice(body);
-            let (records, count) = Elements { records_max }
-                .deserialize(&mut deserializer)
-                .map_err(BodyError::Broken)?;
-            deserializer.end().map_err(BodyError::Broken)?;
-            if count > records_max {
-                return Err(BodyError::TooMany {
-                    records: count,
-                    records_max,
-                });
-            }
-            Ok(records)
-        }
-        first => {
-            let value: &RawValue = serde_json::from_slice(body).map_err(BodyError::Broken)?;
-            if first == Some(&b'{') {
-                Ok(vec![value])
-            } else {
-                Err(BodyError::NotRecords)
-            }
-        }
+/// When the body holds no records, or more than `records_max`.
+pub(crate) fn records(kind: Kind, body: &Bytes, records_max: usize) -> Result<(Kind, Vec<Raw>), BodyError> {
+    if kind == Kind::Form {
+        let record = record_of_fields(form_urlencoded::parse(body.trim_ascii()))?;
+        return Ok((kind, vec![record.into()]));
     }
-}
-
-/// Collects the first elements of an array and counts them all, so that memory is bounded by `records_max` and a broken end is
-/// found behind too many records, too.
-struct Elements {
-    records_max: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for Elements {
-    type Value = (Vec<&'de RawValue>, usize);
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Elements {
-    type Value = (Vec<&'de RawValue>, usize);
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
-        let mut records = Vec::new();
-        while records.len() < self.records_max {
-            match elements.next_element()? {
-                Some(record) => records.push(record),
-                None => {
-                    let count = records.len();
-                    return Ok((records, count));
-                }
-            }
-        }
-        let mut count = records.len();
-        while elements.next_element::<IgnoredAny>()?.is_some() {
-            count += 1;
-        }
-        Ok((records, count))
-    }
+    let values = json::values(body, records_max)?;
+    let is_array = first(body) == Some(b'[');
+    let kind = if is_array || values.len() == 1 {
+        Kind::Json
+    } else {
+        Kind::Lines
+    };
+    let records = values
+        .into_iter()
+        .map(|value| body.slice_ref(value.get().as_bytes()).into());
+    Ok((kind, records.collect()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn texts(body: &str) -> Vec<&str> {
-        records(body.as_bytes(), 10)
-            .unwrap()
-            .into_iter()
-            .map(RawValue::get)
-            .collect()
-    }
-
     #[test]
-    fn an_object_is_one_record_and_an_array_is_its_elements_as_they_were_written() {
-        assert_eq!(texts(r#" {"a": 1.0}"#), [r#"{"a": 1.0}"#]);
-        assert_eq!(
-            texts(r#"[{"a":1}, 2 ,"x",{"a":[{}]}]"#),
-            [r#"{"a":1}"#, "2", "\"x\"", r#"{"a":[{}]}"#]
-        );
-        assert!(texts("[]").is_empty());
-    }
-
-    #[test]
-    fn a_byte_order_mark_in_front_is_skipped() {
-        assert_eq!(texts("\u{feff}{\"a\":1}"), [r#"{"a":1}"#]);
-        assert_eq!(texts("\u{feff} [1]"), ["1"]);
-        assert!(records("{\"a\":1}\u{feff}".as_bytes(), 10).is_err(), "in front only");
-    }
-
-    #[test]
-    fn a_body_with_a_broken_end_gives_no_records() {
-        for broken in [
-            "",
-            " ",
-            "{",
-            r#"{"a":}"#,
-            r#"{"a":1} x"#,
-            r#"[{"a":1},"#,
-            r#"[{"a":1}] x"#,
-            "{\"a\":\"line\nbreak\"}",
+    fn a_body_is_known_by_its_beginning_whatever_the_sender_says() {
+        let form = "application/x-www-form-urlencoded";
+        for (content_type, body, kind) in [
+            (None, " {\"a\":\"b=c\"}", Kind::Json),
+            (Some(form), "{\"a\":1}", Kind::Json),
+            (Some("Application/JSON; charset=utf-8"), "\u{feff} [1]", Kind::Json),
+            (None, "a=1&b=2", Kind::Form),
+            (Some(form), "a=1", Kind::Form),
+            (Some("text/plain;charset=UTF-8"), "a=1", Kind::Form),
+            (Some("application/json"), "a=1", Kind::Json),
+            (None, "a", Kind::Json),
+            (None, "", Kind::Json),
         ] {
-            let error = records(broken.as_bytes(), 10).unwrap_err();
-            assert!(matches!(error, BodyError::Broken(_)), "{broken}: {error}");
-        }
-        assert!(matches!(records(b"{\"a\":\"\xff\"}", 10), Err(BodyError::Broken(_))));
-    }
-
-    #[test]
-    fn json_that_is_neither_object_nor_array_is_no_record() {
-        for scalar in ["1", "\"text\"", "null", "true"] {
-            assert!(
-                matches!(records(scalar.as_bytes(), 10), Err(BodyError::NotRecords)),
-                "{scalar}"
-            );
+            let found = Kind::of(content_type.map(str::as_bytes), body.as_bytes());
+            assert_eq!(found, kind, "{content_type:?} {body}");
         }
     }
 
     #[test]
-    fn one_record_too_many_is_counted_unless_the_end_is_broken() {
-        assert_eq!(records(b"[1,2,3]", 3).unwrap().len(), 3);
-        assert!(matches!(
-            records(b"[1,2,3,4,5]", 3),
-            Err(BodyError::TooMany {
-                records: 5,
-                records_max: 3
-            })
-        ));
-        assert!(matches!(records(b"[1,2,3,4,", 3), Err(BodyError::Broken(_))));
+    fn rows_are_csv_unless_they_begin_as_json_and_too_short_a_beginning_does_not_tell() {
+        for (content_type, beginning, kind) in [
+            (None, "a,b", Some(Kind::Csv)),
+            (None, "\r\n {", Some(Kind::Lines)),
+            (None, "\u{feff}{", Some(Kind::Lines)),
+            (Some("application/x-ndjson"), "[", Some(Kind::Json)),
+            (Some("Text/CSV ; header=present"), "{", Some(Kind::Csv)),
+            (Some("application/csv"), "", Some(Kind::Csv)),
+            (None, " \n", None),
+            (None, "", None),
+            (None, "\u{feff}", None),
+        ] {
+            let found = Kind::of_rows(content_type.map(str::as_bytes), beginning.as_bytes());
+            assert_eq!(found, kind, "{content_type:?} {beginning:?}");
+        }
+        assert_eq!(Kind::of_rows(None, b"\xef\xbb"), None, "half a byte order mark");
     }
 
     #[test]
-    fn a_very_deep_body_is_read_without_recursion() {
-        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        assert!(records(format!("{{\"a\":{deep}}}").as_bytes(), 10).is_ok());
-    }
-
-    #[test]
-    fn the_message_quotes_nothing_of_the_body() {
-        let message = records(br#"{"email": secret@example.com}"#, 10)
-            .unwrap_err()
-            .to_string();
-        assert!(!message.contains("secret"), "{message}");
-        assert!(message.starts_with("broken JSON: "), "{message}");
+    fn what_json_turned_out_to_be_is_told_with_its_records() {
+        let kind = |body: &'static str| records(Kind::Json, &body.into(), 10).unwrap().0;
+        assert_eq!(
+            (kind("{}"), kind("[{},{}]"), kind("{}\n{}")),
+            (Kind::Json, Kind::Json, Kind::Lines)
+        );
     }
 }

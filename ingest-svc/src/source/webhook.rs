@@ -1,14 +1,19 @@
-//! `POST /c/{account}/{stream}`: the endpoint that Braze's webhooks post to.
+//! The endpoints of the Collect API: `/c/{account}/{stream}`, which Braze's webhooks post to, and `/collect/…`.
 //!
 //! Braze drops a message for good after any 4xx except 408 and 429, and retries after 408, 429 and 5xx. So a request that is
 //! itself in order is answered 200 or 503 and nothing else, and 200 only after Kafka has acknowledged all of it.
 
 mod admission;
 mod authorize;
+mod chunks;
+mod endpoint;
 mod envelope;
 mod parameters;
 mod receive;
 mod refused;
+mod stream;
+mod take;
+mod tally;
 mod work;
 
 use std::sync::{Arc, OnceLock};
@@ -19,43 +24,41 @@ use axum::body::{Body, HttpBody};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use axum::routing::post;
-use bytes::Bytes;
+use axum::routing::any;
 use control::Directory;
 use http::{HeaderMap, StatusCode, header};
-use jiff::Timestamp;
-use model::{AccountNumber, Role};
+use model::Role;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, Span};
+use tracing::Instrument;
 
 pub(crate) use self::admission::Admission;
-use self::admission::Admitted;
+use self::endpoint::Endpoint;
 pub(crate) use self::envelope::RETRY_AFTER;
-use self::envelope::{REJECTED_LISTED_MAX, Rejected, Summary, failure, success};
+use self::envelope::{failure, success};
 use self::parameters::Parameters;
-use self::refused::{Refusals, Refused, busy};
-use self::work::Work;
+use self::refused::{Refusals, Refused};
+use self::take::Request;
 use crate::config;
 use crate::metrics;
 use crate::publish::Publish;
-use crate::source::{Origin, STREAM_BYTES_MAX, Source};
 
 /// Who may send data.
 pub(crate) const SENDERS: [Role; 3] = [Role::Admin, Role::DataManager, Role::DataWrite];
 
-/// Where records go.
-const ROUTE: &str = "/c/{account}/{stream}";
-
-/// The endpoint. Answers 503 until [`Webhook::open`]. Cheap to clone.
+/// The endpoints. They answer 503 until [`Webhook::open`]. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Webhook {
     parts: Arc<OnceLock<Parts>>,
     admission: Admission,
+    /// Uploads in bulk have a bound of their own: they never take a webhook's slot, nor the other way round.
+    bulk: Admission,
     limits: Arc<Limits>,
     refusals: Arc<Refusals>,
     /// Bodies that are read away behind an answer; each holds a connection, so those are their bound.
     discarded: TaskTracker,
+    drain: CancellationToken,
 }
 
 struct Parts {
@@ -72,11 +75,13 @@ struct Limits {
 }
 
 impl Webhook {
-    /// `ack_timeout` is what publishing may take on top of the body.
-    pub(crate) fn new(config: &config::Http, ack_timeout: Duration) -> Self {
+    /// `ack_timeout` is what publishing may take on top of the body. Uploads in bulk end with `drain`.
+    pub(crate) fn new(config: &config::Http, ack_timeout: Duration, drain: CancellationToken) -> Self {
+        let admission = Admission::new(config.requests_max, config.held_bytes_max);
         Self {
             parts: Arc::default(),
-            admission: Admission::new(config.requests_max, config.held_bytes_max),
+            bulk: admission.beside(config.bulk_max),
+            admission,
             limits: Arc::new(Limits {
                 body_bytes_max: config.body_bytes_max,
                 records_max: config.records_max,
@@ -85,6 +90,7 @@ impl Webhook {
             }),
             refusals: Arc::new(Refusals::new()),
             discarded: TaskTracker::new(),
+            drain,
         }
     }
 
@@ -100,12 +106,13 @@ impl Webhook {
     }
 
     pub(crate) fn router(self) -> Router {
-        let records = || post(answer).fallback(not_a_post);
-        Router::new()
-            .route(ROUTE, records())
-            .route("/c/{account}/{stream}/", records())
-            .fallback(nothing_here)
-            .with_state(self)
+        let mut router = Router::new();
+        for endpoint in Endpoint::ALL {
+            let answer = any(move |webhook, path, request| answer(endpoint, webhook, path, request));
+            let route = endpoint.route();
+            router = router.route(route, answer.clone()).route(&format!("{route}/"), answer);
+        }
+        router.fallback(nothing_here).with_state(self)
     }
 
     /// Reports how full the bounds are; about once a second.
@@ -113,84 +120,13 @@ impl Webhook {
         #[expect(clippy::cast_precision_loss, reason = "a gauge need not be exact beyond 2^52")]
         for (name, value) in [
             (metrics::REQUESTS_IN_PROGRESS, self.admission.requests()),
+            (metrics::BULK_IN_PROGRESS, self.bulk.requests()),
             (metrics::HELD_BYTES, self.admission.bytes()),
         ] {
             ::metrics::gauge!(name).set(value as f64);
         }
     }
-}
 
-async fn not_a_post(State(webhook): State<Webhook>, request: axum::extract::Request) -> Response {
-    let refused = Refused {
-        status: StatusCode::METHOD_NOT_ALLOWED,
-        reason: "method",
-        message: "POST is expected here".to_owned(),
-    };
-    let (http::request::Parts { headers, .. }, body) = request.into_parts();
-    webhook.refuse(("", ""), &refused, &headers, body)
-}
-
-async fn nothing_here(State(webhook): State<Webhook>, request: axum::extract::Request) -> Response {
-    let refused = Refused {
-        status: StatusCode::NOT_FOUND,
-        reason: "path",
-        message: format!("nothing here; records go to {ROUTE}"),
-    };
-    let (http::request::Parts { headers, .. }, body) = request.into_parts();
-    webhook.refuse(("", ""), &refused, &headers, body)
-}
-
-async fn answer(
-    State(webhook): State<Webhook>,
-    path: Result<Path<(String, String)>, PathRejection>,
-    request: axum::extract::Request,
-) -> Response {
-    let started = Instant::now();
-    let (http::request::Parts { uri, headers, .. }, mut body) = request.into_parts();
-    let span = tracing::info_span!(
-        "POST /c/{account}/{stream}",
-        otel.kind = "server",
-        http.request.method = "POST",
-        http.route = ROUTE,
-        http.response.status_code = tracing::field::Empty,
-        otel.status_code = tracing::field::Empty,
-        account = tracing::field::Empty,
-    );
-    runtime::trace::set_parent(&span, runtime::trace::from_headers(&headers));
-    let request = Request {
-        parameters: Parameters::read(&uri, &headers),
-        headers: &headers,
-        deadline: started + webhook.limits.timeout,
-    };
-    let response = match path {
-        Ok(Path((account, stream))) => {
-            let take = webhook.take(&account, &stream, request, &mut body);
-            match take.instrument(span.clone()).await {
-                Ok(summary) => webhook.counted(success(summary)),
-                Err(refused) => webhook.refuse((&account, &stream), &refused, &headers, body),
-            }
-        }
-        Err(_) => {
-            let refused = Refused::path("the path is not UTF-8".to_owned());
-            webhook.refuse(("", ""), &refused, &headers, body)
-        }
-    };
-    let status = response.status();
-    span.record("http.response.status_code", status.as_u16());
-    if status.is_server_error() {
-        span.record("otel.status_code", "ERROR");
-    }
-    ::metrics::histogram!(metrics::REQUEST_SECONDS).record(started.elapsed());
-    response
-}
-
-struct Request<'a> {
-    parameters: Parameters,
-    headers: &'a HeaderMap,
-    deadline: Instant,
-}
-
-impl Webhook {
     /// The answer, counted.
     fn counted(&self, response: Response) -> Response {
         let status = response.status().as_str().to_owned();
@@ -210,82 +146,81 @@ impl Webhook {
         }
         self.counted(failure(refused.status, &refused.message))
     }
-
-    async fn take(
-        &self,
-        account: &str,
-        stream: &str,
-        request: Request<'_>,
-        body: &mut Body,
-    ) -> Result<Summary, Refused> {
-        let (received, limits) = (Timestamp::now(), &*self.limits);
-        if stream.len() > STREAM_BYTES_MAX {
-            let message = format!("the stream's name is longer than {STREAM_BYTES_MAX} bytes");
-            return Err(Refused::path(message));
-        }
-        let (parts, account, mut admitted) = self.admit(account, &request)?;
-        let body = receive::body(body, &mut admitted, limits.body_bytes_max, limits.body_timeout).await?;
-        Span::current().record("account", account.get());
-        let origin = Origin {
-            account,
-            stream: stream.to_owned(),
-            source: Source::Webhook,
-            content_type: content_type(request.headers),
-            timestamp_field: Some(request.parameters.timestamp_field.clone()).filter(|field| !field.is_empty()),
-        };
-        let Request {
-            parameters, deadline, ..
-        } = request;
-        let work = Work {
-            publish: &parts.publish,
-            origin: &origin,
-            received,
-            deadline,
-            dryrun: parameters.dryrun,
-        };
-        let (message_count, refusals) = work.body(&body, limits.records_max).await?;
-        let rejected_count = refusals.len();
-        let listed = refusals.into_iter().take(REJECTED_LISTED_MAX);
-        Ok(Summary {
-            message_count,
-            rejected_count,
-            content_type: "application/json",
-            droperrors: parameters.droperrors,
-            dryrun: parameters.dryrun,
-            timestamp_field: parameters.timestamp_field,
-            filename: parameters.filename,
-            rejected: listed
-                .map(|(index, refusal)| Rejected {
-                    index,
-                    reason: refusal.to_string(),
-                })
-                .collect(),
-        })
-    }
-
-    /// Everything that can be said before the body is read.
-    fn admit(&self, account: &str, request: &Request<'_>) -> Result<(&Parts, AccountNumber, Admitted), Refused> {
-        let Some(mut admitted) = self.admission.enter() else {
-            return Err(busy("requests"));
-        };
-        let parts = self.parts.get();
-        let parts = parts.ok_or_else(|| Refused::unavailable("starting", "starting"))?;
-        let account = parts.authorize(account, &request.parameters)?;
-        let declared = request.headers.get(header::CONTENT_LENGTH);
-        let declared = declared
-            .and_then(|length| length.to_str().ok()?.parse::<u64>().ok())
-            .unwrap_or(0);
-        let max = self.limits.body_bytes_max;
-        match usize::try_from(declared).ok().filter(|declared| *declared <= max) {
-            None => Err(receive::too_large(max)),
-            Some(declared) if !admitted.reserve(declared) => Err(busy("held_bytes")),
-            Some(_) => Ok((parts, account, admitted)),
-        }
-    }
 }
 
-/// What the sender says the body is.
-fn content_type(headers: &HeaderMap) -> Option<Bytes> {
-    let value = headers.get(header::CONTENT_TYPE)?;
-    Some(Bytes::copy_from_slice(value.as_bytes()))
+async fn nothing_here(State(webhook): State<Webhook>, request: axum::extract::Request) -> Response {
+    let [collector, json, bulk] = Endpoint::ALL.map(Endpoint::route);
+    let refused = Refused {
+        status: StatusCode::NOT_FOUND,
+        reason: "path",
+        message: format!("nothing here; records go to {collector}, {json} or {bulk}"),
+    };
+    let (http::request::Parts { headers, .. }, body) = request.into_parts();
+    webhook.refuse(("", ""), &refused, &headers, body)
+}
+
+async fn answer(
+    endpoint: Endpoint,
+    State(webhook): State<Webhook>,
+    path: Result<Path<Vec<(String, String)>>, PathRejection>,
+    request: axum::extract::Request,
+) -> Response {
+    let started = Instant::now();
+    let (
+        http::request::Parts {
+            uri, headers, method, ..
+        },
+        mut body,
+    ) = request.into_parts();
+    if !endpoint.takes(&method) {
+        let refused = Refused {
+            status: StatusCode::METHOD_NOT_ALLOWED,
+            reason: "method",
+            message: format!("{} is expected here", endpoint.methods()),
+        };
+        return webhook.refuse(("", ""), &refused, &headers, body);
+    }
+    let span = tracing::info_span!(
+        "collect",
+        otel.name = format!("{method} {}", endpoint.route()),
+        otel.kind = "server",
+        http.request.method = method.as_str(),
+        http.route = endpoint.route(),
+        http.response.status_code = tracing::field::Empty,
+        otel.status_code = tracing::field::Empty,
+        account = tracing::field::Empty,
+    );
+    runtime::trace::set_parent(&span, runtime::trace::from_headers(&headers));
+    let response = match path.as_ref().map(|Path(parts)| parts.as_slice()) {
+        Ok([before @ .., (_, stream)]) => {
+            let parameters = Parameters::read(&uri, &headers);
+            let in_path = before.first().map(|(_, account)| account.as_str());
+            let account = in_path.or(parameters.account_id.as_deref());
+            let request = Request {
+                endpoint,
+                method,
+                account,
+                stream,
+                parameters: &parameters,
+                headers: &headers,
+                deadline: started + webhook.limits.timeout,
+            };
+            let taken = webhook.take(request, &mut body).instrument(span.clone()).await;
+            match taken {
+                Ok(summary) => webhook.counted(success(summary)),
+                Err(refused) => webhook.refuse((account.unwrap_or_default(), stream), &refused, &headers, body),
+            }
+        }
+        Ok([]) | Err(_) => {
+            let refused = Refused::path("the path is not UTF-8".to_owned());
+            webhook.refuse(("", ""), &refused, &headers, body)
+        }
+    };
+    let status = response.status();
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    ::metrics::histogram!(metrics::REQUEST_SECONDS).record(started.elapsed());
+    response
 }

@@ -27,6 +27,7 @@ async fn an_object_is_published_and_answered_in_the_envelope() {
                 "dryrun": false,
                 "timestamp_field": "",
                 "filename": "",
+                "not_wanted_count": 0,
                 "rejected": [],
             },
         })

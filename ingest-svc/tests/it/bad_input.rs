@@ -237,7 +237,13 @@ async fn more_records_than_a_request_may_hold_are_413() {
 async fn another_method_is_405_and_another_path_404_in_the_envelope() {
     let service = harness::shared().await;
     let address = service.addresses.http;
-    http::get(address, "/c/1/braze_users").await.refusal(405);
+    for (method, path) in [
+        ("PUT", "/c/1/braze_users"),
+        ("GET", "/collect/json/braze_users"),
+        ("GET", "/collect/bulk/braze_users/"),
+    ] {
+        http::send(address, method, path, &[], b"").await.refusal(405);
+    }
     http::get(address, "/").await.refusal(404);
     http::post(address, "/c/%ff/x", &[], b"").await.refusal(400);
 }

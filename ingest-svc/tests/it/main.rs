@@ -4,6 +4,9 @@
 mod accepted;
 mod access;
 mod bad_input;
+mod bodies;
+mod bulk;
+mod collect;
 mod drain;
 mod grpc;
 mod harness;

@@ -31,6 +31,15 @@ impl Admission {
         }
     }
 
+    /// A bound of requests of its own that shares the bytes.
+    pub(crate) fn beside(&self, requests_max: usize) -> Self {
+        Self {
+            requests: Arc::new(Semaphore::new(requests_max)),
+            requests_max,
+            ..self.clone()
+        }
+    }
+
     /// A slot for one request, or `None` when all are taken.
     pub(crate) fn enter(&self) -> Option<Admitted> {
         let request = Arc::clone(&self.requests).try_acquire_owned().ok()?;
@@ -92,6 +101,16 @@ mod tests {
         assert_eq!(admission.requests(), 2);
         drop(first);
         assert!(admission.enter().is_some());
+    }
+
+    #[test]
+    fn requests_of_another_bound_take_no_slot_but_share_the_bytes() {
+        let admission = Admission::new(1, 100);
+        let beside = admission.beside(1);
+        let mut first = beside.enter().unwrap();
+        assert!(beside.enter().is_none() && first.reserve(60));
+        assert_eq!((admission.requests(), admission.bytes()), (0, 60));
+        assert!(!admission.enter().unwrap().reserve(41));
     }
 
     #[test]

@@ -11,8 +11,9 @@ use super::refused::Refused;
 use super::{Parts, SENDERS};
 
 impl Parts {
-    /// The account, if the token may send data to it. Nothing that was not read from a fresh table is a reason to refuse for good.
-    pub(super) fn authorize(&self, account: &str, parameters: &Parameters) -> Result<AccountNumber, Refused> {
+    /// The account, if the token may send data to it; if none is named, the token's own. Nothing that was not read from a fresh
+    /// table is a reason to refuse for good.
+    pub(super) fn authorize(&self, account: Option<&str>, parameters: &Parameters) -> Result<AccountNumber, Refused> {
         if !self.directory.is_fresh() {
             return Err(Refused::unavailable(
                 "table_old",
@@ -29,6 +30,15 @@ impl Parts {
                 AuthError::Unknown => unauthorized("unknown_token", &error),
                 AuthError::Expired => unauthorized("expired_token", &error),
             })?;
+        let named = account.map_or_else(
+            || caller.account().map(|own| own.to_string()),
+            |named| Some(named.to_owned()),
+        );
+        let account = named.ok_or_else(|| Refused {
+            status: StatusCode::BAD_REQUEST,
+            reason: "parameter",
+            message: "the token is good for every account: name one in the parameter `account_id`".to_owned(),
+        })?;
         let unknown = || Refused {
             status: StatusCode::NOT_FOUND,
             reason: "unknown_account",

@@ -16,7 +16,7 @@ pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// A record that was not published, and why; it is on the rejected topic.
 #[derive(Debug, Serialize, PartialEq, Eq)]
 pub(crate) struct Rejected {
-    /// Position in the array, from 0; 0 for a single object.
+    /// Position among the records of the body, from 0; the header of a CSV does not count.
     pub(crate) index: usize,
     /// Written for the sender.
     pub(crate) reason: String,
@@ -25,6 +25,7 @@ pub(crate) struct Rejected {
 /// `data` of a 200.
 #[derive(Debug, Serialize)]
 pub(crate) struct Summary {
+    /// Records that were taken: published, or not wanted.
     pub(crate) message_count: usize,
     pub(crate) rejected_count: usize,
     #[serde(rename = "content-type")]
@@ -33,6 +34,8 @@ pub(crate) struct Summary {
     pub(crate) dryrun: bool,
     pub(crate) timestamp_field: String,
     pub(crate) filename: String,
+    /// Our addition: how many of the records that were taken the mapping does not want.
+    pub(crate) not_wanted_count: usize,
     /// Our addition: at most [`REJECTED_LISTED_MAX`] of the refusals.
     pub(crate) rejected: Vec<Rejected>,
 }

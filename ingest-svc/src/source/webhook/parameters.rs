@@ -1,44 +1,98 @@
 //! What a request says beside its path and body: the token, and the parameters of the Collect API.
 
-use axum::extract::Query;
+use std::borrow::Cow;
+
 use http::{HeaderMap, Uri, header};
 use secrecy::SecretString;
+use serde_json::Map;
+
+use crate::source::rows::CsvOptions;
+
+/// A parameter that cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BadParameter {
+    /// Not one of those we know.
+    #[error("`delimiter` must be a comma, `t` for a tab, `|` or `;`")]
+    Delimiter,
+    /// Not a JSON object.
+    #[error("`append` must be a JSON object, URL-encoded, such as {{\"plan\":\"gold\"}}")]
+    Append,
+}
 
 /// Query parameters and token of a request. The query string holds the token, so it is read here and nowhere else, and never logged.
 #[derive(Debug, Default)]
-pub(crate) struct Parameters {
+pub(super) struct Parameters {
     /// From `key`, else `access_token`, else `Authorization` (bare, as Lytics' clients send it, or `Bearer`).
-    pub(crate) token: Option<SecretString>,
+    pub(super) token: Option<SecretString>,
     /// Read and count, publish nothing.
-    pub(crate) dryrun: bool,
-    /// Echoed. A JSON body never stops at a bad record, so it changes nothing here.
-    pub(crate) droperrors: bool,
+    pub(super) dryrun: bool,
+    /// Pass over rows of a CSV that cannot be read. JSON never stops at a bad record.
+    pub(super) droperrors: bool,
+    /// The field that says when a record happened; empty if none does.
+    pub(super) timestamp_field: String,
     /// Echoed.
-    pub(crate) timestamp_field: String,
-    /// Echoed.
-    pub(crate) filename: String,
+    pub(super) filename: String,
+    /// The account, if the path has none.
+    pub(super) account_id: Option<String>,
+    headers: String,
+    delimiter: String,
+    append: String,
+    /// What is no parameter: fields of the record, if the query string is one.
+    pub(super) fields: Vec<(String, String)>,
 }
 
 impl Parameters {
-    pub(crate) fn read(uri: &Uri, headers: &HeaderMap) -> Self {
-        let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri)
-            .map(|query| query.0)
-            .unwrap_or_default();
+    pub(super) fn read(uri: &Uri, headers: &HeaderMap) -> Self {
         let mut read = Self::default();
         let (mut key, mut access_token) = (None, None);
-        for (name, value) in pairs {
-            match name.as_str() {
+        let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        for (name, value) in pairs.map(|(name, value)| (name, value.into_owned())) {
+            match &*name {
                 "key" => key = key.or(secret(value)),
                 "access_token" => access_token = access_token.or(secret(value)),
                 "dryrun" => read.dryrun = is_true(&value),
                 "droperrors" => read.droperrors = is_true(&value),
                 "timestamp_field" => read.timestamp_field = value,
                 "filename" => read.filename = value,
-                _ => {}
+                "account_id" => read.account_id = Some(value).filter(|account| !account.is_empty()),
+                "headers" => read.headers = value,
+                "delimiter" => read.delimiter = value,
+                "append" => read.append = value,
+                _ => read.fields.push((name.into_owned(), value)),
             }
         }
         read.token = key.or(access_token).or_else(|| authorization(headers));
         read
+    }
+
+    /// How to read a CSV.
+    ///
+    /// # Errors
+    /// When one of the parameters for it cannot be used.
+    pub(super) fn csv(&self) -> Result<CsvOptions, BadParameter> {
+        let delimiter = match &*self.delimiter {
+            "" | "," => b',',
+            "t" | "\t" => b'\t',
+            "|" => b'|',
+            ";" => b';',
+            _ => return Err(BadParameter::Delimiter),
+        };
+        let append = match &*self.append {
+            "" => Map::new(),
+            append => serde_json::from_str(append).map_err(|_| BadParameter::Append)?,
+        };
+        let headers = self.headers.split(',').map(str::to_owned).collect();
+        Ok(CsvOptions {
+            delimiter,
+            headers: (!self.headers.is_empty()).then_some(headers),
+            append,
+        })
+    }
+
+    /// The fields of the query string.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        let fields = self.fields.iter();
+        fields.map(|(name, value)| (Cow::from(name), Cow::from(value)))
     }
 }
 
@@ -116,6 +170,38 @@ mod tests {
             (read.timestamp_field.as_str(), read.filename.as_str()),
             ("ts", "a b.csv")
         );
+    }
+
+    #[test]
+    fn how_to_read_a_csv_is_told_by_parameters_and_a_bad_one_is_named() {
+        let csv = |query: &str| {
+            Parameters::read(&format!("/collect/bulk/s?{query}").parse().unwrap(), &HeaderMap::new()).csv()
+        };
+        assert_eq!(
+            csv("headers=id,first%20name&delimiter=t&append=%7B%22plan%22%3A%22gold%22%7D").unwrap(),
+            CsvOptions {
+                delimiter: b'\t',
+                headers: Some(vec!["id".to_owned(), "first name".to_owned()]),
+                append: serde_json::from_str(r#"{"plan":"gold"}"#).unwrap(),
+            }
+        );
+        let none = csv("headers=&delimiter=&append=").unwrap();
+        assert_eq!((none.delimiter, none.headers, none.append.len()), (b',', None, 0));
+        for (delimiter, byte) in [("%7C", b'|'), ("%3B", b';'), (",", b','), ("%09", b'\t')] {
+            assert_eq!(csv(&format!("delimiter={delimiter}")).unwrap().delimiter, byte);
+        }
+        assert_eq!(csv("delimiter=xx"), Err(BadParameter::Delimiter));
+        assert_eq!(csv("append=[1]"), Err(BadParameter::Append));
+    }
+
+    #[test]
+    fn what_is_no_parameter_is_a_field_of_the_query_string() {
+        let uri = "/c/1/s?key=k&access_token=a&dryrun=1&droperrors=1&timestamp_field=t&filename=f&account_id=7&headers=h\
+                   &delimiter=t&append=a&_e=view&id=J%C3%B3&id=2";
+        let read = Parameters::read(&uri.parse().unwrap(), &HeaderMap::new());
+        let fields: Vec<_> = read.fields().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(fields, ["_e=view", "id=J\u{f3}", "id=2"]);
+        assert_eq!(read.account_id.as_deref(), Some("7"));
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body_util::BodyExt;
 
 use super::admission::Admitted;
+use super::chunks::Chunks;
 use super::refused::{Refused, busy};
 use crate::metrics;
 
@@ -15,22 +16,18 @@ use crate::metrics;
 ///
 /// # Errors
 /// 413 when it is larger than `bytes_max`, 503 when the bytes are not to be had, 408 when it takes longer than `timeout` or
-/// ends early: a sender that lost its connection should try again.
+/// ends early: a sender that lost its connection should try again. All of it as it is after decompression.
 pub(super) async fn body(
-    body: &mut Body,
+    chunks: &mut Chunks<'_>,
     admitted: &mut Admitted,
     bytes_max: usize,
     timeout: Duration,
 ) -> Result<Bytes, Refused> {
-    let declared = usize::try_from(body.size_hint().lower()).unwrap_or(0).min(bytes_max);
+    let declared = chunks.declared().min(bytes_max);
     let read = async {
         // Most bodies come in one frame, which is taken as it is; only a second one needs a buffer.
         let (mut only, mut buffer) = (Bytes::new(), BytesMut::new());
-        while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else {
-                return Err(Refused::late("body_cut", "the body ended early"));
-            };
-            let Ok(data) = frame.into_data() else { continue };
+        while let Some(data) = chunks.next().await? {
             let total = only.len() + buffer.len() + data.len();
             if total > bytes_max {
                 return Err(too_large(bytes_max));
@@ -94,6 +91,7 @@ mod tests {
     use futures::stream;
 
     use super::super::admission::Admission;
+    use super::super::chunks::Coding;
     use super::*;
 
     const TIMEOUT: Duration = Duration::from_secs(5);
@@ -108,7 +106,8 @@ mod tests {
 
     async fn read(mut body: Body, bytes_max: usize, held_max: usize) -> Result<Bytes, u16> {
         let mut admitted = Admission::new(1, held_max).enter().unwrap();
-        let read = super::body(&mut body, &mut admitted, bytes_max, TIMEOUT).await;
+        let mut chunks = Chunks::new(&mut body, Coding::Plain);
+        let read = super::body(&mut chunks, &mut admitted, bytes_max, TIMEOUT).await;
         read.map_err(|refused| refused.status.as_u16())
     }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::time::Instant;
 
+use super::parameters::BadParameter;
 use crate::metrics;
+use crate::source::rows::BadHeader;
 
 /// Log lines about refusals a second; what is beyond is counted, so that one bad sender does not fill the log.
 const LINES_PER_SECOND: u32 = 10;
@@ -28,6 +30,24 @@ impl Refused {
             status: StatusCode::BAD_REQUEST,
             reason: "path",
             message,
+        }
+    }
+
+    /// 400 because of what a parameter says.
+    pub(super) fn parameter(problem: BadParameter) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            reason: "parameter",
+            message: problem.to_string(),
+        }
+    }
+
+    /// 400 because the rows of a CSV have no names.
+    pub(super) fn header(problem: BadHeader) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            reason: "header",
+            message: problem.to_string(),
         }
     }
 

@@ -42,8 +42,13 @@ pub(crate) struct Kept {
 }
 
 pub(crate) async fn events(config: &kafka::Config, account: AccountNumber, count: usize) -> Vec<Event> {
+    exactly(count, events_so_far(config, account).await)
+}
+
+/// The records of `profile-events` of an account, however many there are by now.
+pub(crate) async fn events_so_far(config: &kafka::Config, account: AccountNumber) -> Vec<Event> {
     let topic = Topics::new(config).profile_events();
-    read(config.clone(), topic, count, move |record| {
+    read(config.clone(), topic, move |record| {
         let event = ProfileEvent::decode(record.payload()?).unwrap();
         (event.account == account.get()).then(|| Event {
             key: String::from_utf8(record.key().unwrap().to_vec()).unwrap(),
@@ -58,7 +63,7 @@ pub(crate) async fn events(config: &kafka::Config, account: AccountNumber, count
 
 pub(crate) async fn rejected(config: &kafka::Config, account: AccountNumber, count: usize) -> Vec<Kept> {
     let topic = Topics::new(config).profile_events_rejected();
-    read(config.clone(), topic, count, move |record| {
+    let found = read(config.clone(), topic, move |record| {
         (header(record, "account").unwrap() == account.to_string()).then(|| Kept {
             payload: record.payload().unwrap_or_default().to_vec(),
             reason: header(record, "rejected-reason").unwrap(),
@@ -67,19 +72,24 @@ pub(crate) async fn rejected(config: &kafka::Config, account: AccountNumber, cou
             content_type: header(record, "content-type").unwrap(),
             traceparent: header(record, "traceparent"),
         })
-    })
-    .await
+    });
+    exactly(count, found.await)
+}
+
+#[track_caller]
+fn exactly<T>(count: usize, found: Vec<T>) -> Vec<T> {
+    assert_eq!(found.len(), count, "records of this account");
+    found
 }
 
 fn header(record: &RecordView<'_>, name: &str) -> Option<String> {
     Some(String::from_utf8(record.header(name)?.to_vec()).unwrap())
 }
 
-/// Reads the whole topic until its present end; exactly `count` records must be the caller's.
+/// Reads the whole topic until its present end, for the records that are the caller's.
 async fn read<T: Send + 'static>(
     config: kafka::Config,
     topic: String,
-    count: usize,
     mut mine: impl FnMut(&RecordView<'_>) -> Option<T> + Send + 'static,
 ) -> Vec<T> {
     let read = move || {
@@ -112,7 +122,5 @@ async fn read<T: Send + 'static>(
         }
         found
     };
-    let found = tokio::task::spawn_blocking(read).await.unwrap();
-    assert_eq!(found.len(), count, "records of this account");
-    found
+    tokio::task::spawn_blocking(read).await.unwrap()
 }

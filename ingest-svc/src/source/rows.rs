@@ -1,0 +1,61 @@
+//! Records out of a body that is read as it arrives, CSV or a JSON object a line, in memory that does not grow with it.
+
+mod csv;
+mod lines;
+
+pub(crate) use csv::{BadHeader, Csv, CsvOptions};
+pub(crate) use lines::Lines;
+
+use super::Raw;
+
+/// Bytes of a record that is read as it arrives, at most: Lytics' limit for a record of a batch.
+pub(crate) const RECORD_BYTES_MAX: usize = 16 << 10;
+
+/// Finds the records in the pieces of a body.
+pub(crate) enum Rows {
+    /// A header, then a record a row.
+    Csv(Box<Csv>),
+    /// A record a line.
+    Lines(Lines),
+}
+
+impl Rows {
+    /// The next record that ends within `input`, which is cut off up to there. `None` when all of it has been read.
+    ///
+    /// # Errors
+    /// When the header of a CSV cannot be used.
+    pub(crate) fn next(&mut self, input: &mut &[u8]) -> Result<Option<Raw>, BadHeader> {
+        match self {
+            Self::Csv(csv) => csv.next(input),
+            Self::Lines(lines) => Ok(lines.next(input)),
+        }
+    }
+
+    /// The record that the end of the body ends, if there is one.
+    ///
+    /// # Errors
+    /// When the header of a CSV cannot be used.
+    pub(crate) fn end(&mut self) -> Result<Option<Raw>, BadHeader> {
+        match self {
+            Self::Csv(csv) => csv.end(),
+            Self::Lines(lines) => Ok(lines.end()),
+        }
+    }
+}
+
+/// All records of a body that comes in pieces of `piece` bytes: as text, or why it is none.
+#[cfg(test)]
+fn read(mut rows: Rows, body: &[u8], piece: usize) -> Result<Vec<Result<String, String>>, BadHeader> {
+    let text = |raw: Raw| match raw.unusable {
+        None => Ok(String::from_utf8(raw.json.to_vec()).unwrap()),
+        Some(problem) => Err(problem),
+    };
+    let mut found = Vec::new();
+    for mut input in body.chunks(piece) {
+        while let Some(raw) = rows.next(&mut input)? {
+            found.push(text(raw));
+        }
+    }
+    found.extend(rows.end()?.map(text));
+    Ok(found)
+}
