@@ -46,15 +46,16 @@ impl Kind {
     /// What a body that is read as it arrives is, by its beginning: a CSV, unless it begins as JSON and is not said to be a CSV.
     /// `None` if the beginning is too short to tell.
     pub(crate) fn of_rows(content_type: Option<&[u8]>, beginning: &[u8]) -> Option<Self> {
-        if is_said_to_be_csv(content_type) {
-            return Some(Self::Csv);
+        if BYTE_ORDER_MARK.starts_with(beginning) {
+            // Perhaps the rest of the mark is still to come.
+            return None;
         }
-        let whole_mark = !BYTE_ORDER_MARK.starts_with(beginning) || beginning == BYTE_ORDER_MARK;
-        first(beginning).filter(|_| whole_mark).map(|first| match first {
-            b'{' => Self::Lines,
-            b'[' => Self::Json,
-            _ => Self::Csv,
-        })
+        match first(beginning) {
+            _ if is_said_to_be_csv(content_type) => Some(Self::Csv),
+            Some(b'{') => Some(Self::Lines),
+            Some(b'[') => Some(Self::Json),
+            first => first.map(|_| Self::Csv),
+        }
     }
 
     /// Its media type, in the answer and on what is kept of it.
@@ -164,7 +165,8 @@ mod tests {
             (None, "\u{feff}{", Some(Kind::Lines)),
             (Some("application/x-ndjson"), "[", Some(Kind::Json)),
             (Some("Text/CSV ; header=present"), "{", Some(Kind::Csv)),
-            (Some("application/csv"), "", Some(Kind::Csv)),
+            (Some("application/csv"), "\n", Some(Kind::Csv)),
+            (Some("application/csv"), "", None),
             (None, " \n", None),
             (None, "", None),
             (None, "\u{feff}", None),

@@ -59,3 +59,52 @@ fn read(mut rows: Rows, body: &[u8], piece: usize) -> Result<Vec<Result<String, 
     found.extend(rows.end()?.map(text));
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Map;
+
+    use super::*;
+
+    fn csv(headers: bool) -> Rows {
+        Rows::Csv(Box::new(Csv::new(&CsvOptions {
+            delimiter: b',',
+            headers: headers.then(|| vec!["a".to_owned(), "b".to_owned()]),
+            append: Map::new(),
+        })))
+    }
+
+    /// Bytes that mean something to a CSV or to JSON, and any others.
+    fn bodies() -> impl Strategy<Value = Vec<u8>> {
+        let telling = prop::sample::select(b",,\"\"\n\n\r\\{}x \xc3\xa9".to_vec());
+        prop::collection::vec(prop_oneof![4 => telling, 1 => any::<u8>()], 0..200)
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_and_however_it_is_cut_the_same_records_are_found_and_each_is_json(
+            body in bodies(),
+            piece in 1_usize..20,
+            headers: bool,
+        ) {
+            let whole = read(csv(headers), &body, body.len().max(1));
+            prop_assert_eq!(&read(csv(headers), &body, piece), &whole);
+            for row in whole.into_iter().flatten().flatten() {
+                prop_assert!(serde_json::from_str::<Map<String, serde_json::Value>>(&row).is_ok(), "{row}");
+            }
+            let lines = |piece| {
+                let mut lines = Rows::Lines(Lines::default());
+                let mut found = Vec::new();
+                for mut input in body.chunks(piece) {
+                    while let Ok(Some(raw)) = lines.next(&mut input) {
+                        found.push(raw.json);
+                    }
+                }
+                found.extend(lines.end().ok().flatten().map(|raw| raw.json));
+                found
+            };
+            prop_assert_eq!(lines(piece), lines(body.len().max(1)));
+        }
+    }
+}

@@ -26,7 +26,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::any;
 use control::Directory;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use model::Role;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -176,9 +176,12 @@ async fn answer(
         let refused = Refused {
             status: StatusCode::METHOD_NOT_ALLOWED,
             reason: "method",
-            message: format!("{} is expected here", endpoint.methods()),
+            message: format!("this method is not for records; send them by {}", endpoint.methods()),
         };
-        return webhook.refuse(("", ""), &refused, &headers, body);
+        let mut response = webhook.refuse(("", ""), &refused, &headers, body);
+        let allow = HeaderValue::from_static(endpoint.methods());
+        response.headers_mut().insert(header::ALLOW, allow);
+        return response;
     }
     let span = tracing::info_span!(
         "collect",

@@ -237,12 +237,14 @@ async fn more_records_than_a_request_may_hold_are_413() {
 async fn another_method_is_405_and_another_path_404_in_the_envelope() {
     let service = harness::shared().await;
     let address = service.addresses.http;
-    for (method, path) in [
-        ("PUT", "/c/1/braze_users"),
-        ("GET", "/collect/json/braze_users"),
-        ("GET", "/collect/bulk/braze_users/"),
+    for (method, path, allowed) in [
+        ("PUT", "/c/1/braze_users", "POST, GET"),
+        ("GET", "/collect/json/braze_users", "POST"),
+        ("GET", "/collect/bulk/braze_users/", "POST"),
     ] {
-        http::send(address, method, path, &[], b"").await.refusal(405);
+        let answer = http::send(address, method, path, &[], b"").await;
+        answer.refusal(405);
+        assert_eq!(answer.header("allow"), Some(allowed), "{method} {path}");
     }
     http::get(address, "/").await.refusal(404);
     http::post(address, "/c/%ff/x", &[], b"").await.refusal(400);
@@ -327,4 +329,43 @@ async fn the_name_of_a_stream_is_bounded_because_every_kept_record_says_it() {
         let path = format!("/c/{account}/{}?dryrun=true&key={token}", "s".repeat(length));
         assert_eq!(service.post(&path, "{}").await.status, status, "{length}");
     }
+}
+
+#[tokio::test]
+async fn deep_nesting_and_broken_utf_8_in_a_record_reject_that_record_and_repeated_names_count_once() {
+    let service = harness::shared().await;
+    let (account, token) = service.sender().await;
+    let deep = format!(
+        "{{\"braze_id\":\"1\",\"a\":{}{}}}",
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
+    let twice = r#"{"braze_id":"1","city":"A","city":"B","braze_id":"2"}"#;
+    let body = format!("[{deep},{twice}]");
+    let data = service
+        .post(&format!("/c/{account}/braze_users?key={token}"), body)
+        .await
+        .counts(1, 1);
+    let reason = data["rejected"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("recursion limit"), "{reason}");
+    let event = &service.events(account, 1).await[0];
+    assert_eq!((event.key.as_str(), event.field("city")), ("br_user_id:2", Some("B")));
+
+    let lines = b"{\"braze_id\":\"\xff\"}\n{\"braze_id\":\"3\"}";
+    let data = service
+        .post(&format!("/collect/bulk/braze_users?key={token}"), lines)
+        .await
+        .counts(1, 1);
+    assert!(data["rejected"][0]["reason"].as_str().unwrap().contains("utf-8"));
+    service.rejected(account, 2).await;
+}
+
+#[tokio::test]
+async fn a_head_that_has_not_ended_after_64_kib_is_431() {
+    let service = harness::shared().await;
+    let mut connection = http::Connection::open(service.addresses.http).await;
+    let mut head = "POST /c/1/braze_users HTTP/1.1\r\nhost: test\r\nx-large: ".to_owned();
+    head.push_str(&"x".repeat((64 << 10) - head.len()));
+    connection.write(head).await;
+    assert_eq!(connection.answer().await.status, 431);
 }

@@ -82,7 +82,13 @@ async fn a_query_string_is_a_record_of_what_is_no_parameter_and_the_same_as_a_fo
     let address = service.addresses.http;
     let path = format!("/c/{account}/braze_users?key={token}");
     let query = format!("{path}&city=%C3%89vora&braze_id=b-1&filename=f");
-    let data = http::get(address, &query).await.counts(1, 0);
+    let answer = http::get(address, &query).await;
+    assert_eq!(
+        answer.header("cache-control"),
+        Some("no-store"),
+        "or the next one does not arrive"
+    );
+    let data = answer.counts(1, 0);
     assert_eq!(data["content-type"], "application/x-www-form-urlencoded");
     http::post(address, &path, &[FORM], "braze_id=b-1&city=%C3%89vora".as_bytes())
         .await

@@ -31,10 +31,10 @@ impl Endpoint {
         *method == Method::POST || (self == Self::Collector && *method == Method::GET)
     }
 
-    /// The methods, as a sentence part.
+    /// The methods, as the header `Allow` lists them.
     pub(super) fn methods(self) -> &'static str {
         match self {
-            Self::Collector => "POST or GET",
+            Self::Collector => "POST, GET",
             Self::Json | Self::Bulk => "POST",
         }
     }

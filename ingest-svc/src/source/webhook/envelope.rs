@@ -76,5 +76,7 @@ fn envelope(status: StatusCode, message: &str, data: Option<Summary>) -> Respons
         message,
         data,
     };
-    (status, Json(body)).into_response()
+    // What was sent by GET must arrive here every time.
+    let never_cached = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    (status, never_cached, Json(body)).into_response()
 }
