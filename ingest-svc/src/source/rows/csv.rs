@@ -146,7 +146,9 @@ impl Row {
     fn raw(&self, names: &[Vec<u8>], append: &[u8]) -> Raw {
         if self.ends_len != names.len() {
             let (found, named) = (self.ends_len, names.len());
-            return self.unusable(format!("the row has {found} columns where {named} are named"));
+            return self.unusable(format!(
+                "the row does not have as many columns ({found}) as are named ({named})"
+            ));
         }
         let mut json =
             Vec::with_capacity(names.iter().map(Vec::len).sum::<usize>() + self.cells_len * 5 / 4 + append.len());
@@ -285,8 +287,8 @@ mod tests {
             assert_eq!(
                 told,
                 [
-                    "line 2: the row has 1 columns where 2 are named",
-                    "line 3: the row has 3 columns where 2 are named",
+                    "line 2: the row does not have as many columns (1) as are named (2)",
+                    "line 3: the row does not have as many columns (3) as are named (2)",
                     "line 4: the row is not UTF-8",
                     "line 5: the row is not UTF-8",
                     "",

@@ -57,7 +57,7 @@ impl Stream<'_> {
             Ok(kind) => Ok((kind, tally)),
             Err(mut refused) => {
                 if tally.records > 0 {
-                    let taken = format!("; the first {} records were taken", tally.records);
+                    let taken = format!("; records taken before that: {}", tally.records);
                     refused.message.push_str(&taken);
                 }
                 Err(refused)
@@ -70,8 +70,8 @@ impl Stream<'_> {
         let (kind, beginning) = self.beginning(chunks, &mut left).await?;
         let mut rows = match kind {
             Kind::Csv => Rows::Csv(Box::new(Csv::new(&self.parameters.csv().map_err(Refused::parameter)?))),
-            Kind::Lines | Kind::Form => Rows::Lines(Lines::default()),
-            Kind::Json => {
+            Kind::Lines => Rows::Lines(Lines::default()),
+            Kind::Json | Kind::Form => {
                 return Err(Refused {
                     status: StatusCode::BAD_REQUEST,
                     reason: "array",
