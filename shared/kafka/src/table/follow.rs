@@ -22,6 +22,9 @@ const REST: Duration = Duration::from_secs(1);
 const FETCH_WAIT: Duration = Duration::from_millis(500);
 /// How often an idle table checks that it is complete.
 const CHECK_EVERY: Duration = Duration::from_secs(3);
+/// When the check of a table that is written to all the time asks for the end: Kafka answers it with what is new, and never says
+/// that there is nothing.
+const CHECK_ASKS_AFTER: Duration = Duration::from_secs(1);
 /// A check that has not ended by then is begun anew.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait before asking again for a topic that was not found.
@@ -124,6 +127,13 @@ struct Loading {
     last: u64,
 }
 
+/// A check under way: the reader was sought to its own position; the next end-of-partition is true of a later moment.
+struct Check {
+    begun: Instant,
+    /// The end at a moment since: whoever has read so far was complete then.
+    end: Option<(i64, Instant)>,
+}
+
 struct Follow {
     reader: Reader,
     topic: String,
@@ -133,9 +143,7 @@ struct Follow {
     opener: Option<oneshot::Sender<Result<(), Error>>>,
     loading: Option<Loading>,
     pending: Vec<Request>,
-    /// When the check under way began: the reader was sought to its own position; the next end-of-partition is true of a later
-    /// moment.
-    check: Option<Instant>,
+    check: Option<Check>,
     applying: Vec<Applied>,
 }
 
@@ -182,6 +190,7 @@ impl Follow {
 
     /// Reads everything from the beginning.
     fn load(&mut self) {
+        self.check = None;
         self.loading = Some(Loading {
             begun: Instant::now(),
             map: BTreeMap::new(),
@@ -224,14 +233,21 @@ impl Follow {
 
     fn begin_check(&mut self) {
         let now = Instant::now();
-        let due = match self.check {
-            Some(begun) => now - begun >= CHECK_TIMEOUT,
+        let due = match &mut self.check {
+            Some(check) if now - check.begun < CHECK_TIMEOUT => {
+                if check.end.is_none() && now - check.begun >= CHECK_ASKS_AFTER {
+                    let end = self.reader.watermarks(&self.topic, PARTITION);
+                    check.end = end.ok().map(|(_, end)| (end, now));
+                }
+                false
+            }
+            Some(_) => true,
             None => self.shared.complete_at().is_none_or(|at| now - at >= CHECK_EVERY),
         };
         if self.loading.is_some() || !due {
             return;
         }
-        self.check = Some(now);
+        self.check = Some(Check { begun: now, end: None });
         if let Some(position) = self.reader.position(PARTITION)
             && let Err(error) = self.reader.seek(PARTITION, position)
         {
@@ -279,6 +295,11 @@ impl Follow {
         }
         if ended {
             self.at_end();
+        } else if let Some((end, asked)) = self.check.as_ref().and_then(|check| check.end)
+            && matches!(self.reader.position(PARTITION), Some(Position::At(next)) if next >= end)
+        {
+            self.check = None;
+            self.shared.set_complete_at(asked);
         }
         found
     }
@@ -288,8 +309,8 @@ impl Follow {
             self.shared.replace(loading.map, loading.last);
             self.shared.set_complete_at(loading.begun);
             self.opened(Ok(()));
-        } else if let Some(begun) = self.check.take() {
-            self.shared.set_complete_at(begun);
+        } else if let Some(check) = self.check.take() {
+            self.shared.set_complete_at(check.begun);
         }
     }
 

@@ -282,6 +282,34 @@ async fn an_idle_table_stays_fresh_and_one_whose_broker_comes_back_becomes_fresh
     wait_until("freshness", || table.is_fresh(ahead(28))).await;
 }
 
+/// To every question for more Kafka has an answer then, so that it never says that there is nothing.
+#[tokio::test]
+async fn a_table_that_is_written_to_all_the_time_stays_fresh() {
+    let name = "table::a_table_that_is_written_to_all_the_time_stays_fresh";
+    let Some(config) = testing::real_only(name) else { return };
+    kafka::topics::ensure(&config, &[]).await.unwrap();
+    let table = open(&config).await;
+    let topic = Topics::new(&config).control();
+    let publisher = Publisher::new(&config, PublisherOptions::default()).unwrap();
+    let mut writing = JoinSet::new();
+    writing.spawn(async move {
+        loop {
+            let record = RecordOut::new(&*topic).partition(0).key("busy").payload("yes");
+            publisher.publish(record).await.unwrap();
+        }
+    });
+    let mut applied = table.changed();
+    tokio::time::timeout(Duration::from_secs(30), applied.wait_for(|applied| *applied > 0))
+        .await
+        .unwrap()
+        .unwrap();
+    let busy = tokio::time::Instant::now();
+    wait_until("a check while it is written to", || {
+        table.is_fresh(busy + Duration::from_secs(30))
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_table_that_cannot_be_opened_says_what_to_check() {
     let broker = InProcessBroker::start(1, &[]).unwrap();
