@@ -54,6 +54,8 @@ pub struct Object<'a, S> {
     pub add: S,
     /// Slugs to remove.
     pub remove: S,
+    /// What it says, ready-made, if it says one thing, as nearly every one does.
+    pub clause: Option<&'a Clause>,
 }
 
 /// How the attempt to send a request ended.
@@ -258,20 +260,12 @@ impl<T> Batch<T> {
     /// [`Full`] if it is larger than Braze takes.
     pub fn body(&self, id: RequestId) -> Result<Track, Full> {
         let mut body = TrackBuilder::new(braze::OBJECTS_MAX, braze::BODY_BYTES_MAX);
-        let Some(request) = self.requests.get(&id) else {
-            return Ok(body.finish());
-        };
-        for sent in &request.objects {
-            let identifier = &self.targets[sent.target].identifier;
-            // As nearly every object has it.
-            if let [only] = request.changes[sent.add.start..sent.remove.end] {
-                let change = &self.changes[only];
-                body.push(identifier, self.slugs.clause(change.slug, change.add))?;
+        for object in self.objects(id) {
+            if let Some(clause) = object.clause {
+                body.push(object.identifier, clause)?;
             } else {
-                let text = |change: &ChangeId| self.slugs.text(self.changes[*change].slug);
-                let add = request.changes[sent.add.clone()].iter().map(text);
-                let remove = request.changes[sent.remove.clone()].iter().map(text);
-                body.push(identifier, &Clause::new(self.slugs.attribute(), add, remove))?;
+                let clause = Clause::new(self.slugs.attribute(), object.add, object.remove);
+                body.push(object.identifier, &clause)?;
             }
         }
         Ok(body.finish())
@@ -282,7 +276,12 @@ impl<T> Batch<T> {
         self.requests.get(&id).into_iter().flat_map(|request| {
             request.objects.iter().map(|sent| {
                 let text = |change: &ChangeId| &**self.slugs.text(self.changes[*change].slug);
+                let clause = match request.changes[sent.add.start..sent.remove.end] {
+                    [only] => Some(self.slugs.clause(self.changes[only].slug, self.changes[only].add)),
+                    _ => None,
+                };
                 Object {
+                    clause,
                     identifier: &self.targets[sent.target].identifier,
                     add: request.changes[sent.add.clone()].iter().map(text),
                     remove: request.changes[sent.remove.clone()].iter().map(text),

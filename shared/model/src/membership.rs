@@ -187,7 +187,7 @@ impl<'a> Membership<'a> {
         if !good_slug {
             text::slug(audience).map_err(MembershipError::Audience)?;
         }
-        if is_blank(profile_id) {
+        if text::is_blank(profile_id) {
             return Err(MembershipError::Profile);
         }
         Ok(Self {
@@ -216,11 +216,6 @@ impl<'a> TryFrom<&'a MembershipChange> for Membership<'a> {
             fields,
         )
     }
-}
-
-/// Whether there is nothing to see; nearly always the first byte says so.
-fn is_blank(text: &[u8]) -> bool {
-    !text.first().is_some_and(u8::is_ascii_graphic) && std::str::from_utf8(text).is_ok_and(text::is_blank)
 }
 
 /// Key of a change in the membership topic: the newest record of a key is the profile's membership now.

@@ -25,10 +25,12 @@ pub enum TextError {
     Slash,
 }
 
-/// Whether there is nothing to see.
-pub fn is_blank(text: &str) -> bool {
+/// Whether there is nothing to see; not if it is no text.
+pub fn is_blank(text: impl AsRef<[u8]>) -> bool {
+    let bytes = text.as_ref();
     // The first that is no white space decides; nearly always it is the first of all.
-    !text.as_bytes().first().is_some_and(u8::is_ascii_graphic) && text.trim_start().is_empty()
+    !bytes.first().is_some_and(u8::is_ascii_graphic)
+        && std::str::from_utf8(bytes).is_ok_and(|text| text.trim_start().is_empty())
 }
 
 /// A label, or the name of a profile field.
