@@ -1,16 +1,19 @@
 //! How many requests a Braze workspace may start, and when it must not start any.
 //!
-//! Pure; time is an argument. Three things hold a request back: the rate, a freeze that Braze asked for (429), and a back-off
-//! after attempts that ended unknown.
+//! Pure; time is an argument. Four things hold a request back: the rate, the window in which Braze counts, a freeze that Braze
+//! asked for (429), and a back-off after attempts that ended unknown.
 //!
 //! The rate is configured, or learnt: half of the limit that Braze's answers tell, since the customer's other traffic counts
 //! against the same limit. Braze tells the limit of a window and when that ends, not how long it is; so the window is the
 //! shortest documented one that fits what has been seen.
 
+mod window;
+
 use std::time::Duration;
 
 use braze::RateHints;
 
+use self::window::Window;
 use crate::clock::Time;
 
 /// Requests per second until Braze has told its limit.
@@ -26,6 +29,9 @@ const LIMIT_MAX: f64 = 1_000.0;
 /// The end of a window is told in whole seconds, rounded up.
 const ROUNDED: Duration = Duration::from_secs(1);
 
+/// A configured rate may be all that Braze allows, and the first requests open connections, so that they arrive late and close
+/// together: for this long they cost double.
+const SLOW_START: Duration = Duration::from_secs(3);
 /// Requests saved up while idle, as time in nanoseconds: a burst is what the rate gives in this time, or one request.
 const BURST: i128 = 100_000_000;
 const NANOS_PER_MILLI: i128 = 1_000_000;
@@ -39,10 +45,14 @@ const NEVER: i128 = u64::MAX as i128;
 #[derive(Clone, Debug)]
 pub struct Budget {
     learns: bool,
+    /// Until then a request costs double.
+    slow_until: Time,
+    /// What has been started lately.
+    window: Window,
     /// The longest time to the end of a window that Braze has told.
     longest: Duration,
-    /// What a request costs, in nanoseconds.
-    cost: i128,
+    /// Requests per second.
+    rate: f64,
     /// Until when the rate has been spent, in nanoseconds since 1970.
     spent_until: i128,
     frozen_until: Time,
@@ -57,8 +67,11 @@ impl Budget {
     pub fn new(rate: Option<f64>, backoff_min: Duration, backoff_max: Duration, now: Time) -> Self {
         Self {
             learns: rate.is_none(),
+            // Of a learnt limit half is left.
+            slow_until: rate.map_or(Time::MIN, |_| now + SLOW_START),
+            window: Window::default(),
             longest: Duration::ZERO,
-            cost: cost(rate.unwrap_or(RATE_UNTIL_LEARNT)),
+            rate: rate.unwrap_or(RATE_UNTIL_LEARNT),
             spent_until: nanos(now),
             frozen_until: Time::MIN,
             backoff_min,
@@ -72,16 +85,20 @@ impl Budget {
     pub fn take(&mut self, now: Time) -> bool {
         let free = self.next() <= now;
         if free {
-            self.spent_until = self.spent_until.max(nanos(now)) + self.cost;
+            let times = if now < self.slow_until { 2 } else { 1 };
+            self.spent_until = self.spent_until.max(nanos(now)) + times * cost(self.rate);
+            self.window.start(now);
         }
         free
     }
 
     /// The earliest time at which [`Budget::take`] succeeds, if nothing else happens.
     pub fn next(&self) -> Time {
-        let ahead = (BURST - self.cost).max(0);
+        let ahead = (BURST - cost(self.rate)).max(0);
         let millis = (self.spent_until - ahead + NANOS_PER_MILLI - 1).div_euclid(NANOS_PER_MILLI);
-        Time::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)).max(self.frozen_until)
+        Time::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
+            .max(self.window.next(self.rate))
+            .max(self.frozen_until)
     }
 
     /// No request before `until`.
@@ -101,7 +118,7 @@ impl Budget {
             rate = rate.min(remaining / reset.max(ROUNDED).as_secs_f64());
         }
         // Nothing left: one request a second still shows when there is more.
-        self.cost = cost(rate.max(f64::MIN_POSITIVE)).min(cost(1.0));
+        self.rate = rate.max(1.0);
     }
 
     /// Braze has answered.
@@ -158,12 +175,15 @@ mod tests {
     fn the_rate_is_kept_over_time_and_bursts_are_short() {
         let mut budget = budget();
         let taken = |budget: &mut Budget, from: i64, to: i64| (from..to).filter(|now| budget.take(at(*now))).count();
-        assert_eq!(taken(&mut budget, 0, 1), 1);
+        let slowly = taken(&mut budget, 0, 3_000);
+        assert!((75..=80).contains(&slowly), "{slowly}: half of the rate, and the burst");
+        assert_eq!(taken(&mut budget, 10_000, 10_001), 1);
+        let taken = [(10_001, 11_001), (11_001, 12_001)].map(|(from, to)| taken(&mut budget, from, to));
         assert!(
-            (53..=55).contains(&taken(&mut budget, 1, 1_001)),
-            "a second's worth and the burst"
+            (53..=55).contains(&taken[0]),
+            "{taken:?}: a second's worth and the burst"
         );
-        assert!((49..=51).contains(&taken(&mut budget, 1_001, 2_001)));
+        assert!((49..=51).contains(&taken[1]), "{taken:?}");
         let next = budget.next();
         assert!(!budget.take(next + Duration::ZERO - Duration::from_millis(1)));
         assert!(budget.take(next));
@@ -171,8 +191,8 @@ mod tests {
 
     #[test]
     fn a_caller_that_asks_at_odd_instants_never_gets_more_than_the_rate_and_the_burst() {
-        for (rate, most) in [(50.0, 3_005), (49.9, 2_999), (333.0, 20_013), (0.7, 43)] {
-            let mut budget = Budget::new(Some(rate), Duration::from_secs(1), Duration::from_secs(60), at(7));
+        for (rate, most) in [(50.0, 2_985), (49.9, 2_985), (333.0, 19_810), (0.7, 43)] {
+            let mut budget = Budget::new(Some(rate), Duration::from_secs(1), Duration::from_secs(60), at(-3_000));
             let (mut now, mut random, mut taken) = (at(7), 1_u64, 0);
             while now <= at(60_007) {
                 // As a caller does: it asks whether, and then relies on it.
@@ -186,6 +206,25 @@ mod tests {
             }
             assert!((most - 13..=most).contains(&taken), "{rate}/s gave {taken} in a minute");
         }
+    }
+
+    #[test]
+    fn no_window_of_three_seconds_has_more_than_the_rate_gives_even_after_a_rest() {
+        let mut budget = Budget::new(
+            Some(1_000.0),
+            Duration::from_secs(1),
+            Duration::from_secs(60),
+            at(-3_000),
+        );
+        let asked = (0..4_000).chain(5_000..12_000);
+        let starts: Vec<i64> = asked
+            .flat_map(|now| std::iter::repeat_n(now, 200))
+            .filter(|now| budget.take(at(*now)))
+            .collect();
+        let within = |from: &i64| starts.iter().filter(|at| (*from..*from + 3_000).contains(at)).count();
+        let most = starts.iter().map(within).max();
+        assert_eq!(most, Some(2_970), "all that is used, and never more");
+        assert!(starts.iter().filter(|at| **at >= 9_000).count() > 2_960);
     }
 
     #[test]
@@ -243,7 +282,7 @@ mod tests {
                 retry_after: None,
             });
         }
-        1e9 / budget.cost as f64
+        budget.rate
     }
 
     #[test]
@@ -281,11 +320,11 @@ mod tests {
             retry_after: None,
         };
         let mut configured = budget();
-        let before = configured.cost;
+        let before = configured.rate;
         configured.learn(&hints);
-        assert_eq!(configured.cost, before);
+        assert_eq!(configured.rate.to_bits(), before.to_bits());
         let mut learning = Budget::new(None, Duration::from_secs(1), Duration::from_secs(60), at(0));
         learning.learn(&RateHints { limit: None, ..hints });
-        assert_eq!(learning.cost, cost(RATE_UNTIL_LEARNT));
+        assert_eq!(learning.rate.to_bits(), RATE_UNTIL_LEARNT.to_bits());
     }
 }
