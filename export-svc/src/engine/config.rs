@@ -19,8 +19,9 @@ pub struct EngineConfig {
     /// A change older than its job's flush-after when it is read, as in a backlog, waits at most this long. Default `1s`.
     #[serde(with = "humantime_serde")]
     pub late_flush_after: Duration,
-    /// Changes read and not settled, per Braze workspace. When as many are pending, nothing more is read. At most 80,000.
-    /// Default 20,000.
+    /// Changes read and not settled, per Braze workspace. When as many are pending, nothing more is read. One job alone fills
+    /// half of it, so with less than 150 for each request in flight there are never as many of those. At most 80,000. Default
+    /// 20,000.
     pub pending_max: usize,
     /// The same bound in bytes. Default 33,554,432.
     pub pending_bytes_max: usize,

@@ -46,6 +46,8 @@ pub(crate) async fn run(setup: &Setup, book: &mut Book) -> anyhow::Result<()> {
         ("ENGINE__REQUESTS_PER_SECOND", &ALLOWED.to_string()),
         // 100 are in flight at this rate and latency.
         ("ENGINE__IN_FLIGHT_MAX", "150"),
+        // One job alone fills half of it: as much as is in flight, and what is read meanwhile.
+        ("ENGINE__PENDING_MAX", "40000"),
     ];
     let mut world = World::start(setup, "ceiling", &sim.base_url(), &settings).await?;
     let authorization = world.authorize().await?;
