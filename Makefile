@@ -47,7 +47,7 @@ bench-export: preflight ## measure export-svc over its floor; prints MISS, and e
 	@taskset -c 1 $(TARGET)/release/bench_export $(ARGS)
 
 .PHONY: instructions
-instructions: preflight ## count the instructions of one update (valgrind); ARGS=--gate fails if they have grown by more than 2 %
+instructions: preflight ## count the instructions of one update and of one webhook (valgrind); ARGS=--gate fails if they have grown by more than 2 %
 	@deploy/bin/instructions $(ARGS)
 
 .PHONY: fmt

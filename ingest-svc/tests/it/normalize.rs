@@ -1,5 +1,6 @@
 //! Normalizing, seen from outside: statements and records in, events out. No broker, no network.
 
+mod allocations;
 mod dates;
 mod email;
 mod events;
