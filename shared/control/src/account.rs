@@ -11,6 +11,7 @@ use crate::export_job::ExportJob;
 use crate::record::{self, Resource, State};
 use crate::token::ApiToken;
 use crate::{Directory, Error, Listed, Page};
+use crate::{mapping, shadow};
 
 /// An account: what data, tokens, authorizations and jobs belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +109,7 @@ fn decide_create(state: &impl State, account: &Account) -> Result<(Vec<Change>, 
     Ok((vec![account.put()], ()))
 }
 
-/// Takes the account's tokens with it; refuses while somebody's work hangs on it.
+/// Takes the account's tokens and mappings with it; refuses while somebody's work hangs on it.
 pub(crate) fn decide_delete(state: &impl State, number: AccountNumber) -> Result<(Vec<Change>, ()), Error> {
     must_exist(state, number)?;
     let name = name::format_account(number);
@@ -123,7 +124,11 @@ pub(crate) fn decide_delete(state: &impl State, number: AccountNumber) -> Result
         )));
     }
     let tokens = record::all::<ApiToken>(state, &under).map(|(token, _)| record::delete::<ApiToken>(&token));
-    Ok((tokens.chain([record::delete::<Account>(&name)]).collect(), ()))
+    let mappings = mapping::delete_all(state, number)
+        .into_iter()
+        .chain(shadow::delete_all(state, number));
+    let changes = tokens.chain(mappings).chain([record::delete::<Account>(&name)]);
+    Ok((changes.collect(), ()))
 }
 
 /// The accounts of a [`Directory`].
@@ -201,7 +206,7 @@ impl Accounts<'_> {
         self.0.all("accounts/")
     }
 
-    /// Deletes an account and its tokens. Its topics stay: whoever deletes data does it knowingly, at Kafka.
+    /// Deletes an account, its tokens and its mappings. Its topics stay: whoever deletes data does it knowingly, at Kafka.
     ///
     /// # Errors
     /// [`Error::FailedPrecondition`] while authorizations or jobs belong to it, naming them.

@@ -12,7 +12,9 @@ use tokio::time::Instant;
 
 use crate::account::{Account, must_exist};
 use crate::record::{self, Resource};
-use crate::{Accounts, ApiTokens, AuthError, Authorizations, Caller, Error, ExportJobs, Listed, Page, token};
+use crate::{
+    Accounts, ApiTokens, AuthError, Authorizations, Caller, Error, ExportJobs, Listed, Mappings, Page, Shadows, token,
+};
 
 /// Who may do what, and what somebody wants done: accounts, API tokens, authorizations and export jobs. Cheap to clone.
 ///
@@ -85,6 +87,16 @@ impl Directory {
     /// Export jobs.
     pub fn export_jobs(&self) -> ExportJobs<'_> {
         ExportJobs(self)
+    }
+
+    /// Mappings.
+    pub fn mappings(&self) -> Mappings<'_> {
+        Mappings(self)
+    }
+
+    /// Mappings that run beside the live ones.
+    pub fn shadows(&self) -> Shadows<'_> {
+        Shadows(self)
     }
 
     /// Who the holder of `token` is.
@@ -166,6 +178,12 @@ impl Directory {
         Ok(record::all(&self.inner.table, prefix)
             .map(|(_, resource)| resource)
             .collect())
+    }
+
+    /// As [`Directory::all`], of a table of whatever age.
+    pub(crate) fn known<R: Resource>(&self, prefix: &str) -> Vec<R> {
+        let known = record::all(&self.inner.table, prefix);
+        known.map(|(_, resource)| resource).collect()
     }
 
     pub(crate) fn scan<R: Resource>(&self, prefix: &str) -> Result<Vec<(String, Option<R>)>, Error> {

@@ -17,6 +17,9 @@ pub enum Error {
     /// Other writers were faster every time: `ABORTED`.
     #[error("others changed the same resources at the same time; read again and repeat")]
     Aborted,
+    /// An edit was based on another revision than the present one: `ABORTED`.
+    #[error("{0}; read it again and repeat")]
+    Stale(String),
     /// The table has not heard from Kafka for too long to be believed, or cannot be written: `UNAVAILABLE`.
     #[error("the control table is not available, because Kafka is not; try again")]
     Unavailable(#[source] Option<kafka::Error>),

@@ -73,7 +73,7 @@ impl From<Error> for Status {
             Error::NotFound(_) => Self::not_found(text),
             Error::AlreadyExists(_) => Self::already_exists(text),
             Error::FailedPrecondition(_) => Self::failed_precondition(text),
-            Error::Aborted => Self::aborted(text),
+            Error::Aborted | Error::Stale(_) => Self::aborted(text),
             Error::Unavailable(source) => {
                 if let Some(source) = source {
                     tracing::warn!(error = &source as &dyn std::error::Error, "control table: {text}");

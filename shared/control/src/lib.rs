@@ -10,9 +10,11 @@ mod export_job;
 mod exported;
 mod grpc;
 mod id;
+mod mapping;
 mod page;
 mod record;
 pub mod sealing;
+mod shadow;
 mod token;
 mod workspace;
 
@@ -25,6 +27,8 @@ pub use error::Error;
 pub use export_job::{
     ATTRIBUTE, Alias, AllExportJobs, Coalesce, ExportJob, ExportJobs, Identifiers, NewExportJob, NewReset, Reset, TYPE,
 };
+pub use mapping::{Mapping, Mappings, NewMapping, VERSIONS_KEPT};
 pub use page::{Listed, Page, PageError};
+pub use shadow::{Shadow, Shadows};
 pub use token::{ApiToken, ApiTokens, NewApiToken};
 pub use workspace::Workspace;

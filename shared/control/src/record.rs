@@ -75,6 +75,20 @@ pub(crate) fn fetch<R: Resource>(state: &impl State, name: &str) -> Result<R, Er
     find(state, name)?.ok_or_else(|| Error::NotFound(name.to_owned()))
 }
 
+/// That `name`, which is at revision `present` if it exists, is where an edit was based on: at revision `wanted`, where 0 is
+/// that it does not exist; anywhere, if the edit does not say.
+pub(crate) fn check_revision(name: &str, present: Option<u64>, wanted: Option<u64>) -> Result<(), Error> {
+    match (present, wanted) {
+        (_, None) | (None, Some(0)) => Ok(()),
+        (Some(present), Some(wanted)) if present == wanted => Ok(()),
+        (Some(present), Some(0)) => Err(Error::Stale(format!("{name} exists already, at revision {present}"))),
+        (Some(present), Some(wanted)) => Err(Error::Stale(format!("{name} is at revision {present}, not {wanted}"))),
+        (None, Some(wanted)) => Err(Error::Stale(format!(
+            "{name} is not at revision {wanted}: it does not exist"
+        ))),
+    }
+}
+
 /// All resources whose name begins with `prefix`, ascending by name. One that cannot be read is logged and left out, so that
 /// it does not hide the others.
 pub(crate) fn all<R: Resource>(state: &impl State, prefix: &str) -> impl Iterator<Item = (String, R)> {

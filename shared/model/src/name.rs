@@ -1,4 +1,5 @@
-//! Resource names: `accounts/{number}` and `accounts/{number}/{collection}/{id}`.
+//! Resource names: `accounts/{number}`, `accounts/{number}/{collection}/{id}` and, of what is written in LQL,
+//! `accounts/{number}/{collection}/{alias}`.
 
 use crate::account::{AccountNumber, ParseAccountError};
 
@@ -9,7 +10,12 @@ pub const EXPORT_JOBS: &str = "exportJobs";
 /// Collection of API tokens under an account.
 pub const API_TOKENS: &str = "apiTokens";
 
-/// Bound of an id, in bytes.
+/// Collection of mappings under an account.
+pub const MAPPINGS: &str = "mappings";
+/// Collection of mappings under an account that run beside the live ones.
+pub const SHADOWS: &str = "shadows";
+
+/// Bound of an id, and of an alias, in bytes.
 pub const ID_BYTES_MAX: usize = 63;
 
 /// What is wrong with a resource name, with the form it must have.
@@ -21,6 +27,12 @@ pub enum NameError {
     /// Not `accounts/{number}/{collection}/{id}`.
     #[error("must be accounts/{{number}}/{collection}/{{id}}, such as accounts/1234/{collection}/k3v9")]
     Child {
+        /// The collection that was expected.
+        collection: &'static str,
+    },
+    /// Not `accounts/{number}/{collection}/{alias}`.
+    #[error("must be accounts/{{number}}/{collection}/{{alias}}, such as accounts/1234/{collection}/braze_users")]
+    Aliased {
         /// The collection that was expected.
         collection: &'static str,
     },
@@ -45,12 +57,24 @@ pub fn account(name: &str) -> Result<AccountNumber, NameError> {
 /// # Errors
 /// When `name` has another form, or the id is not made of lower-case letters, digits and hyphens.
 pub fn child<'a>(name: &'a str, collection: &'static str) -> Result<(AccountNumber, &'a str), NameError> {
-    let parsed = (|| {
-        let (parent, id) = name.rsplit_once('/')?;
-        let parent = parent.strip_suffix(collection)?.strip_suffix('/')?;
-        Some((account(parent).ok()?, is_id(id).then_some(id)?))
-    })();
-    parsed.ok_or(NameError::Child { collection })
+    let child = split(name, collection).filter(|(_, id)| is_id(id));
+    child.ok_or(NameError::Child { collection })
+}
+
+/// The account and alias that `accounts/{number}/{collection}/{alias}` names.
+///
+/// # Errors
+/// When `name` has another form, or the alias is none ([`is_alias`]).
+pub fn aliased<'a>(name: &'a str, collection: &'static str) -> Result<(AccountNumber, &'a str), NameError> {
+    let aliased = split(name, collection).filter(|(_, alias)| is_alias(alias));
+    aliased.ok_or(NameError::Aliased { collection })
+}
+
+/// The account and the last part of a name in a collection.
+fn split<'a>(name: &'a str, collection: &str) -> Option<(AccountNumber, &'a str)> {
+    let (parent, last) = name.rsplit_once('/')?;
+    let parent = parent.strip_suffix(collection)?.strip_suffix('/')?;
+    Some((account(parent).ok()?, last))
 }
 
 /// `accounts/{number}`.
@@ -70,6 +94,14 @@ pub fn is_id(text: &str) -> bool {
         && text
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// Whether `text` may name a mapping, and so be a part of a resource's name: 1 to 63 ASCII letters, digits, `_`, `-` and `.`.
+pub fn is_alias(text: &str) -> bool {
+    (1..=ID_BYTES_MAX).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
 }
 
 #[cfg(test)]
@@ -123,6 +155,29 @@ mod tests {
             }
             .to_string(),
             "must be accounts/{number}/exportJobs/{id}, such as accounts/1234/exportJobs/k3v9"
+        );
+    }
+
+    #[test]
+    fn an_alias_may_be_what_lql_calls_a_mapping_but_no_part_of_another_name() {
+        let number = AccountNumber::new(7).unwrap();
+        let longest = "x".repeat(63);
+        for good in ["braze_users", "Web-2.1", longest.as_str()] {
+            let name = format_child(number, MAPPINGS, good);
+            assert_eq!(aliased(&name, MAPPINGS), Ok((number, good)));
+        }
+        let refused = Err(NameError::Aliased { collection: MAPPINGS });
+        for bad in ["", "a b", "é", "x/y", &"x".repeat(64)] {
+            assert_eq!(
+                aliased(&format_child(number, MAPPINGS, bad), MAPPINGS),
+                refused,
+                "{bad}"
+            );
+        }
+        assert_eq!(aliased("accounts/7/shadows/a", MAPPINGS), refused);
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            "must be accounts/{number}/mappings/{alias}, such as accounts/1234/mappings/braze_users"
         );
     }
 }
