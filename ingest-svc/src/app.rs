@@ -10,6 +10,7 @@ use futures::FutureExt;
 use kafka::{Disposition, Publisher, Topics};
 use proto::apitoken::v1::api_token_service_server::ApiTokenServiceServer;
 use proto::ingest::v1::ingest_service_server::IngestServiceServer;
+use proto::mapping::v1::mapping_service_server::MappingServiceServer;
 use runtime::admin::Admin;
 use runtime::exit::Failure;
 use runtime::grpc::{self, MESSAGE_BYTES_MAX, Services};
@@ -17,10 +18,12 @@ use runtime::http1;
 use runtime::lifecycle::Lifecycle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Ingest, Tokens};
+use crate::api::{self, Ingest, Tokens};
 use crate::config::Config;
+use crate::mappings::Mappings;
 use crate::metrics;
 use crate::publish::Publish;
+use crate::shadow;
 use crate::source::webhook::Webhook;
 
 /// How often the fill of the bounds is reported.
@@ -132,13 +135,18 @@ impl App {
         match opened {
             Ok(None) => {}
             Ok(Some(directory)) => {
-                let services = services(&config, &directory, &publish, &webhook, &lifecycle);
+                let (queue, worker) = shadow::queue();
+                let mappings = Mappings::new(&directory, queue);
+                lifecycle.spawn("shadows", worker.run(lifecycle.token()));
+                let follow = mappings.clone().follow(directory.clone(), lifecycle.token());
+                lifecycle.spawn("mappings", follow);
+                let services = services(&config, &directory, &mappings, &publish, &webhook, &lifecycle);
                 lifecycle.spawn("grpc", grpc.serve(services, lifecycle.readiness(), lifecycle.token()));
                 let table = directory.clone();
                 lifecycle.readiness().check("control table", move || {
                     (!table.is_fresh()).then(|| "has not heard from Kafka for too long".to_owned())
                 });
-                webhook.open(directory, publish.clone());
+                webhook.open(directory, mappings, publish.clone());
                 lifecycle.readiness().started();
                 tracing::info!("ready");
             }
@@ -163,6 +171,7 @@ impl App {
 fn services(
     config: &Config,
     directory: &Directory,
+    mappings: &Mappings,
     publish: &Publish,
     webhook: &Webhook,
     lifecycle: &Lifecycle,
@@ -170,10 +179,19 @@ fn services(
     let tokens = Tokens::new(directory.clone(), &config.http.public_url);
     let kafka = config.kafka.clone();
     let (publish, admission) = (publish.clone(), webhook.admission());
-    let ingest = Ingest::new(directory.clone(), publish, admission, kafka, lifecycle.token());
+    let service = api::Mappings::new(directory.clone(), mappings.clone());
+    let service = MappingServiceServer::new(service).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let ingest = Ingest::new(
+        directory.clone(),
+        mappings.clone(),
+        publish,
+        admission,
+        kafka,
+        lifecycle.token(),
+    );
     let ingest = IngestServiceServer::new(ingest).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let tokens = ApiTokenServiceServer::new(tokens).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    Services::new(proto::DESCRIPTORS).add(tokens).add(ingest)
+    Services::new(proto::DESCRIPTORS).add(tokens).add(service).add(ingest)
 }
 
 /// Loads the control table, however long Kafka is away.

@@ -1,6 +1,7 @@
 //! The command line: `serve`, and the client of the gRPC API that anybody else uses, too.
 
 mod events;
+mod mappings;
 mod tokens;
 
 use std::path::PathBuf;
@@ -54,6 +55,9 @@ enum Command {
     /// Create, look at and revoke API tokens
     #[command(subcommand)]
     Tokens(tokens::Command),
+    /// Put, look at, validate and try out mappings: what a stream's records say about profiles
+    #[command(subcommand)]
+    Mappings(mappings::Command),
     /// Look at profile events
     #[command(subcommand)]
     Events(events::Command),
@@ -95,6 +99,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Serve(arguments) => serve(arguments).await,
         Command::Tokens(command) => tokens::run(&cli.connection, command).await,
+        Command::Mappings(command) => mappings::run(&cli.connection, command).await,
         Command::Events(command) => events::run(&cli.connection, command).await,
         Command::Accounts(rest) => elsewhere("accounts", &rest),
         Command::Authorizations(rest) => elsewhere("authorizations", &rest),
@@ -160,6 +165,11 @@ mod tests {
             "ingest-svc events tail --account 1234",
             "ingest-svc events tail --account 1234 --newest 5 --no-follow --endpoint http://localhost:1",
             "ingest-svc serve --check-config",
+            "ingest-svc mappings put web.lql --account 1234 --if-revision 0",
+            "ingest-svc mappings get braze_users --account 1234 --version 0 --output lql",
+            "ingest-svc mappings test --account 1234 --mapping web --version 3 --record r.json --output json",
+            "ingest-svc mappings test --account 1234 --lql web.lql",
+            "ingest-svc mappings shadow get accounts/1234/shadows/web",
             "ingest-svc jobs create --account 1234 --label x",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");

@@ -27,6 +27,12 @@ pub const IDENTITIES_DROPPED: &str = "ingest_identities_dropped_total";
 pub const PUBLISH_SECONDS: &str = "ingest_publish_seconds";
 /// Tails being served; bound [`TAILS_MAX`](crate::config::TAILS_MAX).
 pub const TAILS: &str = "ingest_tails";
+/// Mappings of accounts that this version of the service cannot compile.
+pub const MAPPINGS_BROKEN: &str = "ingest_mappings_broken";
+/// Records for mappings that run beside the live ones, by `outcome`: `same`, `different`, `passed_over`.
+pub const SHADOW_RECORDS: &str = "ingest_shadow_records_total";
+/// Requests whose records wait to be compared; bound 64, and 4 MiB of records.
+pub const SHADOW_WAITING: &str = "ingest_shadow_waiting";
 
 /// Registers the descriptions with the installed recorder.
 pub fn describe() {
@@ -55,4 +61,10 @@ pub fn describe() {
         "Time from handing records to the producer to the last ack"
     );
     describe_gauge!(TAILS, "Event tails being served");
+    describe_gauge!(MAPPINGS_BROKEN, "Mappings of accounts that do not compile here");
+    describe_counter!(
+        SHADOW_RECORDS,
+        "Records for mappings that run beside the live ones, by outcome"
+    );
+    describe_gauge!(SHADOW_WAITING, "Requests whose records wait to be compared; bound 64");
 }

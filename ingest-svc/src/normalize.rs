@@ -16,7 +16,7 @@
 //! * `event_time` is what the field says that the sender named for it (`timestamp_field`), by the recogniser of `todate`; absent
 //!   if nobody named one, or the record has no date there. `receive_time` is when the record arrived.
 //! * What `now` means in a mapping is the event time, else the receive time. Neither is in the event id.
-//! * The event names version 0 of its mapping, the one that ships with the service.
+//! * The event names its mapping and that one's version.
 
 mod dates;
 mod event_id;
@@ -176,7 +176,7 @@ fn run(
         event_time: event_time.map(kind::proto_timestamp),
         receive_time: Some(kind::proto_timestamp(received)),
         mapping: mapping.alias().to_owned(),
-        mapping_version: 0,
+        mapping_version: mapping.version(),
         identities,
         fields,
     };

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::metrics;
-use crate::normalize::{Mapping, Normalized, RawRecord, Reason, normalize, record_key};
+use crate::normalize::{Normalized, RawRecord, Reason, normalize, record_key};
 use crate::source::{Origin, Raw};
 
 /// Header of a rejected record: the account it was sent to.
@@ -43,6 +43,9 @@ pub(crate) enum Refusal {
     /// No mapping reads the stream. Not a 404: Braze drops a message for good after any 4xx.
     #[error("no mapping reads the stream {0:?}")]
     NoMapping(String),
+    /// This version of the service cannot compile the account's mapping; it may be older than the one that took it.
+    #[error("the mapping {0} does not compile here")]
+    BrokenMapping(String),
     /// The mapping gave no event.
     #[error(transparent)]
     Record(#[from] Reason),
@@ -58,6 +61,7 @@ impl Refusal {
             Self::Body(_) => "broken_body",
             Self::Unreadable(_) => "unreadable",
             Self::NoMapping(_) => "no_mapping",
+            Self::BrokenMapping(_) => "broken_mapping",
             Self::Record(reason) => reason.code(),
             Self::TooLarge(_) => "too_large",
         }
@@ -121,6 +125,9 @@ impl Publish {
         received: Timestamp,
         deadline: Option<Instant>,
     ) -> Result<Vec<Outcome>, kafka::Error> {
+        if let Some(shadow) = &origin.chosen.shadow {
+            shadow.offer(origin, &records, received);
+        }
         let events: Vec<_> = records
             .iter()
             .map(|record| self::event(origin, record, received))
@@ -305,10 +312,7 @@ pub(crate) fn event(origin: &Origin, record: &Raw, received: Timestamp) -> Resul
     if let Some(problem) = &record.unusable {
         return Err(Refusal::Unreadable(problem.clone()));
     }
-    let mapping = Mapping::braze_users();
-    if origin.stream != mapping.stream() {
-        return Err(Refusal::NoMapping(origin.stream.clone()));
-    }
+    let mapping = origin.chosen.mapping.as_ref().map_err(Clone::clone)?;
     let raw = RawRecord {
         account: origin.account.get(),
         stream: &origin.stream,

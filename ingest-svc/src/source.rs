@@ -8,6 +8,8 @@ pub(crate) mod webhook;
 use bytes::Bytes;
 use model::AccountNumber;
 
+use crate::mappings::Chosen;
+
 /// The longest name of a stream, in bytes. It is said in the reason and the headers of every record that is kept.
 pub(crate) const STREAM_BYTES_MAX: usize = 256;
 
@@ -18,6 +20,8 @@ pub(crate) struct Origin {
     pub(crate) account: AccountNumber,
     /// The stream they were sent to, such as `braze_users`.
     pub(crate) stream: String,
+    /// How its records are read: what was live when the request began or, on a stream of records, when these arrived.
+    pub(crate) chosen: Chosen,
     /// How they arrived.
     pub(crate) source: Source,
     /// Their media type, said of those that are kept; `None` if nobody knows.

@@ -14,6 +14,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{records, tail};
 use crate::config::TAILS_MAX;
+use crate::mappings::Mappings;
 use crate::publish::Publish;
 use crate::source::webhook::{Admission, SENDERS};
 
@@ -23,6 +24,7 @@ const READERS: [Role; 2] = [Role::Admin, Role::DataManager];
 /// The service.
 pub(crate) struct Ingest {
     directory: Directory,
+    mappings: Mappings,
     publish: Publish,
     admission: Admission,
     kafka: kafka::Config,
@@ -34,6 +36,7 @@ impl Ingest {
     /// `admission` bounds the bytes of records that wait for Kafka; the streams end with `drain`.
     pub(crate) fn new(
         directory: Directory,
+        mappings: Mappings,
         publish: Publish,
         admission: Admission,
         kafka: kafka::Config,
@@ -41,6 +44,7 @@ impl Ingest {
     ) -> Self {
         Self {
             directory,
+            mappings,
             publish,
             admission,
             kafka,
@@ -64,8 +68,13 @@ impl IngestService for Ingest {
         request: Request<Streaming<wire::IngestRecordsRequest>>,
     ) -> Result<Response<Self::IngestRecordsStream>, Status> {
         self.directory.admit(&request, &SENDERS)?;
-        let (directory, publish, admission) = (self.directory.clone(), self.publish.clone(), self.admission.clone());
-        let answers = records::answers(directory, publish, admission, request, self.drain.clone()).await?;
+        let parts = records::Parts {
+            directory: self.directory.clone(),
+            mappings: self.mappings.clone(),
+            publish: self.publish.clone(),
+            admission: self.admission.clone(),
+        };
+        let answers = records::answers(parts, request, self.drain.clone()).await?;
         Ok(Response::new(answers))
     }
 

@@ -17,6 +17,7 @@ use tonic::{Request, Status, Streaming};
 use tracing::{Instrument, Span};
 
 use super::ingest::account;
+use crate::mappings::Mappings;
 use crate::metrics;
 use crate::publish::{Outcome, Publish};
 use crate::source::webhook::{Admission, RETRY_AFTER, SENDERS};
@@ -29,11 +30,17 @@ const CHUNKS_MAX: usize = 4;
 
 type Answers = BoxStream<'static, Result<wire::IngestRecordsResponse, Status>>;
 
+/// What a stream needs.
+pub(super) struct Parts {
+    pub(super) directory: Directory,
+    pub(super) mappings: Mappings,
+    pub(super) publish: Publish,
+    pub(super) admission: Admission,
+}
+
 /// Answers the stream of `request`, whose first message names account and stream.
 pub(super) async fn answers(
-    directory: Directory,
-    publish: Publish,
-    admission: Admission,
+    parts: Parts,
     request: Request<Streaming<wire::IngestRecordsRequest>>,
     drain: CancellationToken,
 ) -> Result<Answers, Status> {
@@ -45,23 +52,23 @@ pub(super) async fn answers(
     let Some(first) = first? else {
         return Ok(stream::empty().boxed());
     };
+    let account = account(&first.account)?;
     let origin = Origin {
-        account: account(&first.account)?,
+        account,
+        chosen: parts.mappings.choose(account, &first.stream),
         stream: first.stream.clone(),
         source: Source::Grpc,
         content_type: None,
         timestamp_field: None,
     };
-    directory.authorize(&credentials, origin.account, &SENDERS)?;
-    directory.account(model::AccountRef::Number(origin.account))?;
+    parts.directory.authorize(&credentials, origin.account, &SENDERS)?;
+    parts.directory.account(model::AccountRef::Number(origin.account))?;
     if !(1..=STREAM_BYTES_MAX).contains(&origin.stream.len()) {
         let problem = format!("must have 1 to {STREAM_BYTES_MAX} bytes");
         return Err(status::invalid_argument("stream", problem));
     }
     let work = std::sync::Arc::new(Work {
-        directory,
-        publish,
-        admission,
+        parts,
         credentials,
         origin,
         span: Span::current(),
@@ -100,9 +107,7 @@ fn bytes((_, message): &Received) -> usize {
 }
 
 struct Work {
-    directory: Directory,
-    publish: Publish,
-    admission: Admission,
+    parts: Parts,
     credentials: Request<()>,
     origin: Origin,
     span: Span,
@@ -116,6 +121,7 @@ impl Work {
     ) -> Vec<Result<wire::IngestRecordsResponse, Status>> {
         // A stream may outlive its token.
         if let Err(refused) = self
+            .parts
             .directory
             .authorize(&self.credentials, self.origin.account, &SENDERS)
         {
@@ -132,6 +138,7 @@ impl Work {
             }
         }
         let Some(_held) = self
+            .parts
             .admission
             .hold(records.iter().map(|record| record.json.len()).sum())
         else {
@@ -142,9 +149,16 @@ impl Work {
         let mut answers = Vec::with_capacity(records.len() + 1);
         if let Some(first) = first {
             let span = self.span.clone();
+            // A stream may outlive a mapping, too.
+            let chosen = self.parts.mappings.choose(self.origin.account, &self.origin.stream);
+            let origin = Origin {
+                chosen,
+                ..self.origin.clone()
+            };
             let outcomes = self
+                .parts
                 .publish
-                .records(&self.origin, records, Timestamp::now(), None)
+                .records(&origin, records, Timestamp::now(), None)
                 .instrument(span);
             match outcomes.await {
                 Ok(outcomes) => answers.extend(

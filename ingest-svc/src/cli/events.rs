@@ -6,12 +6,12 @@ use clap::Subcommand;
 use model::{AccountNumber, name};
 use proto::ingest::v1::ingest_service_client::IngestServiceClient;
 use proto::ingest::v1::{TailEventsRequest, TailEventsResponse};
-use proto::profile::v1::value::Kind;
 use runtime::exit::Failure;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{Connection, refused};
+use crate::readable::{readable, time};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -60,6 +60,7 @@ struct Line<'a> {
     account: u64,
     stream: &'a str,
     mapping: &'a str,
+    mapping_version: u64,
     receive_time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     event_time: Option<String>,
@@ -81,6 +82,7 @@ fn line(response: &TailEventsResponse) -> String {
         account: event.account,
         stream: &event.stream,
         mapping: &event.mapping,
+        mapping_version: event.mapping_version,
         receive_time: event.receive_time.as_ref().and_then(time),
         event_time: event.event_time.as_ref().and_then(time),
         identities: event
@@ -95,33 +97,9 @@ fn line(response: &TailEventsResponse) -> String {
     serde_json::to_string(&line).unwrap_or_default()
 }
 
-fn readable(kind: &Kind) -> Value {
-    match kind {
-        Kind::StringValue(text) => json!(text),
-        Kind::BoolValue(value) => json!(value),
-        Kind::IntValue(value) => json!(value),
-        Kind::NumberValue(value) => json!(value),
-        Kind::DateValue(date) => json!(time(date)),
-        Kind::StringList(list) | Kind::TimedStringList(list) => json!(list.values),
-        Kind::TimeList(list) => list.values.iter().map(time).collect(),
-        Kind::IntMap(map) | Kind::IntSumMap(map) => json!(map.values),
-        Kind::NumberMap(map) => json!(map.values),
-        Kind::StringMap(map) => json!(map.values),
-        Kind::TimeMap(map) => map
-            .values
-            .iter()
-            .map(|(key, value)| (key.clone(), time(value)))
-            .collect(),
-        Kind::BoolMap(map) => json!(map.values),
-    }
-}
-
-fn time(time: &prost_types::Timestamp) -> Option<String> {
-    Some(model::time::from_wire(time)?.to_string())
-}
-
 #[cfg(test)]
 mod tests {
+    use proto::profile::v1::value::Kind;
     use proto::profile::v1::{Field, Identity, ProfileEvent, StringList, Value as WireValue};
 
     use super::*;
@@ -138,6 +116,7 @@ mod tests {
             account: 7,
             stream: "braze_users".to_owned(),
             mapping: "m".to_owned(),
+            mapping_version: 3,
             receive_time: Some(prost_types::Timestamp { seconds: 1, nanos: 0 }),
             identities: vec![Identity {
                 field: "email".to_owned(),
@@ -168,7 +147,7 @@ mod tests {
         };
         assert_eq!(
             line(&response),
-            r#"{"event_id":"e1","account":7,"stream":"braze_users","mapping":"m","receive_time":"1970-01-01T00:00:01Z","identities":{"email":"a@example.com"},"fields":{"birth_date":"1982-01-01T00:00:00Z","city":"São Paulo\n","tags":["a"]},"partition":2,"offset":5}"#
+            r#"{"event_id":"e1","account":7,"stream":"braze_users","mapping":"m","mapping_version":3,"receive_time":"1970-01-01T00:00:01Z","identities":{"email":"a@example.com"},"fields":{"birth_date":"1982-01-01T00:00:00Z","city":"São Paulo\n","tags":["a"]},"partition":2,"offset":5}"#
         );
     }
 }

@@ -3,7 +3,7 @@
 mod compile;
 
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use proto::profile::v1::{MergeOperator, Value};
 
@@ -16,6 +16,7 @@ use super::test::Stage;
 #[derive(Clone, Debug, Default)]
 pub struct Mapping {
     alias: String,
+    version: u64,
     stream: String,
     columns: Vec<Column>,
     /// The columns that identify, in the order of `BY`.
@@ -60,9 +61,13 @@ impl Column {
 /// Bytes of a statement, at most.
 const STATEMENT_BYTES_MAX: usize = 64 * 1024;
 
-static BRAZE_USERS: LazyLock<Mapping> = LazyLock::new(|| {
-    #[expect(clippy::expect_used, reason = "a test compiles this very text")]
-    Mapping::parse(include_str!("../../mappings/braze_users.lql")).expect("the built-in mapping is valid")
+/// The mappings that ship with the service, with their statements.
+static BUILT_IN: LazyLock<[(&str, Arc<Mapping>); 1]> = LazyLock::new(|| {
+    [include_str!("../../mappings/braze_users.lql")].map(|lql| {
+        #[expect(clippy::expect_used, reason = "a test compiles these very texts")]
+        let mapping = Mapping::parse(lql).expect("a built-in mapping is valid");
+        (lql, Arc::new(mapping))
+    })
 });
 
 impl Mapping {
@@ -80,7 +85,23 @@ impl Mapping {
 
     /// The mapping of stream `braze_users` that ships with the service, `mappings/braze_users.lql`.
     pub fn braze_users() -> &'static Self {
-        &BRAZE_USERS
+        let [(_, mapping)] = &*BUILT_IN;
+        mapping
+    }
+
+    /// The mappings that ship with the service, each with its statement. An account's own for the same stream goes before one.
+    pub fn built_in() -> impl Iterator<Item = (&'static str, &'static Arc<Self>)> {
+        BUILT_IN.iter().map(|(lql, mapping)| (*lql, mapping))
+    }
+
+    /// The same as a version of an account's mapping; events name it.
+    pub fn with_version(self, version: u64) -> Self {
+        Self { version, ..self }
+    }
+
+    /// Which version it is; 0 if it ships with the service.
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     /// Its unique name within an account.

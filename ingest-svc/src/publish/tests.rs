@@ -3,6 +3,8 @@ use kafka::{PublisherOptions, Reader, ReaderOptions};
 use model::AccountNumber;
 
 use super::*;
+use crate::mappings::Chosen;
+use crate::normalize::Mapping;
 use crate::source::Source;
 
 #[tokio::test]
@@ -14,6 +16,7 @@ async fn what_the_mapping_does_not_want_is_written_nowhere_and_its_neighbours_ke
     let origin = Origin {
         account: AccountNumber::new(1).unwrap(),
         stream: "web".to_owned(),
+        chosen: Chosen::built_in("web"),
         source: Source::Webhook,
         content_type: None,
         timestamp_field: None,

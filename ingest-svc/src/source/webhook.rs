@@ -41,6 +41,7 @@ use self::parameters::Parameters;
 use self::refused::{Refusals, Refused};
 use self::take::Request;
 use crate::config;
+use crate::mappings::Mappings;
 use crate::metrics;
 use crate::publish::Publish;
 
@@ -63,6 +64,7 @@ pub(crate) struct Webhook {
 
 struct Parts {
     directory: Directory,
+    mappings: Mappings,
     publish: Publish,
 }
 
@@ -100,9 +102,14 @@ impl Webhook {
     }
 
     /// The control table and the producer are there: requests are taken from now on.
-    pub(crate) fn open(&self, directory: Directory, publish: Publish) {
+    pub(crate) fn open(&self, directory: Directory, mappings: Mappings, publish: Publish) {
         // A second call would change nothing; there is none.
-        let _already_open = self.parts.set(Parts { directory, publish }).is_err();
+        let parts = Parts {
+            directory,
+            mappings,
+            publish,
+        };
+        let _already_open = self.parts.set(parts).is_err();
     }
 
     pub(crate) fn router(self) -> Router {

@@ -4,12 +4,14 @@ mod expression;
 
 use std::collections::HashMap;
 
+use model::name::is_alias;
 use proto::profile::v1::MergeOperator;
 
 use super::super::kind::{self, Kind};
 use super::super::lql::{self, Name, Problems, Statement};
 use super::super::suggestion;
 use super::{Column, Expression, Mapping};
+use crate::source::STREAM_BYTES_MAX;
 use expression::{Compiler, own_kind};
 
 /// The only table that events are about.
@@ -22,6 +24,18 @@ pub(super) fn compile(statement: Statement, problems: &mut Problems<'_>) -> Mapp
             table.offset,
             format!("unknown table `{}`; there is only `{TABLE}`", table.text),
         );
+    }
+    if let Some(stream) = statement
+        .from
+        .as_ref()
+        .filter(|stream| stream.text.len() > STREAM_BYTES_MAX)
+    {
+        let problem = format!("a stream's name has at most {STREAM_BYTES_MAX} bytes");
+        problems.add(stream.offset, problem);
+    }
+    if let Some(alias) = statement.alias.as_ref().filter(|alias| !is_alias(&alias.text)) {
+        let problem = "the name of a mapping has 1 to 63 letters without accents, digits, `_`, `-` and `.`";
+        problems.add(alias.offset, problem);
     }
     let expressions = statement
         .columns
@@ -61,6 +75,7 @@ pub(super) fn compile(statement: Statement, problems: &mut Problems<'_>) -> Mapp
     let text = |name: Option<Name>| name.map(|name| name.text).unwrap_or_default();
     Mapping {
         alias: text(statement.alias),
+        version: 0,
         stream: text(statement.from),
         columns,
         identity,

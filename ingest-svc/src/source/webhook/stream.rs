@@ -177,6 +177,7 @@ mod tests {
 
     use super::super::chunks::Coding;
     use super::*;
+    use crate::mappings::Chosen;
     use crate::publish::Publish;
     use crate::source::{Origin, Source};
 
@@ -196,6 +197,7 @@ mod tests {
         let origin = Origin {
             account: AccountNumber::new(1).unwrap(),
             stream: "braze_users".to_owned(),
+            chosen: Chosen::built_in("braze_users"),
             source: Source::Bulk,
             content_type: None,
             timestamp_field: None,

@@ -84,6 +84,7 @@ impl Webhook {
         let origin = Origin {
             account,
             stream: request.stream.to_owned(),
+            chosen: parts.mappings.choose(account, request.stream),
             source: request.endpoint.source(),
             content_type: Some(Bytes::from_static(JSON)),
             timestamp_field: Some(parameters.timestamp_field.clone()).filter(|field| !field.is_empty()),

@@ -103,6 +103,14 @@ fn what_a_statement_lacks_or_has_twice_is_told() {
             "SELECT a KIND int FROM s INTO user BY a ALIAS q",
             "1:39: `a` cannot identify: it is of kind int, not string or []string",
         ),
+        (
+            "SELECT a FROM s INTO user BY a ALIAS [my web]",
+            "1:38: the name of a mapping has 1 to 63 letters without accents, digits, `_`, `-` and `.`",
+        ),
+        (
+            &format!("SELECT a FROM {} INTO user BY a ALIAS q", "s".repeat(257)),
+            "1:15: a stream's name has at most 256 bytes",
+        ),
         ("SELECT a SHORTDESC \"open FROM s", "1:20: the text is not closed by \""),
         (
             "SELECT [] FROM s INTO user BY a ALIAS q",
