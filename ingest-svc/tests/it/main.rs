@@ -10,6 +10,7 @@ mod collect;
 mod drain;
 mod grpc;
 mod harness;
+mod mappings;
 mod normalize;
 mod outage;
 mod process;

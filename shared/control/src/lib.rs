@@ -27,7 +27,7 @@ pub use error::Error;
 pub use export_job::{
     ATTRIBUTE, Alias, AllExportJobs, Coalesce, ExportJob, ExportJobs, Identifiers, NewExportJob, NewReset, Reset, TYPE,
 };
-pub use mapping::{Mapping, Mappings, NewMapping, VERSIONS_KEPT};
+pub use mapping::{Mapping, Mappings, NewMapping};
 pub use page::{Listed, Page, PageError};
 pub use shadow::{Shadow, Shadows};
 pub use token::{ApiToken, ApiTokens, NewApiToken};

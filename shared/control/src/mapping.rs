@@ -15,7 +15,7 @@ use crate::{Directory, Error, Listed, Page};
 mod tests;
 
 /// Versions of a mapping that are kept, the live one among them.
-pub const VERSIONS_KEPT: usize = 10;
+const VERSIONS_KEPT: usize = 10;
 /// Mappings of an account.
 const MAPPINGS_MAX: usize = 50;
 

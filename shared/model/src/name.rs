@@ -166,17 +166,17 @@ mod tests {
             let name = format_child(number, MAPPINGS, good);
             assert_eq!(aliased(&name, MAPPINGS), Ok((number, good)));
         }
-        let refused = Err(NameError::Aliased { collection: MAPPINGS });
+        let refused = NameError::Aliased { collection: MAPPINGS };
         for bad in ["", "a b", "é", "x/y", &"x".repeat(64)] {
             assert_eq!(
                 aliased(&format_child(number, MAPPINGS, bad), MAPPINGS),
-                refused,
+                Err(refused.clone()),
                 "{bad}"
             );
         }
-        assert_eq!(aliased("accounts/7/shadows/a", MAPPINGS), refused);
+        assert_eq!(aliased("accounts/7/shadows/a", MAPPINGS), Err(refused.clone()));
         assert_eq!(
-            refused.unwrap_err().to_string(),
+            refused.to_string(),
             "must be accounts/{number}/mappings/{alias}, such as accounts/1234/mappings/braze_users"
         );
     }

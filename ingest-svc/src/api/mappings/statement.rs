@@ -10,8 +10,9 @@ use crate::normalize::lql::Problem;
 
 /// Problems of one answer.
 const PROBLEMS_MAX: usize = 1_000;
-/// Bytes of problems in a status. It travels in HTTP headers, twice and encoded, and clients take 16 KiB of those.
-const STATUS_BYTES_MAX: usize = 4_000;
+/// Bytes of problems in a status. It travels in HTTP headers, twice and as base64 once more, a byte as `%xx` at the worst, and clients
+/// take 16 KiB of those.
+const STATUS_BYTES_MAX: usize = 2_400;
 /// Bytes of one problem in a status: it may quote what stands in the statement.
 const VIOLATION_BYTES_MAX: usize = 500;
 
@@ -95,7 +96,7 @@ mod tests {
         let all = validated(&lql).problems.len();
         let message = compile("lql", &lql).unwrap_err().message().to_owned();
         let told = message.matches("unknown function").count() + message.matches("two columns").count();
-        assert!(told > 20 && message.len() < 5_000, "{told}, {}", message.len());
+        assert!(told > 20 && message.len() < 3_000, "{told}, {}", message.len());
         assert!(
             message.ends_with(&format!("and {} more; ValidateMapping tells them all", all - told)),
             "{message}"

@@ -62,8 +62,13 @@ pub(crate) async fn events_so_far(config: &kafka::Config, account: AccountNumber
 }
 
 pub(crate) async fn rejected(config: &kafka::Config, account: AccountNumber, count: usize) -> Vec<Kept> {
+    exactly(count, rejected_so_far(config, account).await)
+}
+
+/// The records of `profile-events.rejected` of an account, however many there are by now.
+pub(crate) async fn rejected_so_far(config: &kafka::Config, account: AccountNumber) -> Vec<Kept> {
     let topic = Topics::new(config).profile_events_rejected();
-    let found = read(config.clone(), topic, move |record| {
+    read(config.clone(), topic, move |record| {
         (header(record, "account").unwrap() == account.to_string()).then(|| Kept {
             payload: record.payload().unwrap_or_default().to_vec(),
             reason: header(record, "rejected-reason").unwrap(),
@@ -72,8 +77,8 @@ pub(crate) async fn rejected(config: &kafka::Config, account: AccountNumber, cou
             content_type: header(record, "content-type").unwrap(),
             traceparent: header(record, "traceparent"),
         })
-    });
-    exactly(count, found.await)
+    })
+    .await
 }
 
 #[track_caller]
