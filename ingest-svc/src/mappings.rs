@@ -138,19 +138,19 @@ fn build(
 
 /// A live mapping, compiled. A version of one account is never another's, so it tells whether that has been done.
 fn own(known: Option<&Chosen>, live: &control::Mapping) -> Result<Arc<Mapping>, Refusal> {
-    if let Some(Ok(known)) = known.map(|chosen| &chosen.mapping)
-        && known.version() == live.version
-    {
-        return Ok(Arc::clone(known));
+    let version = format!("version {} of {}", live.version, live.name());
+    match known.map(|chosen| &chosen.mapping) {
+        Some(Ok(known)) if known.version() == live.version => return Ok(Arc::clone(known)),
+        Some(Err(Refusal::BrokenMapping(known))) if *known == version => return Err(Refusal::BrokenMapping(version)),
+        _ => {}
     }
     match Mapping::parse(&live.lql) {
         Ok(mapping) => Ok(Arc::new(mapping.with_version(live.version))),
         // It compiled for whoever put it. A younger version of this service knows more functions.
         Err(problems) => {
-            let (name, version) = (live.name(), live.version);
             let first = problems.first().map(ToString::to_string).unwrap_or_default();
-            tracing::error!(mapping = name, version, "a mapping does not compile here: {first}");
-            Err(Refusal::BrokenMapping(name))
+            tracing::error!(mapping = live.name(), "{version} does not compile here: {first}");
+            Err(Refusal::BrokenMapping(version))
         }
     }
 }
@@ -171,11 +171,8 @@ fn beside(
         Some(known) => Arc::clone(known.candidate()),
         None => match Mapping::parse(&shadow.lql) {
             Ok(mapping) => Arc::new(mapping),
-            Err(problems) => {
-                let first = problems.first().map(ToString::to_string).unwrap_or_default();
-                tracing::error!(shadow = shadow.name(), "a shadow does not compile here: {first}");
-                return None;
-            }
+            // As above. It has no report here, and nobody is harmed.
+            Err(_) => return None,
         },
     };
     let shadow = Shadow::new(candidate, shadow.revision, live.mapping.clone(), queue.clone(), now);

@@ -43,8 +43,8 @@ pub(crate) enum Refusal {
     /// No mapping reads the stream. Not a 404: Braze drops a message for good after any 4xx.
     #[error("no mapping reads the stream {0:?}")]
     NoMapping(String),
-    /// This version of the service cannot compile the account's mapping; it may be older than the one that took it.
-    #[error("the mapping {0} does not compile here")]
+    /// This version of the service cannot compile that of the account's mapping; it may be older than the one that took it.
+    #[error("{0} does not compile here")]
     BrokenMapping(String),
     /// The mapping gave no event.
     #[error(transparent)]

@@ -19,7 +19,7 @@ pub(super) enum Accounts {
     Get(One),
     /// List accounts: all with the admin token of the installation, its own with any other.
     List(List),
-    /// Delete an account and its tokens. Its jobs and authorizations must be deleted before; its topics stay.
+    /// Delete an account, its tokens and its mappings. Its jobs and authorizations must be deleted before; its topics stay.
     Delete(One),
 }
 

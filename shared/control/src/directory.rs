@@ -16,7 +16,8 @@ use crate::{
     Accounts, ApiTokens, AuthError, Authorizations, Caller, Error, ExportJobs, Listed, Mappings, Page, Shadows, token,
 };
 
-/// Who may do what, and what somebody wants done: accounts, API tokens, authorizations and export jobs. Cheap to clone.
+/// Who may do what, and what somebody wants done: accounts, API tokens, mappings, authorizations and export jobs. Cheap to
+/// clone.
 ///
 /// Every answer comes from memory. When the table has not heard from Kafka for 30 s, every answer is
 /// [`Error::Unavailable`]: an old table must not say that something does not exist.
