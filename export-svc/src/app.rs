@@ -1,5 +1,6 @@
 //! The composition root: everything is built here, in order, and nowhere else.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use kafka::{Publisher, PublisherOptions};
 use runtime::exit::Failure;
 use runtime::lifecycle::Lifecycle;
 use runtime::{admin, grpc, telemetry};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::engine::{Engine, EngineHandle, EngineParts};
@@ -150,6 +152,7 @@ async fn assemble(config: &Config, lifecycle: &Lifecycle) -> Result<Assembled, F
     let grpc_addr = server.local_addr().map_err(Failure::internal)?;
 
     let directory = open_directory(config).await.map_err(Failure::precondition)?;
+    lifecycle.spawn("token uses", keep_uses(directory.clone(), lifecycle.token()));
     let watched = directory.clone();
     lifecycle.readiness().check("control table", move || {
         (!watched.is_fresh()).then(|| "Kafka has not been heard from for 30 s".to_owned())
@@ -200,7 +203,7 @@ async fn open_directory(config: &Config) -> anyhow::Result<Directory> {
         let created = created.with_context(|| format!("cannot create topics at {brokers} (kafka.brokers)"))?;
         created.iter().for_each(|topic| tracing::info!("created topic {topic}"));
     }
-    let directory = Directory::open(&config.kafka, config.auth.admin_token.as_ref());
+    let directory = Directory::open(&config.kafka, &config.auth);
     let directory = directory
         .await
         .with_context(|| format!("cannot load the control table from {brokers} (kafka.brokers)"))?;
@@ -277,4 +280,10 @@ fn start_engine(
     });
     lifecycle.spawn("engine", engine.run(lifecycle.token()));
     Ok(handle)
+}
+
+/// Writes down when tokens were last used.
+async fn keep_uses(directory: Directory, drain: CancellationToken) -> Result<(), Infallible> {
+    drain.run_until_cancelled(directory.keep_uses()).await;
+    Ok(())
 }

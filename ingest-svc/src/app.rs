@@ -142,6 +142,7 @@ impl App {
                 lifecycle.spawn("mappings", follow);
                 let services = services(&config, &directory, &mappings, &publish, &webhook, &lifecycle);
                 lifecycle.spawn("grpc", grpc.serve(services, lifecycle.readiness(), lifecycle.token()));
+                lifecycle.spawn("token uses", keep_uses(directory.clone(), lifecycle.token()));
                 let table = directory.clone();
                 lifecycle.readiness().check("control table", move || {
                     (!table.is_fresh()).then(|| "has not heard from Kafka for too long".to_owned())
@@ -178,7 +179,7 @@ fn services(
 ) -> Services {
     let tokens = Tokens::new(directory.clone(), &config.http.public_url);
     let kafka = config.kafka.clone();
-    let (publish, admission) = (publish.clone(), webhook.admission());
+    let (publish, admission, throttle) = (publish.clone(), webhook.admission(), webhook.throttle());
     let service = api::Mappings::new(directory.clone(), mappings.clone());
     let service = MappingServiceServer::new(service).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let ingest = Ingest::new(
@@ -186,6 +187,7 @@ fn services(
         mappings.clone(),
         publish,
         admission,
+        throttle,
         kafka,
         lifecycle.token(),
     );
@@ -197,7 +199,7 @@ fn services(
 /// Loads the control table, however long Kafka is away.
 async fn open(config: &Config) -> Result<Directory, kafka::Error> {
     loop {
-        match Directory::open(&config.kafka, config.auth.admin_token.as_ref()).await {
+        match Directory::open(&config.kafka, &config.auth).await {
             Err(error) if error.disposition() == Disposition::Retry => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -220,5 +222,11 @@ async fn report(webhook: Webhook, drain: CancellationToken) -> anyhow::Result<()
     while drain.run_until_cancelled(ticks.tick()).await.is_some() {
         webhook.report();
     }
+    Ok(())
+}
+
+/// Writes down when tokens were last used.
+async fn keep_uses(directory: Directory, drain: CancellationToken) -> Result<(), Infallible> {
+    drain.run_until_cancelled(directory.keep_uses()).await;
     Ok(())
 }

@@ -52,7 +52,7 @@ struct Connection {
 enum Command {
     /// Run the service
     Serve(Serve),
-    /// Create, look at and revoke API tokens
+    /// Create, look at, change and revoke API tokens
     #[command(subcommand)]
     Tokens(tokens::Command),
     /// Put, look at, validate and try out mappings: what a stream's records say about profiles
@@ -162,6 +162,8 @@ mod tests {
         for line in [
             "ingest-svc tokens create --account 1234 --role data_manager",
             "ingest-svc tokens create --account 1234 --role data_manager --role observer --label x --expires 30d --output token",
+            "ingest-svc tokens create --account 1234 --role data_write --requests-max 4 --allow braze:US-03 --allow 10.0.0.0/8",
+            "ingest-svc tokens update accounts/1234/apiTokens/a --requests-per-second 50 --allow-anywhere",
             "ingest-svc events tail --account 1234",
             "ingest-svc events tail --account 1234 --newest 5 --no-follow --endpoint http://localhost:1",
             "ingest-svc serve --check-config",

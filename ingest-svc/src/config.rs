@@ -1,7 +1,9 @@
 //! Configuration. The doc comment of a field is its manual.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
+use control::Limits;
 use kafka::PublisherOptions;
 use runtime::config::{Fault, Listen, Validate};
 use runtime::grpc::MESSAGE_BYTES_MAX;
@@ -58,6 +60,13 @@ pub struct Http {
     /// Uploads through `/collect/bulk` in progress at once, beside `http.requests_max`; one more is answered 503. Each holds up to 4 MiB
     /// of records, which wait for Kafka in `publish.queue_bytes_max`. Default 4.
     pub bulk_max: usize,
+    /// Requests that may be begun with one API token in a second, at each replica; after a pause as many may come at once. One more
+    /// is answered 429. A gRPC stream of records counts as one request. A token may have a limit of its own. At most 1,000,000;
+    /// default 10,000.
+    pub token_requests_per_second: NonZeroU32,
+    /// Requests of one API token in progress at once, at each replica; one more is answered 429, so that one sender cannot take all
+    /// of `http.requests_max`. A token may have a limit of its own. Default 512.
+    pub token_requests_max: NonZeroU32,
     /// Bytes of bodies, and of records of gRPC streams, held at once; what does not fit is answered 503, or UNAVAILABLE. Default
     /// 256 MiB.
     pub held_bytes_max: usize,
@@ -98,6 +107,8 @@ impl Default for Http {
             records_max: 50_000,
             requests_max: 1_024,
             bulk_max: 4,
+            token_requests_per_second: const { NonZeroU32::new(10_000).unwrap() },
+            token_requests_max: const { NonZeroU32::new(512).unwrap() },
             held_bytes_max: 256 << 20,
             connections_max: 4_096,
             header_timeout: Duration::from_secs(75),
@@ -152,6 +163,9 @@ impl Validate for Http {
             if value == 0 {
                 out.push(Fault::new(key, "must be at least 1"));
             }
+        }
+        if self.token_requests_per_second.get() > Limits::REQUESTS_PER_SECOND_MAX {
+            out.push(Fault::new("http.token_requests_per_second", "must be at most 1000000"));
         }
         if self.body_bytes_max > BODY_BYTES_LIMIT {
             let problem = format!("must be at most {BODY_BYTES_LIMIT}: larger bodies do not fit on the rejected topic");
@@ -227,6 +241,10 @@ mod tests {
         assert_eq!(
             faults(|config| config.drain_timeout = Duration::from_secs(19)),
             ["drain_timeout"]
+        );
+        assert_eq!(
+            faults(|config| config.http.token_requests_per_second = NonZeroU32::MAX),
+            ["http.token_requests_per_second"]
         );
         assert_eq!(
             faults(|config| config.http.body_bytes_max = 11_000_000),

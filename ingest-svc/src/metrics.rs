@@ -9,7 +9,7 @@ pub const REFUSED: &str = "ingest_refused_total";
 /// Seconds from the head of a request to its answer.
 pub const REQUEST_SECONDS: &str = "ingest_request_seconds";
 /// Requests refused because a bound was reached, by `bound`: `requests`, `bulk`, `held_bytes`, `body_bytes`, `records`,
-/// `body_time`, `growth`.
+/// `body_time`, `growth`, and of one token `token_rate`, `token_requests`.
 pub const BOUNDS_REACHED: &str = "ingest_bounds_reached_total";
 /// Requests in progress; bound `http.requests_max`.
 pub const REQUESTS_IN_PROGRESS: &str = "ingest_requests_in_progress";
@@ -17,6 +17,8 @@ pub const REQUESTS_IN_PROGRESS: &str = "ingest_requests_in_progress";
 pub const BULK_IN_PROGRESS: &str = "ingest_bulk_in_progress";
 /// Bytes of bodies, and of records of gRPC streams, held; bound `http.held_bytes_max`.
 pub const HELD_BYTES: &str = "ingest_held_bytes";
+/// Tokens that data was sent with in the last seconds; no more than there are tokens.
+pub const TOKENS_IN_USE: &str = "ingest_tokens_in_use";
 /// Raw records taken in, by `source` and `outcome`: `published`, `not_wanted`, `rejected`, `unacknowledged`.
 pub const RECORDS: &str = "ingest_records_total";
 /// Records on the rejected topic, by `reason`.
@@ -52,6 +54,7 @@ pub fn describe() {
         Unit::Bytes,
         "Bytes of bodies and records held; bound http.held_bytes_max"
     );
+    describe_gauge!(TOKENS_IN_USE, "Tokens that data was sent with in the last seconds");
     describe_counter!(RECORDS, "Raw records taken in, by source and outcome");
     describe_counter!(REJECTED, "Records kept on the rejected topic, by reason");
     describe_counter!(IDENTITIES_DROPPED, "Identity values left out because they are too long");

@@ -86,18 +86,13 @@ impl Service {
     }
 
     pub(crate) async fn token_of(&self, account: u64, role: Role) -> String {
-        let new = control::NewApiToken {
-            label: role.to_string(),
-            description: String::new(),
+        let settings = control::ApiTokenSettings {
             roles: vec![role],
-            expire_time: None,
+            ..control::ApiTokenSettings::default()
         };
         let account = AccountNumber::new(account).unwrap();
-        let created = self
-            .directory
-            .api_tokens()
-            .create(account, new, jiff::Timestamp::now())
-            .await;
+        let tokens = self.directory.api_tokens();
+        let created = tokens.create(account, settings, None, jiff::Timestamp::now()).await;
         created.expect("the token is created").1.expose_secret().to_owned()
     }
 

@@ -16,7 +16,7 @@ use super::{records, tail};
 use crate::config::TAILS_MAX;
 use crate::mappings::Mappings;
 use crate::publish::Publish;
-use crate::source::webhook::{Admission, SENDERS};
+use crate::source::webhook::{Admission, SENDERS, Throttle};
 
 /// Who may look at profile data.
 const READERS: [Role; 2] = [Role::Admin, Role::DataManager];
@@ -27,18 +27,20 @@ pub(crate) struct Ingest {
     mappings: Mappings,
     publish: Publish,
     admission: Admission,
+    throttle: Throttle,
     kafka: kafka::Config,
     tails: Arc<Semaphore>,
     drain: CancellationToken,
 }
 
 impl Ingest {
-    /// `admission` bounds the bytes of records that wait for Kafka; the streams end with `drain`.
+    /// `admission` bounds the bytes of records that wait for Kafka, `throttle` the streams of a token; they end with `drain`.
     pub(crate) fn new(
         directory: Directory,
         mappings: Mappings,
         publish: Publish,
         admission: Admission,
+        throttle: Throttle,
         kafka: kafka::Config,
         drain: CancellationToken,
     ) -> Self {
@@ -47,6 +49,7 @@ impl Ingest {
             mappings,
             publish,
             admission,
+            throttle,
             kafka,
             tails: Arc::new(Semaphore::new(TAILS_MAX)),
             drain,
@@ -73,6 +76,7 @@ impl IngestService for Ingest {
             mappings: self.mappings.clone(),
             publish: self.publish.clone(),
             admission: self.admission.clone(),
+            throttle: self.throttle.clone(),
         };
         let answers = records::answers(parts, request, self.drain.clone()).await?;
         Ok(Response::new(answers))

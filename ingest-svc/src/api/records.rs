@@ -20,7 +20,7 @@ use super::ingest::account;
 use crate::mappings::Mappings;
 use crate::metrics;
 use crate::publish::{Outcome, Publish};
-use crate::source::webhook::{Admission, RETRY_AFTER, SENDERS};
+use crate::source::webhook::{Admission, Permit, RETRY_AFTER, SENDERS, THROTTLED_RETRY_AFTER, Throttle, Throttled};
 use crate::source::{Origin, Raw, STREAM_BYTES_MAX, Source};
 
 /// Records published together at most.
@@ -36,6 +36,7 @@ pub(super) struct Parts {
     pub(super) mappings: Mappings,
     pub(super) publish: Publish,
     pub(super) admission: Admission,
+    pub(super) throttle: Throttle,
 }
 
 /// Answers the stream of `request`, whose first message names account and stream.
@@ -61,17 +62,19 @@ pub(super) async fn answers(
         content_type: None,
         timestamp_field: None,
     };
-    parts.directory.authorize(&credentials, origin.account, &SENDERS)?;
+    let caller = parts.directory.authorize(&credentials, origin.account, &SENDERS)?;
     parts.directory.account(model::AccountRef::Number(origin.account))?;
     if !(1..=STREAM_BYTES_MAX).contains(&origin.stream.len()) {
         let problem = format!("must have 1 to {STREAM_BYTES_MAX} bytes");
         return Err(status::invalid_argument("stream", problem));
     }
+    let permit = parts.throttle.enter(&caller)?;
     let work = std::sync::Arc::new(Work {
         parts,
         credentials,
         origin,
         span: Span::current(),
+        _permit: permit,
     });
     let ended = drain.clone();
     let received = stream::once(ready(Ok(first)))
@@ -99,6 +102,12 @@ fn draining() -> Status {
     )
 }
 
+impl From<Throttled> for Status {
+    fn from(throttled: Throttled) -> Self {
+        status::resource_exhausted(throttled.to_string(), THROTTLED_RETRY_AFTER)
+    }
+}
+
 type Received = (usize, Result<wire::IngestRecordsRequest, Status>);
 
 /// What a record takes of a window.
@@ -111,6 +120,8 @@ struct Work {
     credentials: Request<()>,
     origin: Origin,
     span: Span,
+    /// The stream's place among the requests of its token.
+    _permit: Permit,
 }
 
 impl Work {

@@ -1,31 +1,17 @@
-//! `tokens create | get | list | delete`.
+//! `tokens create | get | list | update | delete`.
 
-use clap::{Subcommand, ValueEnum};
+mod show;
+
+use clap::{Args, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use model::{AccountNumber, Role, name};
+use prost_types::FieldMask;
 use proto::apitoken::v1 as wire;
 use proto::apitoken::v1::api_token_service_client::ApiTokenServiceClient;
 use runtime::exit::Failure;
-use serde_json::json;
+use runtime::grpc::Channel;
 
 use super::{Connection, refused};
-
-/// The body of the webhook in Braze's composer: the twelve fields that the mapping of `braze_users` reads, a Liquid tag each.
-/// `default` turns what a user does not have into an empty string, which counts as unknown here.
-const LIQUID_BODY: &str = r#"{
-  "braze_id": "{{${braze_id}}}",
-  "email": "{{${email_address} | default: ''}}",
-  "phone_number": "{{${phone_number} | default: ''}}",
-  "first_name": "{{${first_name} | default: ''}}",
-  "last_name": "{{${last_name} | default: ''}}",
-  "gender": "{{${gender} | default: ''}}",
-  "date_of_birth": "{{${date_of_birth} | default: ''}}",
-  "language": "{{${language} | default: ''}}",
-  "time_zone": "{{${time_zone} | default: ''}}",
-  "city": "{{${city} | default: ''}}",
-  "country": "{{${country} | default: ''}}",
-  "twitter_handle": "{{${twitter_handle} | default: ''}}"
-}"#;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -43,9 +29,11 @@ pub(super) enum Command {
         /// What it is for
         #[arg(long, default_value = "")]
         description: String,
-        /// For how long it is good, such as 7d, 30d or 12h; without it, for ever
+        /// For how long it is good: 7d, 30d, 90d, or another duration such as 12h; without it, for ever
         #[arg(long, value_name = "DURATION", value_parser = duration)]
         expires: Option<SignedDuration>,
+        #[command(flatten)]
+        limits: Limits,
         /// What to print
         #[arg(long, value_enum, default_value_t)]
         output: CreateOutput,
@@ -61,11 +49,96 @@ pub(super) enum Command {
         #[arg(long, value_name = "NUMBER")]
         account: AccountNumber,
     },
-    /// Revoke a token, everywhere within about a second
+    /// Change a token, everywhere within about a second; what is not given stays
+    Update(Update),
+    /// Revoke a token, everywhere within about a second; it cannot be undone
     Delete {
         /// accounts/{number}/apiTokens/{id}
         name: String,
     },
+}
+
+/// How much may be sent with a token, and from where.
+#[derive(Debug, Args)]
+pub(super) struct Limits {
+    /// Requests that may be begun in a second, at each replica; 0 for the installation's own limit
+    #[arg(long, value_name = "NUMBER")]
+    requests_per_second: Option<u32>,
+    /// Requests that may be in progress at once, at each replica; 0 for the installation's own limit
+    #[arg(long, value_name = "NUMBER")]
+    requests_max: Option<u32>,
+    /// From where alone it may be used; repeat for several: an address, a network such as 10.1.0.0/16, or braze:US-03 for all
+    /// addresses of that Braze instance
+    #[arg(long = "allow", value_name = "SOURCE")]
+    allowed_sources: Vec<String>,
+}
+
+impl Limits {
+    fn to_wire(&self) -> wire::Limits {
+        wire::Limits {
+            requests_per_second: self.requests_per_second.unwrap_or_default(),
+            requests_max: self.requests_max.unwrap_or_default(),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Update {
+    /// accounts/{number}/apiTokens/{id}
+    name: String,
+    /// Only if this is still the token's revision
+    #[arg(long, value_name = "NUMBER")]
+    revision: Option<u64>,
+    /// What the token may do, instead of what it may do now; repeat for several
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<Role>,
+    /// A name for people
+    #[arg(long)]
+    label: Option<String>,
+    /// What it is for
+    #[arg(long)]
+    description: Option<String>,
+    #[command(flatten)]
+    limits: Limits,
+    /// It may be used from anywhere again
+    #[arg(long, conflicts_with = "allowed_sources")]
+    allow_anywhere: bool,
+}
+
+impl Update {
+    fn to_request(&self) -> wire::UpdateApiTokenRequest {
+        let given = [
+            ("label", self.label.is_some()),
+            ("description", self.description.is_some()),
+            ("roles", !self.roles.is_empty()),
+            ("limits.requests_per_second", self.limits.requests_per_second.is_some()),
+            ("limits.requests_max", self.limits.requests_max.is_some()),
+            (
+                "allowed_sources",
+                self.allow_anywhere || !self.limits.allowed_sources.is_empty(),
+            ),
+        ];
+        let paths = given.iter().filter(|(_, given)| *given);
+        wire::UpdateApiTokenRequest {
+            update_mask: Some(FieldMask {
+                paths: paths.map(|(path, _)| (*path).to_owned()).collect(),
+            }),
+            api_token: Some(wire::ApiToken {
+                name: self.name.clone(),
+                label: self.label.clone().unwrap_or_default(),
+                description: self.description.clone().unwrap_or_default(),
+                roles: roles(&self.roles),
+                limits: Some(self.limits.to_wire()),
+                allowed_sources: self.limits.allowed_sources.clone(),
+                revision: self.revision.unwrap_or_default(),
+                ..Default::default()
+            }),
+        }
+    }
+}
+
+fn roles(roles: &[Role]) -> Vec<i32> {
+    roles.iter().map(|role| role.to_wire() as i32).collect()
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -97,10 +170,11 @@ pub(super) async fn run(connection: &Connection, command: Command) -> Result<(),
     match command {
         Command::Create {
             account,
-            roles,
+            roles: wanted,
             label,
             description,
             expires,
+            limits,
             output,
         } => {
             let expire_time = expires.map(|expires| Timestamp::now().checked_add(expires)).transpose();
@@ -110,36 +184,26 @@ pub(super) async fn run(connection: &Connection, command: Command) -> Result<(),
                 api_token: Some(wire::ApiToken {
                     label,
                     description,
-                    roles: roles.into_iter().map(|role| role.to_wire() as i32).collect(),
+                    roles: roles(&wanted),
                     expire_time,
+                    limits: Some(limits.to_wire()),
+                    allowed_sources: limits.allowed_sources,
                     ..Default::default()
                 }),
             };
             let created = client.create_api_token(request).await.map_err(refused)?.into_inner();
-            println!("{}", show_created(&created, output));
+            println!("{}", show::created(&created, output));
         }
         Command::Get { name } => {
-            let answer = client
-                .get_api_token(wire::GetApiTokenRequest { name })
-                .await
-                .map_err(refused)?;
-            println!("{}", show(&answer.into_inner().api_token.unwrap_or_default()));
+            let answer = client.get_api_token(wire::GetApiTokenRequest { name }).await;
+            let token = answer.map_err(refused)?.into_inner().api_token;
+            println!("{}", show::token(&token.unwrap_or_default()));
         }
-        Command::List { account } => {
-            let mut page_token = String::new();
-            loop {
-                let request = wire::ListApiTokensRequest {
-                    parent: name::format_account(account),
-                    page_size: 0,
-                    page_token,
-                };
-                let page = client.list_api_tokens(request).await.map_err(refused)?.into_inner();
-                page.api_tokens.iter().for_each(|token| println!("{}", show(token)));
-                page_token = page.next_page_token;
-                if page_token.is_empty() {
-                    break;
-                }
-            }
+        Command::List { account } => list(&mut client, account).await?,
+        Command::Update(update) => {
+            let answer = client.update_api_token(update.to_request()).await;
+            let token = answer.map_err(refused)?.into_inner().api_token;
+            println!("{}", show::token(&token.unwrap_or_default()));
         }
         Command::Delete { name } => {
             let request = wire::DeleteApiTokenRequest { name: name.clone() };
@@ -150,136 +214,67 @@ pub(super) async fn run(connection: &Connection, command: Command) -> Result<(),
     Ok(())
 }
 
-fn show_created(created: &wire::CreateApiTokenResponse, output: CreateOutput) -> String {
-    let wire::CreateApiTokenResponse {
-        api_token,
-        token,
-        webhook_url,
-    } = created;
-    let name = api_token.as_ref().map_or("", |token| token.name.as_str());
-    match output {
-        CreateOutput::Token => token.clone(),
-        CreateOutput::Json => json!({
-            "name": name,
-            "token": token,
-            "webhook_url": webhook_url,
-            "method": "POST",
-            "headers": {"Content-Type": "application/json"},
-            "body": LIQUID_BODY,
-        })
-        .to_string(),
-        CreateOutput::Text => {
-            let bare_url = webhook_url.split('?').next().unwrap_or_default();
-            format!(
-                "token: {token}\n\
-                 name: {name}\n\
-                 \n\
-                 The token is shown this once. Paste into a Braze webhook:\n\
-                 \n\
-                 webhook URL: {webhook_url}\n\
-                 HTTP method: POST\n\
-                 request header: Content-Type: application/json\n\
-                 request body (raw text):\n\
-                 {LIQUID_BODY}\n\
-                 \n\
-                 A URL shows up in Braze's logs, and the token with it. To keep it out, use these instead of the URL above:\n\
-                 \n\
-                 webhook URL: {bare_url}\n\
-                 request header: Authorization: Bearer {token}"
-            )
+async fn list(client: &mut ApiTokenServiceClient<Channel>, account: AccountNumber) -> Result<(), Failure> {
+    let mut page_token = String::new();
+    loop {
+        let request = wire::ListApiTokensRequest {
+            parent: name::format_account(account),
+            page_size: 0,
+            page_token,
+        };
+        let page = client.list_api_tokens(request).await.map_err(refused)?.into_inner();
+        page.api_tokens
+            .iter()
+            .for_each(|token| println!("{}", show::token(token)));
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(());
         }
     }
-}
-
-/// One JSON object on one line.
-fn show(token: &wire::ApiToken) -> String {
-    let roles: Vec<_> = token
-        .roles
-        .iter()
-        .filter_map(|role| Role::from_wire(*role))
-        .map(Role::as_str)
-        .collect();
-    let time = |time: &Option<prost_types::Timestamp>| {
-        let time = time.as_ref().and_then(model::time::from_wire);
-        time.map(|time| time.to_string())
-    };
-    json!({
-        "name": token.name,
-        "label": token.label,
-        "description": token.description,
-        "roles": roles,
-        "create_time": time(&token.create_time),
-        "expire_time": time(&token.expire_time),
-        "revision": token.revision,
-    })
-    .to_string()
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
-
-    fn created() -> wire::CreateApiTokenResponse {
-        wire::CreateApiTokenResponse {
-            api_token: Some(wire::ApiToken {
-                name: "accounts/7/apiTokens/a".to_owned(),
-                ..Default::default()
-            }),
-            token: "lb_7_a_secret".to_owned(),
-            webhook_url: "https://c.example.com/c/7/braze_users?key=lb_7_a_secret".to_owned(),
-        }
-    }
-
-    #[test]
-    fn the_token_alone_is_printed_for_scripts() {
-        assert_eq!(show_created(&created(), CreateOutput::Token), "lb_7_a_secret");
-    }
-
-    #[test]
-    fn everything_to_paste_is_printed_for_people() {
-        let text = show_created(&created(), CreateOutput::Text);
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "token: lb_7_a_secret");
-        for line in [
-            "webhook URL: https://c.example.com/c/7/braze_users?key=lb_7_a_secret",
-            "request header: Content-Type: application/json",
-            "request header: Authorization: Bearer lb_7_a_secret",
-            "webhook URL: https://c.example.com/c/7/braze_users",
-        ] {
-            assert!(lines.contains(&line), "{line} in {text}");
-        }
-        assert!(text.contains(LIQUID_BODY));
-    }
-
-    #[test]
-    fn the_json_form_holds_the_same() {
-        let value: serde_json::Value = serde_json::from_str(&show_created(&created(), CreateOutput::Json)).unwrap();
-        assert_eq!(value["token"], "lb_7_a_secret");
-        assert_eq!(value["headers"]["Content-Type"], "application/json");
-        assert_eq!(value["body"], LIQUID_BODY);
-    }
-
-    #[test]
-    fn the_body_is_json_with_the_twelve_fields_and_brazes_own_tags() {
-        let body: serde_json::Map<String, serde_json::Value> = serde_json::from_str(LIQUID_BODY).unwrap();
-        assert_eq!(body.len(), 12);
-        for (field, tag) in body {
-            // Braze's tag for the address is email_address; every other has the name of the field. Every user has a braze_id.
-            let wanted = match field.as_str() {
-                "braze_id" => "{{${braze_id}}}".to_owned(),
-                "email" => "{{${email_address} | default: ''}}".to_owned(),
-                named => format!("{{{{${{{named}}} | default: ''}}}}"),
-            };
-            assert_eq!(tag, wanted.as_str(), "{field}");
-        }
-    }
 
     #[test]
     fn an_expiry_is_a_duration() {
-        assert_eq!(duration("30d"), Ok(SignedDuration::from_hours(720)));
+        for (text, days) in [("7d", 7), ("30d", 30), ("90d", 90)] {
+            assert_eq!(duration(text), Ok(SignedDuration::from_hours(24 * days)), "{text}");
+        }
         assert_eq!(duration("12h"), Ok(SignedDuration::from_hours(12)));
         for bad in ["", "30", "0d", "-1d", "never", "1 month"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
+    }
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    fn update(line: &str) -> wire::UpdateApiTokenRequest {
+        match Line::parse_from(line.split(' ')).command {
+            Command::Update(update) => update.to_request(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_update_names_what_was_given_and_nothing_else() {
+        let request = update("tokens update accounts/7/apiTokens/a --requests-max 0 --allow braze:US-03 --revision 4");
+        let paths = request.update_mask.unwrap().paths;
+        assert_eq!(paths, ["limits.requests_max", "allowed_sources"]);
+        let token = request.api_token.unwrap();
+        assert_eq!((token.name.as_str(), token.revision), ("accounts/7/apiTokens/a", 4));
+        assert_eq!(token.allowed_sources, ["braze:US-03"]);
+        let request = update("tokens update a --allow-anywhere --label  --role observer");
+        assert_eq!(
+            request.update_mask.unwrap().paths,
+            ["label", "roles", "allowed_sources"]
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! The endpoints of the Collect API: `/c/{account}/{stream}`, which Braze's webhooks post to, and `/collect/…`.
 //!
 //! Braze drops a message for good after any 4xx except 408 and 429, and retries after 408, 429 and 5xx. So a request that is
-//! itself in order is answered 200 or 503 and nothing else, and 200 only after Kafka has acknowledged all of it.
+//! itself in order is answered 200, 429 or 503 and nothing else, and 200 only after Kafka has acknowledged all of it.
 
 mod admission;
 mod authorize;
@@ -14,6 +14,7 @@ mod refused;
 mod stream;
 mod take;
 mod tally;
+mod throttle;
 mod work;
 
 use std::sync::{Arc, OnceLock};
@@ -28,6 +29,7 @@ use axum::routing::any;
 use control::Directory;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use model::Role;
+use runtime::http1::Peer;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -35,11 +37,12 @@ use tracing::Instrument;
 
 pub(crate) use self::admission::Admission;
 use self::endpoint::Endpoint;
-pub(crate) use self::envelope::RETRY_AFTER;
+pub(crate) use self::envelope::{RETRY_AFTER, THROTTLED_RETRY_AFTER};
 use self::envelope::{failure, success};
 use self::parameters::Parameters;
 use self::refused::{Refusals, Refused};
 use self::take::Request;
+pub(crate) use self::throttle::{Permit, Throttle, Throttled};
 use crate::config;
 use crate::mappings::Mappings;
 use crate::metrics;
@@ -55,6 +58,7 @@ pub(crate) struct Webhook {
     admission: Admission,
     /// Uploads in bulk have a bound of their own: they never take a webhook's slot, nor the other way round.
     bulk: Admission,
+    throttle: Throttle,
     limits: Arc<Limits>,
     refusals: Arc<Refusals>,
     /// Bodies that are read away behind an answer; each holds a connection, so those are their bound.
@@ -84,6 +88,7 @@ impl Webhook {
             parts: Arc::default(),
             bulk: admission.beside(config.bulk_max),
             admission,
+            throttle: Throttle::new(config.token_requests_per_second, config.token_requests_max),
             limits: Arc::new(Limits {
                 body_bytes_max: config.body_bytes_max,
                 records_max: config.records_max,
@@ -99,6 +104,11 @@ impl Webhook {
     /// The bound of bytes held, to be shared with other ways in.
     pub(crate) fn admission(&self) -> Admission {
         self.admission.clone()
+    }
+
+    /// The limits of each token, to be shared with other ways in.
+    pub(crate) fn throttle(&self) -> Throttle {
+        self.throttle.clone()
     }
 
     /// The control table and the producer are there: requests are taken from now on.
@@ -129,6 +139,7 @@ impl Webhook {
             (metrics::REQUESTS_IN_PROGRESS, self.admission.requests()),
             (metrics::BULK_IN_PROGRESS, self.bulk.requests()),
             (metrics::HELD_BYTES, self.admission.bytes()),
+            (metrics::TOKENS_IN_USE, self.throttle.sweep()),
         ] {
             ::metrics::gauge!(name).set(value as f64);
         }
@@ -175,7 +186,11 @@ async fn answer(
     let started = Instant::now();
     let (
         http::request::Parts {
-            uri, headers, method, ..
+            uri,
+            headers,
+            method,
+            extensions,
+            ..
         },
         mut body,
     ) = request.into_parts();
@@ -213,6 +228,7 @@ async fn answer(
                 stream,
                 parameters: &parameters,
                 headers: &headers,
+                peer: extensions.get::<Peer>().map(|Peer(peer)| peer.ip()),
                 deadline: started + webhook.limits.timeout,
             };
             let taken = webhook.take(request, &mut body).instrument(span.clone()).await;

@@ -15,7 +15,7 @@ async fn no_method_answers_without_a_token_or_with_the_wrong_role() {
     let service = harness::shared().await;
     let account = service.account().await;
     let methods = methods(proto::DESCRIPTORS, &SERVICES);
-    assert_eq!(methods.len(), 6, "a new method belongs into this test: {methods:?}");
+    assert_eq!(methods.len(), 7, "a new method belongs into this test: {methods:?}");
     let nobody = channel(service, None).await;
     let stranger = channel(service, Some("lb_1234_0000000000000a_0000")).await;
     let observer = channel(service, Some(&service.token(account, Role::Observer, None).await)).await;

@@ -21,7 +21,7 @@ pub(crate) async fn channel(service: &Service, token: Option<&str>) -> Channel {
         .unwrap()
 }
 
-async fn token_client(service: &Service, token: Option<&str>) -> ApiTokenServiceClient<Channel> {
+pub(crate) async fn token_client(service: &Service, token: Option<&str>) -> ApiTokenServiceClient<Channel> {
     ApiTokenServiceClient::new(channel(service, token).await)
 }
 
@@ -63,16 +63,8 @@ async fn a_token_is_created_used_read_listed_and_deleted() {
     let get = tokens::GetApiTokenRequest {
         name: token.name.clone(),
     };
-    assert_eq!(
-        client
-            .get_api_token(get.clone())
-            .await
-            .unwrap()
-            .into_inner()
-            .api_token
-            .as_ref(),
-        Some(&token)
-    );
+    let read = client.get_api_token(get.clone()).await.unwrap().into_inner().api_token;
+    assert_eq!(unused(read.unwrap()), token);
     client.create_api_token(create(account, Role::Observer)).await.unwrap();
     let mut list = tokens::ListApiTokensRequest {
         parent: format!("accounts/{account}"),
@@ -80,7 +72,8 @@ async fn a_token_is_created_used_read_listed_and_deleted() {
         ..Default::default()
     };
     let page = client.list_api_tokens(list.clone()).await.unwrap().into_inner();
-    assert_eq!(page.api_tokens, std::slice::from_ref(&token));
+    let listed: Vec<_> = page.api_tokens.into_iter().map(unused).collect();
+    assert_eq!(listed, std::slice::from_ref(&token));
     list.page_token = page.next_page_token;
     let last = client.list_api_tokens(list).await.unwrap().into_inner();
     assert_eq!((last.api_tokens.len(), last.next_page_token.as_str()), (1, ""));
@@ -91,6 +84,14 @@ async fn a_token_is_created_used_read_listed_and_deleted() {
         .unwrap();
     assert_eq!(client.get_api_token(get).await.unwrap_err().code(), Code::NotFound);
     service.post(path, "[]").await.refusal(401);
+}
+
+/// As if it had not been used, which may have been noticed by now, or not.
+fn unused(token: tokens::ApiToken) -> tokens::ApiToken {
+    tokens::ApiToken {
+        last_use_time: None,
+        ..token
+    }
 }
 
 /// Creates a token as soon as the service knows the account.
@@ -119,19 +120,27 @@ async fn only_an_admin_of_the_account_manages_its_tokens() {
     let own_admin = service.token(account, Role::Admin, None).await;
     let name = format!("accounts/{account}/apiTokens/none");
     for (token, wanted) in [
-        (None, [Code::Unauthenticated; 4]),
-        (Some("nonsense"), [Code::Unauthenticated; 4]),
-        (Some(manager.as_str()), [Code::PermissionDenied; 4]),
-        (Some(others_admin.as_str()), [Code::PermissionDenied; 4]),
+        (None, [Code::Unauthenticated; 5]),
+        (Some("nonsense"), [Code::Unauthenticated; 5]),
+        (Some(manager.as_str()), [Code::PermissionDenied; 5]),
+        (Some(others_admin.as_str()), [Code::PermissionDenied; 5]),
         (
             Some(own_admin.as_str()),
-            [Code::Ok, Code::NotFound, Code::Ok, Code::NotFound],
+            [Code::Ok, Code::NotFound, Code::Ok, Code::NotFound, Code::NotFound],
         ),
     ] {
         let mut client = token_client(service, token).await;
         let list = tokens::ListApiTokensRequest {
             parent: format!("accounts/{account}"),
             ..Default::default()
+        };
+        let update = tokens::UpdateApiTokenRequest {
+            api_token: Some(tokens::ApiToken {
+                name: name.clone(),
+                label: "new".to_owned(),
+                ..Default::default()
+            }),
+            update_mask: None,
         };
         let codes = [
             client
@@ -148,6 +157,10 @@ async fn only_an_admin_of_the_account_manages_its_tokens() {
                 .map_or_else(|status| status.code(), |_| Code::Ok),
             client
                 .delete_api_token(tokens::DeleteApiTokenRequest { name: name.clone() })
+                .await
+                .map_or_else(|status| status.code(), |_| Code::Ok),
+            client
+                .update_api_token(update)
                 .await
                 .map_or_else(|status| status.code(), |_| Code::Ok),
         ];

@@ -8,7 +8,7 @@ pub(crate) mod topic;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use control::{Directory, NewAccount, NewApiToken};
+use control::{ApiTokenSettings, Directory, NewAccount};
 use ingest_svc::app::{Addresses, App};
 use ingest_svc::config::Config;
 use jiff::Timestamp;
@@ -76,7 +76,7 @@ impl Service {
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(async move { app.run().await.unwrap() });
         tasks.detach_all();
-        let directory = Directory::open(&kafka, None).await.unwrap();
+        let directory = Directory::open(&kafka, &control::Auth::default()).await.unwrap();
         let readiness = lifecycle.readiness();
         until("the service is ready", || readiness.is_ready()).await;
         Self {
@@ -102,19 +102,23 @@ impl Service {
 
     /// A new token, known to the service.
     pub(crate) async fn token(&self, account: AccountNumber, role: Role, expire_time: Option<Timestamp>) -> String {
-        let new = NewApiToken {
-            label: String::new(),
-            description: String::new(),
+        let settings = ApiTokenSettings {
             roles: vec![role],
-            expire_time,
+            ..ApiTokenSettings::default()
         };
-        let created = self
-            .directory
-            .api_tokens()
-            .create(account, new, Timestamp::now())
-            .await
-            .unwrap();
-        let token = created.1.expose_secret().to_owned();
+        self.token_with(account, settings, expire_time).await
+    }
+
+    /// A new token of these settings, known to the service.
+    pub(crate) async fn token_with(
+        &self,
+        account: AccountNumber,
+        settings: ApiTokenSettings,
+        expire_time: Option<Timestamp>,
+    ) -> String {
+        let tokens = self.directory.api_tokens();
+        let created = tokens.create(account, settings, expire_time, Timestamp::now()).await;
+        let token = created.unwrap().1.expose_secret().to_owned();
         // The service has a table of its own: wait until it knows the token, whatever it may do.
         let path = format!("/c/{account}/braze_users?dryrun=true&key={token}");
         wait_for("the service has heard of the token", async || {

@@ -14,4 +14,5 @@ mod mappings;
 mod normalize;
 mod outage;
 mod process;
+mod tokens;
 mod trace;

@@ -24,7 +24,9 @@ pub(crate) fn account() -> AccountNumber {
 
 /// Creates account 1234.
 pub(crate) async fn with_account(kafka: &kafka::Config) {
-    let directory = control::Directory::open(kafka, None).await.unwrap();
+    let directory = control::Directory::open(kafka, &control::Auth::default())
+        .await
+        .unwrap();
     let accounts = [(account(), "Demo".to_owned())];
     let now = jiff::Timestamp::now();
     directory.accounts().ensure(&accounts, now).await.unwrap();
@@ -218,6 +220,20 @@ async fn the_commands_of_the_first_hour_work_as_typed() {
         (&serde_json::json!(["data_manager"]), &serde_json::Value::Null)
     );
     admin(&process, &format!("tokens get {name}")).await;
+    let update = format!("tokens update {name} --requests-max 4 --allow braze:US-03 --allow 10.1.0.0/16");
+    let updated: serde_json::Value = serde_json::from_str(admin(&process, &update).await.trim_end()).unwrap();
+    assert_eq!(
+        (
+            &updated["requests_max"],
+            &updated["requests_per_second"],
+            &updated["roles"]
+        ),
+        (&serde_json::json!(4), &serde_json::Value::Null, &listed["roles"])
+    );
+    assert_eq!(
+        updated["allowed_sources"],
+        serde_json::json!(["braze:US-03", "10.1.0.0/16"])
+    );
     admin(&process, &format!("tokens delete {name}")).await;
     assert_eq!(admin(&process, "tokens list --account 1234").await, "");
 }

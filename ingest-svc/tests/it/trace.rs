@@ -70,7 +70,9 @@ async fn the_webhooks_traceparent_is_the_ancestor_of_the_publish_span_that_the_r
     brokers.ensure_topics(&[]).await.unwrap();
     let kafka = brokers.config();
     let account = AccountNumber::new(1234).unwrap();
-    let directory = control::Directory::open(&kafka, None).await.unwrap();
+    let directory = control::Directory::open(&kafka, &control::Auth::default())
+        .await
+        .unwrap();
     directory
         .accounts()
         .ensure(&[(account, "Demo".to_owned())], jiff::Timestamp::now())

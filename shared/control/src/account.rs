@@ -9,7 +9,7 @@ use proto::control::v1::{ControlRecord, control_record};
 use crate::authorization::Authorization;
 use crate::export_job::ExportJob;
 use crate::record::{self, Resource, State};
-use crate::token::ApiToken;
+use crate::token::{self, ApiToken};
 use crate::{Directory, Error, Listed, Page};
 use crate::{mapping, shadow};
 
@@ -123,7 +123,7 @@ pub(crate) fn decide_delete(state: &impl State, number: AccountNumber) -> Result
             held.join(", ")
         )));
     }
-    let tokens = record::all::<ApiToken>(state, &under).map(|(token, _)| record::delete::<ApiToken>(&token));
+    let tokens = record::all::<ApiToken>(state, &under).flat_map(|(token, _)| token::forget(state, &token));
     let mappings = mapping::delete_all(state, number)
         .into_iter()
         .chain(shadow::delete_all(state, number));

@@ -1,6 +1,10 @@
 //! Who calls, and what that lets them do.
 
+use std::net::IpAddr;
+
 use model::{AccountNumber, Role};
+
+use crate::Limits;
 
 /// A token proves nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +18,9 @@ pub enum AuthError {
     /// Past its expiry.
     #[error("the API token has expired")]
     Expired,
+    /// It may be used from some addresses only, and not from this one; `None` if nobody knows from which it is.
+    #[error("the API token may not be used from {}", address(.0))]
+    Source(Option<IpAddr>),
     /// The control table is too old to tell: to be answered with UNAVAILABLE or 503, never as if the token were wrong.
     #[error("the API token cannot be checked now, because Kafka is not available; try again")]
     Unavailable,
@@ -36,6 +43,10 @@ pub enum Forbidden {
     Installation,
 }
 
+fn address(from: &Option<IpAddr>) -> String {
+    from.map_or_else(|| "an unknown address".to_owned(), |from| from.to_string())
+}
+
 fn one_of(roles: &[Role]) -> String {
     roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" or ")
 }
@@ -45,6 +56,16 @@ fn one_of(roles: &[Role]) -> String {
 pub struct Caller {
     account: Option<AccountNumber>,
     roles: Vec<Role>,
+    token: Option<UsedToken>,
+}
+
+/// The token that proved a caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedToken {
+    /// Its name.
+    pub name: String,
+    /// How much may be sent with it.
+    pub limits: Limits,
 }
 
 impl Caller {
@@ -53,15 +74,22 @@ impl Caller {
         Self {
             account: None,
             roles: vec![Role::Admin],
+            token: None,
         }
     }
 
     /// The holder of a token of one account.
-    pub fn of(account: AccountNumber, roles: Vec<Role>) -> Self {
+    pub(crate) fn with(account: AccountNumber, roles: Vec<Role>, token: UsedToken) -> Self {
         Self {
             account: Some(account),
             roles,
+            token: Some(token),
         }
+    }
+
+    /// The token of the control table; `None` for the installation's admin token, which has no limits.
+    pub fn token(&self) -> Option<&UsedToken> {
+        self.token.as_ref()
     }
 
     /// The account of the token; `None` for the installation's admin token.
@@ -118,9 +146,17 @@ mod tests {
         AccountNumber::new(n).unwrap()
     }
 
+    fn of(account: AccountNumber, roles: Vec<Role>) -> Caller {
+        let token = UsedToken {
+            name: format!("accounts/{account}/apiTokens/a"),
+            limits: Limits::default(),
+        };
+        Caller::with(account, roles, token)
+    }
+
     #[test]
     fn a_role_counts_in_its_own_account_only() {
-        let caller = Caller::of(number(1), vec![Role::DataManager]);
+        let caller = of(number(1), vec![Role::DataManager]);
         assert_eq!(caller.require(number(1), &[Role::DataManager, Role::DataWrite]), Ok(()));
         assert_eq!(caller.require(number(2), &[Role::DataManager]), Err(Forbidden::Account));
         assert_eq!(caller.require_installation(), Err(Forbidden::Installation));
@@ -128,7 +164,7 @@ mod tests {
 
     #[test]
     fn an_observer_may_not_write_and_is_told_who_may() {
-        let caller = Caller::of(number(1), vec![Role::Observer]);
+        let caller = of(number(1), vec![Role::Observer]);
         let error = caller
             .require(number(1), &[Role::DataManager, Role::DataWrite])
             .unwrap_err();
@@ -140,7 +176,7 @@ mod tests {
 
     #[test]
     fn an_admin_has_every_role_in_its_account_and_the_installation_everywhere() {
-        let admin = Caller::of(number(1), vec![Role::Admin]);
+        let admin = of(number(1), vec![Role::Admin]);
         assert_eq!(admin.require(number(1), &[Role::DataWrite]), Ok(()));
         assert_eq!(admin.require(number(2), &[Role::DataWrite]), Err(Forbidden::Account));
         assert_eq!(Caller::installation().require(number(2), &[Role::DataWrite]), Ok(()));

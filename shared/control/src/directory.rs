@@ -1,19 +1,23 @@
 //! The control table, typed.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use http::HeaderMap;
 use jiff::Timestamp;
 use kafka::{Change, Table, Topics, View};
 use model::{AccountHex, AccountNumber, AccountRef, name};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::account::{Account, must_exist};
 use crate::record::{self, Resource};
+use crate::token::uses::Uses;
 use crate::{
-    Accounts, ApiTokens, AuthError, Authorizations, Caller, Error, ExportJobs, Listed, Mappings, Page, Shadows, token,
+    Accounts, ApiTokens, Auth, AuthError, Authorizations, Caller, Error, ExportJobs, Listed, Mappings, Network, Page,
+    Shadows, address, token,
 };
 
 /// Who may do what, and what somebody wants done: accounts, API tokens, mappings, authorizations and export jobs. Cheap to
@@ -29,6 +33,8 @@ pub struct Directory {
 struct Inner {
     table: Table,
     admin_token_hash: Option<[u8; 32]>,
+    trusted_proxies: Vec<Network>,
+    uses: Uses,
     by_hex: Mutex<HexIndex>,
 }
 
@@ -40,17 +46,19 @@ struct HexIndex {
 }
 
 impl Directory {
-    /// Loads the control table. `admin_token` is the installation's own, which no account owns; only its hash is kept.
+    /// Loads the control table. Of the installation's admin token, which no account owns, only the hash is kept.
     ///
     /// # Errors
     /// When Kafka does not answer in time or has no control topic.
-    pub async fn open(config: &kafka::Config, admin_token: Option<&SecretString>) -> Result<Self, kafka::Error> {
+    pub async fn open(config: &kafka::Config, auth: &Auth) -> Result<Self, kafka::Error> {
         let table = Table::open(config, &Topics::new(config).control(), "control").await?;
-        let admin_token_hash = admin_token.map(|token| token::hash(token.expose_secret()));
+        let admin_token = auth.admin_token.as_ref();
         Ok(Self {
             inner: Arc::new(Inner {
                 table,
-                admin_token_hash,
+                admin_token_hash: admin_token.map(|token| token::hash(token.expose_secret())),
+                trusted_proxies: auth.trusted_proxies.clone(),
+                uses: Uses::default(),
                 by_hex: Mutex::default(),
             }),
         })
@@ -100,15 +108,27 @@ impl Directory {
         Shadows(self)
     }
 
-    /// Who the holder of `token` is.
+    /// The address that a request comes from: that of its connection, unless that is a trusted proxy, which tells it in
+    /// `X-Forwarded-For`. `None` when nobody knows.
+    pub fn origin(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+        address::origin(peer?, headers, &self.inner.trusted_proxies)
+    }
+
+    /// Who the holder of `token` is, calling from this address.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`] when the table is too old to tell; else what is wrong with the token.
-    pub fn authenticate(&self, token: &str, now: Timestamp) -> Result<Caller, AuthError> {
-        self.authenticate_at(token, now, Instant::now())
+    pub fn authenticate(&self, token: &str, from: Option<IpAddr>, now: Timestamp) -> Result<Caller, AuthError> {
+        self.authenticate_at(token, from, now, Instant::now())
     }
 
-    fn authenticate_at(&self, token: &str, now: Timestamp, at: Instant) -> Result<Caller, AuthError> {
+    fn authenticate_at(
+        &self,
+        token: &str,
+        from: Option<IpAddr>,
+        now: Timestamp,
+        at: Instant,
+    ) -> Result<Caller, AuthError> {
         if token.is_empty() {
             return Err(AuthError::Missing);
         }
@@ -122,7 +142,19 @@ impl Directory {
         if !self.is_fresh_at(at) {
             return Err(AuthError::Unavailable);
         }
-        token::authenticate(&self.inner.table, token, now)
+        let caller = token::authenticate(&self.inner.table, token, from, now)?;
+        if let Some(token) = caller.token() {
+            self.inner.uses.note(&token.name, now);
+        }
+        Ok(caller)
+    }
+
+    pub(crate) fn uses(&self) -> &Uses {
+        &self.inner.uses
+    }
+
+    pub(crate) fn table(&self) -> &Table {
+        &self.inner.table
     }
 
     /// The account of that number or those digits; one look-up.

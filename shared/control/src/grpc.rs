@@ -11,10 +11,13 @@ impl Directory {
     /// Who sends this request, by the token in its metadata `authorization` (bare, or after `Bearer`).
     ///
     /// # Errors
-    /// UNAUTHENTICATED without a good token; UNAVAILABLE when tokens cannot be checked.
+    /// UNAUTHENTICATED without a good token; PERMISSION_DENIED from an address that it may not be used from; UNAVAILABLE when
+    /// tokens cannot be checked.
     pub fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
         let token = token(request.metadata()).ok_or(AuthError::Missing)?;
-        Ok(self.authenticate(token, Timestamp::now())?)
+        let peer = request.remote_addr().map(|peer| peer.ip());
+        let from = self.origin(peer, request.metadata().as_ref());
+        Ok(self.authenticate(token, from, Timestamp::now())?)
     }
 
     /// Who sends this request, once it is sure that the token is good and has one of `roles`; for which account is asked with
@@ -55,6 +58,7 @@ impl From<AuthError> for Status {
                 Self::unauthenticated("no API token was sent; send one in the metadata `authorization`")
             }
             AuthError::Unknown | AuthError::Expired => Self::unauthenticated(error.to_string()),
+            AuthError::Source(_) => Self::permission_denied(error.to_string()),
             AuthError::Unavailable => Self::unavailable(error.to_string()),
         }
     }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod account;
+mod address;
 mod auth;
 mod authorization;
 mod caller;
@@ -19,9 +20,10 @@ mod token;
 mod workspace;
 
 pub use account::{Account, Accounts, NewAccount};
+pub use address::{AllowedSource, Network, ParseNetworkError, ParseSourceError};
 pub use auth::Auth;
 pub use authorization::{Authorization, Authorizations, NewAuthorization, PROVIDER};
-pub use caller::{AuthError, Caller, Forbidden};
+pub use caller::{AuthError, Caller, Forbidden, UsedToken};
 pub use directory::Directory;
 pub use error::Error;
 pub use export_job::{
@@ -30,5 +32,5 @@ pub use export_job::{
 pub use mapping::{Mapping, Mappings, NewMapping};
 pub use page::{Listed, Page, PageError};
 pub use shadow::{Shadow, Shadows};
-pub use token::{ApiToken, ApiTokens, NewApiToken};
+pub use token::{ApiToken, ApiTokenSettings, ApiTokens, Limits};
 pub use workspace::Workspace;

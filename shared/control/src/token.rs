@@ -1,5 +1,8 @@
 //! API tokens: `lb_<account>_<id>_<secret>`, kept as a hash.
 
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+
 use jiff::Timestamp;
 use kafka::Change;
 use model::{AccountNumber, Role, name};
@@ -9,9 +12,13 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use self::uses::TokenUse;
 use crate::account::must_exist;
+use crate::caller::UsedToken;
 use crate::record::{self, Resource, State};
-use crate::{AuthError, Caller, Directory, Error, Listed, Page, id};
+use crate::{AllowedSource, AuthError, Caller, Directory, Error, Listed, Page, id};
+
+pub(crate) mod uses;
 
 /// An API token without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,32 +27,64 @@ pub struct ApiToken {
     pub account: AccountNumber,
     /// Last part of its name.
     pub id: String,
-    /// For people.
-    pub label: String,
-    /// For people.
-    pub description: String,
-    /// What it may do. Roles add up.
-    pub roles: Vec<Role>,
+    /// What can be changed.
+    pub settings: ApiTokenSettings,
     /// When it was created.
     pub create_time: Timestamp,
+    /// When it was last edited.
+    pub update_time: Timestamp,
     /// From when on it is refused; `None` is never.
     pub expire_time: Option<Timestamp>,
-    /// Changes with every edit.
+    /// When it was used, and for up to an hour after it may have been used again; `None` is never.
+    pub last_use_time: Option<Timestamp>,
+    /// Changes with every edit, not with use.
     pub revision: u64,
     hash: [u8; 32],
 }
 
-/// An API token to be created.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewApiToken {
+/// What can be changed of an API token.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ApiTokenSettings {
     /// For people.
     pub label: String,
     /// For people.
     pub description: String,
-    /// What it may do; at least one role.
+    /// What it may do; at least one role. Roles add up.
     pub roles: Vec<Role>,
-    /// From when on it is refused; `None` is never.
-    pub expire_time: Option<Timestamp>,
+    /// How much may be sent with it.
+    pub limits: Limits,
+    /// From where it may be used; from anywhere if this is empty.
+    pub allowed_sources: Vec<AllowedSource>,
+}
+
+/// How much may be sent with an API token, at each replica; `None` is as the installation has it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests begun a second; after a pause as many may come at once.
+    pub requests_per_second: Option<NonZeroU32>,
+    /// Requests in progress at once.
+    pub requests_max: Option<NonZeroU32>,
+}
+
+impl Limits {
+    /// The most that `requests_per_second` may be.
+    pub const REQUESTS_PER_SECOND_MAX: u32 = 1_000_000;
+
+    fn to_wire(self) -> Option<wire::Limits> {
+        let number = |limit: Option<NonZeroU32>| limit.map_or(0, NonZeroU32::get);
+        (self != Self::default()).then(|| wire::Limits {
+            requests_per_second: number(self.requests_per_second),
+            requests_max: number(self.requests_max),
+        })
+    }
+
+    /// As the contracts write it: 0 is as the installation has it.
+    pub fn from_wire(limits: &wire::Limits) -> Self {
+        Self {
+            requests_per_second: NonZeroU32::new(limits.requests_per_second),
+            requests_max: NonZeroU32::new(limits.requests_max),
+        }
+    }
 }
 
 /// SHA-256: enough for a secret of 256 random bits, which nobody can guess from a list.
@@ -65,8 +104,13 @@ fn claims(token: &str) -> Option<(AccountNumber, &str)> {
     (name::is_id(id) && !secret.is_empty()).then_some((account.parse().ok()?, id))
 }
 
-/// Who the holder of `token` is.
-pub(crate) fn authenticate(state: &impl State, token: &str, now: Timestamp) -> Result<Caller, AuthError> {
+/// Who the holder of `token` is, calling from an address.
+pub(crate) fn authenticate(
+    state: &impl State,
+    token: &str,
+    from: Option<IpAddr>,
+    now: Timestamp,
+) -> Result<Caller, AuthError> {
     let (account, id) = claims(token).ok_or(AuthError::Unknown)?;
     let name = name::format_child(account, name::API_TOKENS, id);
     let stored: ApiToken = match record::find(state, &name) {
@@ -82,7 +126,18 @@ pub(crate) fn authenticate(state: &impl State, token: &str, now: Timestamp) -> R
     if stored.expire_time.is_some_and(|expiry| expiry <= now) {
         return Err(AuthError::Expired);
     }
-    Ok(Caller::of(account, stored.roles))
+    let ApiTokenSettings {
+        roles,
+        limits,
+        allowed_sources,
+        ..
+    } = stored.settings;
+    // An address that nobody told is nobody's.
+    let is_allowed = |source: &AllowedSource| from.is_some_and(|from| source.contains(from));
+    if !allowed_sources.is_empty() && !allowed_sources.iter().any(is_allowed) {
+        return Err(AuthError::Source(from));
+    }
+    Ok(Caller::with(account, roles, UsedToken { name, limits }))
 }
 
 impl ApiToken {
@@ -93,37 +148,41 @@ impl ApiToken {
 
     /// As the contracts write it.
     pub fn to_wire(&self) -> wire::ApiToken {
+        let settings = &self.settings;
         wire::ApiToken {
             name: self.name(),
-            label: self.label.clone(),
-            description: self.description.clone(),
-            roles: self.roles.iter().map(|role| role.to_wire() as i32).collect(),
+            label: settings.label.clone(),
+            description: settings.description.clone(),
+            roles: settings.roles.iter().map(|role| role.to_wire() as i32).collect(),
             create_time: Some(model::time::to_wire(self.create_time)),
+            update_time: Some(model::time::to_wire(self.update_time)),
             expire_time: self.expire_time.map(model::time::to_wire),
+            last_use_time: self.last_use_time.map(model::time::to_wire),
+            limits: settings.limits.to_wire(),
+            allowed_sources: settings.allowed_sources.iter().map(AllowedSource::to_string).collect(),
             revision: self.revision,
         }
     }
 
-    fn generate(account: AccountNumber, new: NewApiToken, now: Timestamp) -> (Self, SecretString) {
+    fn generate(
+        account: AccountNumber,
+        settings: ApiTokenSettings,
+        expire_time: Option<Timestamp>,
+        now: Timestamp,
+    ) -> (Self, SecretString) {
         let id = id::new_id(now);
         let mut text = zeroize::Zeroizing::new(String::with_capacity(128));
         text.push_str(&format!("lb_{account}_{id}_"));
         text.push_str(&id::new_secret());
-        let NewApiToken {
-            label,
-            description,
-            roles,
-            expire_time,
-        } = new;
         let hash = hash(&text);
         let token = Self {
             account,
             id,
-            label,
-            description,
-            roles,
+            settings,
             create_time: now,
+            update_time: now,
             expire_time,
+            last_use_time: None,
             revision: 0,
             hash,
         };
@@ -141,6 +200,7 @@ impl Resource for ApiToken {
     fn to_record(&self) -> ControlRecord {
         let api_token = Some(wire::ApiToken {
             revision: 0,
+            last_use_time: None,
             ..self.to_wire()
         });
         let stored = StoredApiToken {
@@ -158,22 +218,31 @@ impl Resource for ApiToken {
         };
         let token = stored.api_token?;
         let (account, id) = name::child(&token.name, name::API_TOKENS).ok()?;
-        // An expiry that cannot be read must not become "never".
+        // An expiry that cannot be read must not become "never", nor a source "anywhere".
         let expire_time = match token.expire_time {
             Some(time) => Some(model::time::from_wire(&time)?),
             None => None,
         };
+        let allowed_sources = token.allowed_sources.iter().map(|source| source.parse().ok());
+        let create_time = model::time::from_wire(&token.create_time?)?;
+        let update_time = token.update_time.as_ref().and_then(model::time::from_wire);
         Some(Self {
             account,
             id: id.to_owned(),
-            // A role of a later version gives nothing here.
-            roles: token.roles.iter().filter_map(|role| Role::from_wire(*role)).collect(),
-            create_time: model::time::from_wire(&token.create_time?)?,
+            settings: ApiTokenSettings {
+                allowed_sources: allowed_sources.collect::<Option<_>>()?,
+                label: token.label,
+                description: token.description,
+                // A role of a later version gives nothing here.
+                roles: token.roles.iter().filter_map(|role| Role::from_wire(*role)).collect(),
+                limits: token.limits.as_ref().map(Limits::from_wire).unwrap_or_default(),
+            },
+            create_time,
+            update_time: update_time.unwrap_or(create_time),
             expire_time,
+            last_use_time: None,
             revision,
             hash: stored.hash.as_ref().try_into().ok()?,
-            label: token.label,
-            description: token.description,
         })
     }
 }
@@ -183,9 +252,33 @@ fn decide_create(state: &impl State, token: &ApiToken) -> Result<(Vec<Change>, (
     Ok((vec![token.put()], ()))
 }
 
+/// The token as `edit` makes it, if it is still the one that the edit is based on.
+fn decide_update(
+    state: &impl State,
+    name: &str,
+    based_on: Option<u64>,
+    edit: &impl Fn(&mut ApiTokenSettings),
+    now: Timestamp,
+) -> Result<(Vec<Change>, ApiToken), Error> {
+    let mut token: ApiToken = record::fetch(state, name)?;
+    if based_on.is_some_and(|revision| revision != token.revision) {
+        return Err(Error::Aborted);
+    }
+    edit(&mut token.settings);
+    token.update_time = now;
+    Ok((vec![token.put()], token))
+}
+
 fn decide_delete(state: &impl State, name: &str) -> Result<(Vec<Change>, ()), Error> {
     record::fetch::<ApiToken>(state, name)?;
-    Ok((vec![record::delete::<ApiToken>(name)], ()))
+    Ok((forget(state, name), ()))
+}
+
+/// The token, and what is known of its use.
+pub(crate) fn forget(state: &impl State, name: &str) -> Vec<Change> {
+    let used = state.get(&record::key::<TokenUse>(name)).is_some();
+    let used = used.then(|| record::delete::<TokenUse>(name));
+    used.into_iter().chain([record::delete::<ApiToken>(name)]).collect()
 }
 
 /// The API tokens of a [`Directory`].
@@ -199,10 +292,11 @@ impl ApiTokens<'_> {
     pub async fn create(
         &self,
         account: AccountNumber,
-        new: NewApiToken,
+        settings: ApiTokenSettings,
+        expire_time: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<(ApiToken, SecretString), Error> {
-        let (mut token, secret) = ApiToken::generate(account, new, now);
+        let (mut token, secret) = ApiToken::generate(account, settings, expire_time, now);
         let wanted = token.clone();
         token.revision = self.0.mutate(move |view| decide_create(view, &wanted)).await?.1;
         Ok((token, secret))
@@ -213,7 +307,9 @@ impl ApiTokens<'_> {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Unavailable`] when the table is too old to know.
     pub fn get(&self, account: AccountNumber, id: &str) -> Result<ApiToken, Error> {
-        self.0.fetch(&name::format_child(account, name::API_TOKENS, id))
+        let mut token: ApiToken = self.0.fetch(&name::format_child(account, name::API_TOKENS, id))?;
+        token.last_use_time = self.last_use(&token)?;
+        Ok(token)
     }
 
     /// A page of the account's tokens, oldest first.
@@ -221,7 +317,35 @@ impl ApiTokens<'_> {
     /// # Errors
     /// [`Error::NotFound`] when the account does not exist; [`Error::Unavailable`] when the table is too old.
     pub fn list(&self, account: AccountNumber, page: &Page) -> Result<Listed<ApiToken>, Error> {
-        self.0.list_children(account, name::API_TOKENS, page)
+        let mut listed: Listed<ApiToken> = self.0.list_children(account, name::API_TOKENS, page)?;
+        for token in &mut listed.items {
+            token.last_use_time = self.last_use(token)?;
+        }
+        Ok(listed)
+    }
+
+    fn last_use(&self, token: &ApiToken) -> Result<Option<Timestamp>, Error> {
+        let used = self.0.find::<TokenUse>(&token.name())?;
+        Ok(used.map(|used| used.last_use_time))
+    }
+
+    /// Changes a token; every replica knows within about a second. `edit` may be asked several times.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Aborted`] when the token is not the revision that the edit is based on.
+    pub async fn update(
+        &self,
+        account: AccountNumber,
+        id: &str,
+        based_on: Option<u64>,
+        edit: impl Fn(&mut ApiTokenSettings) + Send + Sync + 'static,
+        now: Timestamp,
+    ) -> Result<ApiToken, Error> {
+        let name = name::format_child(account, name::API_TOKENS, id);
+        let decide = move |view: &kafka::View| decide_update(view, &name, based_on, &edit, now);
+        let (mut token, revision) = self.0.mutate(decide).await?;
+        token.last_use_time = self.last_use(&token)?;
+        Ok(ApiToken { revision, ..token })
     }
 
     /// Revokes a token; every replica knows within about a second.
@@ -245,114 +369,4 @@ pub(crate) fn admin_token_problem(token: &SecretString) -> Option<&'static str> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::account::tests::account;
-    use crate::record::testing::Map;
-
-    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
-
-    fn state_with_token(expire_time: Option<Timestamp>) -> (Map, ApiToken, SecretString) {
-        let mut map = Map::default();
-        map.apply(Ok((vec![account(7).put()], ()))).unwrap();
-        let roles = vec![Role::DataManager, Role::Observer];
-        let new = NewApiToken {
-            label: "Braze".to_owned(),
-            description: String::new(),
-            roles,
-            expire_time,
-        };
-        let (token, secret) = ApiToken::generate(account(7).number, new, NOW);
-        map.apply(decide_create(&map, &token)).unwrap();
-        (map, token, secret)
-    }
-
-    #[test]
-    fn a_token_proves_its_account_and_roles() {
-        let (map, token, secret) = state_with_token(None);
-        let caller = authenticate(&map, secret.expose_secret(), NOW).unwrap();
-        assert_eq!(
-            caller,
-            Caller::of(token.account, vec![Role::DataManager, Role::Observer])
-        );
-    }
-
-    #[test]
-    fn only_the_hash_is_kept() {
-        let (map, token, secret) = state_with_token(None);
-        let stored = map.get(&record::key::<ApiToken>(&token.name())).unwrap().value;
-        let secret_part = secret.expose_secret().rsplit('_').next().unwrap().as_bytes();
-        assert!(!stored.windows(secret_part.len()).any(|window| window == secret_part));
-        assert!(stored.windows(32).any(|window| window == hash(secret.expose_secret())));
-    }
-
-    #[test]
-    fn another_secret_another_account_and_nonsense_are_unknown() {
-        let (map, token, secret) = state_with_token(None);
-        let good = secret.expose_secret();
-        let (head, _) = good.rsplit_once('_').unwrap();
-        let other_account = good.replacen("lb_7_", "lb_8_", 1);
-        let other_id = good.replacen(&token.id, "0000000000000a", 1);
-        let shorter = &good[..good.len() - 1];
-        for bad in [
-            format!("{head}_x"),
-            head.to_owned(),
-            format!("{head}_"),
-            other_account,
-            other_id,
-            shorter.to_owned(),
-        ] {
-            assert_eq!(authenticate(&map, &bad, NOW), Err(AuthError::Unknown), "{bad}");
-        }
-        for bad in ["", "lb_", "lb_7", "lb_7__", "lb_0_a_b", "hunter2", "lb_7_a/b_c"] {
-            assert_eq!(authenticate(&map, bad, NOW), Err(AuthError::Unknown), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_token_is_refused_from_its_expiry_on() {
-        let expiry: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        let (map, _, secret) = state_with_token(Some(expiry));
-        let before = expiry - jiff::SignedDuration::from_nanos(1);
-        assert!(authenticate(&map, secret.expose_secret(), before).is_ok());
-        assert_eq!(
-            authenticate(&map, secret.expose_secret(), expiry),
-            Err(AuthError::Expired)
-        );
-    }
-
-    #[test]
-    fn a_revoked_token_is_unknown() {
-        let (mut map, token, secret) = state_with_token(None);
-        map.apply(decide_delete(&map, &token.name())).unwrap();
-        assert_eq!(authenticate(&map, secret.expose_secret(), NOW), Err(AuthError::Unknown));
-        assert!(matches!(decide_delete(&map, &token.name()), Err(Error::NotFound(_))));
-    }
-
-    #[test]
-    fn an_account_that_does_not_exist_gets_no_token() {
-        let (_, token, _) = state_with_token(None);
-        assert!(matches!(decide_create(&Map::default(), &token), Err(Error::NotFound(name)) if name == "accounts/7"));
-    }
-
-    #[test]
-    fn a_stored_expiry_that_cannot_be_read_lets_nobody_in() {
-        let (mut map, token, secret) = state_with_token(None);
-        let mut record = token.to_record();
-        let Some(control_record::Resource::ApiToken(stored)) = &mut record.resource else {
-            unreachable!()
-        };
-        stored.api_token.as_mut().unwrap().expire_time = Some(prost_types::Timestamp {
-            seconds: i64::MAX,
-            nanos: 0,
-        });
-        map.insert(
-            &record::key::<ApiToken>(&token.name()),
-            &prost::Message::encode_to_vec(&record),
-        );
-        assert_eq!(
-            authenticate(&map, secret.expose_secret(), NOW),
-            Err(AuthError::Unavailable)
-        );
-    }
-}
+mod tests;

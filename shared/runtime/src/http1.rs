@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use http::Request;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -93,6 +94,8 @@ async fn connection(stream: TcpStream, router: Router, header_timeout: Duration,
     let (busy, mut changes) = watch::channel(false);
     let service = Watched {
         inner: TowerToHyperService::new(router),
+        // A peer that has gone already has none.
+        peer: stream.peer_addr().ok().map(Peer),
         busy: Arc::new(busy),
     };
     let serve = http1::Builder::new()
@@ -132,22 +135,30 @@ async fn idle_for(busy: &mut watch::Receiver<bool>, grace: Duration) {
     }
 }
 
+/// Whom a connection is from; an extension of its requests.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
 /// The router of one connection, which says whether a request is in progress: from its head to its answer.
 struct Watched<S> {
     inner: S,
+    peer: Option<Peer>,
     busy: Arc<watch::Sender<bool>>,
 }
 
-impl<S, R> Service<R> for Watched<S>
+impl<S, B> Service<Request<B>> for Watched<S>
 where
-    S: Service<R>,
+    S: Service<Request<B>>,
     S::Future: Send + 'static,
 {
     type Response = S::Response;
     type Error = S::Error;
     type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
 
-    fn call(&self, request: R) -> Self::Future {
+    fn call(&self, mut request: Request<B>) -> Self::Future {
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(peer);
+        }
         let busy = Busy::begin(Arc::clone(&self.busy));
         let answer = self.inner.call(request);
         Box::pin(async move {

@@ -213,6 +213,49 @@ async fn a_revoked_token_is_refused_from_then_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn when_a_token_was_last_used_here_is_known_soon() {
+    let brokers = kafka::testing::brokers();
+    let service = Service::start(config(&brokers)).await;
+    let token = service.token(Role::Observer).await;
+    let (account, id) = (1234.to_string().parse().unwrap(), token.split('_').nth(2).unwrap());
+    let channel = service.connect(Some(&token)).await;
+    send(&channel, "/lytics.account.v1.AccountService/ListAccounts", ())
+        .await
+        .unwrap();
+    runtime::testing::until("its use is written", async || {
+        let token = service.directory.api_tokens().get(account, id).unwrap();
+        token.last_use_time.is_some()
+    })
+    .await;
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_good_from_its_allowed_sources_alone() {
+    let brokers = kafka::testing::brokers();
+    let service = Service::start(config(&brokers)).await;
+    let token = service.token(Role::Observer).await;
+    let (account, id) = (1234.to_string().parse().unwrap(), token.split('_').nth(2).unwrap());
+    let channel = service.connect(Some(&token)).await;
+    for (source, code) in [("192.0.2.1", Code::PermissionDenied), ("127.0.0.1", Code::Ok)] {
+        let source: control::AllowedSource = source.parse().unwrap();
+        let allow = move |settings: &mut control::ApiTokenSettings| settings.allowed_sources = vec![source];
+        let tokens = service.directory.api_tokens();
+        tokens
+            .update(account, id, None, allow, jiff::Timestamp::now())
+            .await
+            .unwrap();
+        let answer = send(&channel, "/lytics.account.v1.AccountService/ListAccounts", ()).await;
+        assert_eq!(
+            answer.map_or_else(|status| status.code(), |_| Code::Ok),
+            code,
+            "{source}"
+        );
+    }
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn health_reflection_and_probes_answer_without_a_token() {
     let brokers = kafka::testing::brokers();
     let service = Service::start(config(&brokers)).await;

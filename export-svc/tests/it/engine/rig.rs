@@ -92,7 +92,7 @@ impl Rig {
 
     pub(super) async fn over(kafka: kafka::Config, brokers: Option<Brokers>) -> Self {
         let sim = Sim::start(braze_sim::Options::default()).await.unwrap();
-        let directory = Directory::open(&kafka, None).await.unwrap();
+        let directory = Directory::open(&kafka, &control::Auth::default()).await.unwrap();
         let sealer = Arc::new(Sealer::from_config(&crate::service::KEYS.into()).unwrap());
         let account = AccountNumber::new(ACCOUNT).unwrap();
         let new = NewAccount {

@@ -1,36 +1,41 @@
 //! Who sends, and whether they may.
 
-use control::AuthError;
+use std::fmt::Display;
+
+use control::{AuthError, Caller};
 use http::StatusCode;
 use jiff::Timestamp;
 use model::{AccountNumber, AccountRef};
 use secrecy::ExposeSecret;
 
-use super::parameters::Parameters;
 use super::refused::Refused;
+use super::take::Request;
 use super::{Parts, SENDERS};
 
 impl Parts {
-    /// The account, if the token may send data to it; if none is named, the token's own. Nothing that was not read from a fresh
-    /// table is a reason to refuse for good.
-    pub(super) fn authorize(&self, account: Option<&str>, parameters: &Parameters) -> Result<AccountNumber, Refused> {
+    /// The sender and the account, if the token may send data to it; if none is named, the token's own. Nothing that was not read
+    /// from a fresh table is a reason to refuse for good.
+    pub(super) fn authorize(&self, request: &Request<'_>) -> Result<(Caller, AccountNumber), Refused> {
         if !self.directory.is_fresh() {
             return Err(Refused::unavailable(
                 "table_old",
                 "tokens cannot be checked now; send it again later",
             ));
         }
-        let token = parameters.token.as_ref().map_or("", |token| token.expose_secret());
+        let token = request.parameters.token.as_ref();
+        let token = token.map_or("", |token| token.expose_secret());
+        let from = self.directory.origin(request.peer, request.headers);
         let caller = self
             .directory
-            .authenticate(token, Timestamp::now())
+            .authenticate(token, from, Timestamp::now())
             .map_err(|error| match error {
                 AuthError::Unavailable => Refused::unavailable("table_old", &error.to_string()),
                 AuthError::Missing => unauthorized("no_token", &error),
                 AuthError::Unknown => unauthorized("unknown_token", &error),
                 AuthError::Expired => unauthorized("expired_token", &error),
+                AuthError::Source(_) => forbidden("source", &error),
             })?;
-        let named = account.map_or_else(
+        let named = request.account.map_or_else(
             || caller.account().map(|own| own.to_string()),
             |named| Some(named.to_owned()),
         );
@@ -51,12 +56,16 @@ impl Parts {
             Err(error) => return Err(Refused::unavailable("table_old", &error.to_string())),
         };
         let allowed = caller.require(number, &SENDERS);
-        allowed.map_err(|error| Refused {
-            status: StatusCode::FORBIDDEN,
-            reason: "forbidden",
-            message: format!("Not permitted: {error}"),
-        })?;
-        Ok(number)
+        allowed.map_err(|error| forbidden("forbidden", &error))?;
+        Ok((caller, number))
+    }
+}
+
+fn forbidden(reason: &'static str, error: &dyn Display) -> Refused {
+    Refused {
+        status: StatusCode::FORBIDDEN,
+        reason,
+        message: format!("Not permitted: {error}"),
     }
 }
 

@@ -13,6 +13,9 @@ pub(crate) const REJECTED_LISTED_MAX: usize = 1_000;
 /// How long a sender should wait before it tries again after a 503. Braze retries up to five times within 30 minutes.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(10);
 
+/// How long a sender should wait after a 429: within a second any token has room again for one request.
+pub(crate) const THROTTLED_RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// A record that was not published, and why; it is on the rejected topic.
 #[derive(Debug, Serialize, PartialEq, Eq)]
 pub(crate) struct Rejected {
@@ -52,20 +55,16 @@ pub(crate) fn success(summary: Summary) -> Response {
     envelope(StatusCode::OK, "success", Some(summary))
 }
 
-/// Any other status; `data` is null. 503 carries `Retry-After`, 401 `WWW-Authenticate`.
+/// Any other status; `data` is null. 429 and 503 carry `Retry-After`, 401 `WWW-Authenticate`.
 pub(crate) fn failure(status: StatusCode, message: &str) -> Response {
     let mut response = envelope(status, message, None);
-    match status {
-        StatusCode::SERVICE_UNAVAILABLE => {
-            let seconds = HeaderValue::from(RETRY_AFTER.as_secs());
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
-        }
-        StatusCode::UNAUTHORIZED => {
-            let scheme = HeaderValue::from_static("Bearer");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
-        }
-        _ => {}
-    }
+    let (name, value) = match status {
+        StatusCode::SERVICE_UNAVAILABLE => (header::RETRY_AFTER, RETRY_AFTER.as_secs().into()),
+        StatusCode::TOO_MANY_REQUESTS => (header::RETRY_AFTER, THROTTLED_RETRY_AFTER.as_secs().into()),
+        StatusCode::UNAUTHORIZED => (header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+        _ => return response,
+    };
+    response.headers_mut().insert(name, value);
     response
 }
 

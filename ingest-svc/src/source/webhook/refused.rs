@@ -7,6 +7,7 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use super::parameters::BadParameter;
+use super::throttle::Throttled;
 use crate::metrics;
 use crate::source::rows::BadHeader;
 
@@ -71,7 +72,19 @@ impl Refused {
 
     /// Whether Braze drops the message for good.
     fn is_final(&self) -> bool {
-        self.status.is_client_error() && self.status != StatusCode::REQUEST_TIMEOUT
+        let comes_again = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+        self.status.is_client_error() && !comes_again.contains(&self.status)
+    }
+}
+
+/// 429 because of a limit of the sender's own token.
+impl From<Throttled> for Refused {
+    fn from(throttled: Throttled) -> Self {
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            reason: throttled.bound(),
+            message: throttled.to_string(),
+        }
     }
 }
 

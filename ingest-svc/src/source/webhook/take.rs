@@ -1,5 +1,7 @@
 //! Takes a request: whether it may be, what its records are, and what became of them.
 
+use std::net::IpAddr;
+
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
@@ -16,6 +18,7 @@ use super::parameters::Parameters;
 use super::refused::{Refused, busy};
 use super::stream::Stream;
 use super::tally::Tally;
+use super::throttle::Permit;
 use super::work::Work;
 use super::{Parts, Webhook, receive};
 use crate::source::body::{Kind, is_said_to_be_csv, record_of_fields};
@@ -33,6 +36,8 @@ pub(super) struct Request<'a> {
     pub(super) stream: &'a str,
     pub(super) parameters: &'a Parameters,
     pub(super) headers: &'a HeaderMap,
+    /// Whom the connection is from.
+    pub(super) peer: Option<IpAddr>,
     /// When the sender is answered at the latest, unless it is an upload in bulk.
     pub(super) deadline: Instant,
 }
@@ -78,7 +83,7 @@ impl Webhook {
             let message = format!("the stream's name is longer than {STREAM_BYTES_MAX} bytes");
             return Err(Refused::path(message));
         }
-        let (parts, account, mut admitted) = self.admit(&request)?;
+        let (parts, account, mut admitted, _permit) = self.admit(&request)?;
         Span::current().record("account", account.get());
         let (limits, parameters) = (&*self.limits, request.parameters);
         let origin = Origin {
@@ -114,7 +119,7 @@ impl Webhook {
                     pause_max: limits.body_timeout,
                     drain: &self.drain,
                     // An upload may outlive its token.
-                    may_go_on: &|| parts.authorize(request.account, parameters).map(drop),
+                    may_go_on: &|| parts.authorize(&request).map(drop),
                 };
                 stream.run(&mut chunks).await?
             }
@@ -123,7 +128,7 @@ impl Webhook {
     }
 
     /// Everything that can be said before the body is read.
-    fn admit(&self, request: &Request<'_>) -> Result<(&Parts, AccountNumber, Admitted), Refused> {
+    fn admit(&self, request: &Request<'_>) -> Result<(&Parts, AccountNumber, Admitted, Permit), Refused> {
         let (bound, admission) = match request.endpoint {
             Endpoint::Bulk => ("bulk", &self.bulk),
             Endpoint::Collector | Endpoint::Json => ("requests", &self.admission),
@@ -133,7 +138,8 @@ impl Webhook {
         };
         let parts = self.parts.get();
         let parts = parts.ok_or_else(|| Refused::unavailable("starting", "starting"))?;
-        let account = parts.authorize(request.account, request.parameters)?;
+        let (caller, account) = parts.authorize(request)?;
+        let permit = self.throttle.enter(&caller)?;
         let (declared, max) = (request.declared(), self.limits.body_bytes_max);
         let declared = usize::try_from(declared).ok().filter(|declared| *declared <= max);
         let needed = match (request.way(), declared) {
@@ -146,7 +152,7 @@ impl Webhook {
         if !admitted.reserve(needed) {
             return Err(busy("held_bytes"));
         }
-        Ok((parts, account, admitted))
+        Ok((parts, account, admitted, permit))
     }
 }
 

@@ -3,8 +3,10 @@ use std::time::Duration;
 use kafka::testing::{InProcessBroker, brokers};
 use model::Role;
 
+use secrecy::SecretString;
+
 use super::*;
-use crate::{NewAccount, NewApiToken};
+use crate::{ApiTokenSettings, NewAccount};
 
 const ADMIN: &str = "admin-token-of-the-tests";
 
@@ -21,23 +23,21 @@ fn account(of: u64) -> NewAccount {
 }
 
 async fn open(config: &kafka::Config) -> Directory {
-    Directory::open(config, Some(&ADMIN.into())).await.unwrap()
+    let auth = Auth {
+        admin_token: Some(ADMIN.into()),
+        ..Auth::default()
+    };
+    Directory::open(config, &auth).await.unwrap()
 }
 
 async fn token(directory: &Directory, of: u64) -> SecretString {
-    let roles = vec![Role::Observer];
-    let new = NewApiToken {
-        label: "l".to_owned(),
-        description: String::new(),
-        roles,
-        expire_time: None,
+    let settings = ApiTokenSettings {
+        roles: vec![Role::Observer],
+        ..ApiTokenSettings::default()
     };
-    directory
-        .api_tokens()
-        .create(number(of), new, Timestamp::now())
-        .await
-        .unwrap()
-        .1
+    let tokens = directory.api_tokens();
+    let created = tokens.create(number(of), settings, None, Timestamp::now()).await;
+    created.unwrap().1
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,22 +49,22 @@ async fn a_stale_table_says_unavailable_and_never_that_a_token_or_account_is_unk
     let (now, stale) = (Timestamp::now(), Instant::now() + Duration::from_secs(31));
     for token in [token.expose_secret(), "lb_7_0000000000000a_x", "nonsense"] {
         assert_eq!(
-            directory.authenticate_at(token, now, stale),
+            directory.authenticate_at(token, None, now, stale),
             Err(AuthError::Unavailable),
             "{token}"
         );
     }
     assert!(matches!(directory.fresh_at(stale), Err(Error::Unavailable(_))));
     assert_eq!(
-        directory.authenticate_at(ADMIN, now, stale),
+        directory.authenticate_at(ADMIN, None, now, stale),
         Ok(Caller::installation()),
         "not in the table"
     );
     assert_eq!(
-        directory.authenticate_at("nonsense", now, Instant::now()),
+        directory.authenticate_at("nonsense", None, now, Instant::now()),
         Err(AuthError::Unknown)
     );
-    assert_eq!(directory.authenticate_at("", now, stale), Err(AuthError::Missing));
+    assert_eq!(directory.authenticate_at("", None, now, stale), Err(AuthError::Missing));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,7 +78,11 @@ async fn what_one_replica_writes_another_knows_within_a_second() {
         let (other, token) = (other.clone(), token.clone());
         async move {
             let mut changed = other.changed();
-            while other.authenticate(token.expose_secret(), Timestamp::now()).is_ok() != known {
+            while other
+                .authenticate(token.expose_secret(), None, Timestamp::now())
+                .is_ok()
+                != known
+            {
                 changed.changed().await.unwrap();
             }
         }
@@ -140,4 +144,72 @@ async fn what_cannot_be_written_is_unavailable() {
         .await
         .unwrap_err();
     assert!(matches!(refused, Error::Unavailable(Some(_))), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_uses_at_two_replicas_are_one_write() {
+    let broker = InProcessBroker::start(1, &[]).unwrap();
+    let (one, other) = (open(&broker.config()).await, open(&broker.config()).await);
+    one.accounts().create(account(7), Timestamp::now()).await.unwrap();
+    let token = token(&one, 7).await;
+    let id = token.expose_secret().split('_').nth(2).unwrap();
+    let (used, mut changed) = (Timestamp::now(), other.changed());
+    let known = async {
+        while other.authenticate(token.expose_secret(), None, used).is_err() {
+            changed.changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), known).await.unwrap();
+    let before = *one.changed().borrow();
+    for _ in 0..500 {
+        assert!(one.authenticate(token.expose_secret(), None, used).is_ok());
+        assert!(other.authenticate(token.expose_secret(), None, used).is_ok());
+    }
+    assert_eq!(*one.changed().borrow(), before, "a use by itself writes nothing");
+    assert_eq!(one.api_tokens().get(number(7), id).unwrap().last_use_time, None);
+    let nonsense = format!("lb_7_{id}_nonsense");
+    assert_eq!(
+        one.authenticate(&nonsense, None, used + jiff::SignedDuration::from_hours(9)),
+        Err(AuthError::Unknown)
+    );
+
+    assert!(one.write_uses().await.unwrap());
+    other.write_uses().await.unwrap();
+    assert_eq!(
+        *one.changed().borrow(),
+        *other.changed().borrow(),
+        "the other found it written"
+    );
+    let all = one
+        .api_tokens()
+        .list(number(7), &Page::new(0, "").unwrap())
+        .unwrap()
+        .items;
+    assert_eq!(
+        all.iter().map(|token| token.last_use_time).collect::<Vec<_>>(),
+        [Some(used)]
+    );
+    let after = *one.changed().borrow();
+    assert!(!one.write_uses().await.unwrap());
+    one.authenticate(token.expose_secret(), None, used).unwrap();
+    assert!(!one.write_uses().await.unwrap(), "used again within the hour");
+    assert_eq!(*one.changed().borrow(), after);
+    one.authenticate(token.expose_secret(), None, used + jiff::SignedDuration::from_hours(1))
+        .unwrap();
+    assert!(one.write_uses().await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uses_that_cannot_be_written_are_kept_for_later() {
+    let broker = InProcessBroker::start(1, &[]).unwrap();
+    let directory = open(&broker.config()).await;
+    directory.accounts().create(account(7), Timestamp::now()).await.unwrap();
+    let token = token(&directory, 7).await;
+    directory
+        .authenticate(token.expose_secret(), None, Timestamp::now())
+        .unwrap();
+    broker.down().unwrap();
+    assert!(directory.write_uses().await.is_err());
+    broker.up().unwrap();
+    assert!(directory.write_uses().await.unwrap());
 }

@@ -132,9 +132,24 @@ async fn webhooks(ingest: &Ingest, seen: &mut Seen) -> String {
         assert_eq!(answer.status, status, "{answer:?}");
         seen.add("answers to webhooks", answer.body);
     }
-    let header = format!("authorization: Bearer {token}");
-    let answer = http::send(ingest.http, "POST", "/c/1234/braze_users", &[&header], b"{}").await;
-    assert_eq!(answer.status, 200, "{answer:?}");
+    for header in [
+        format!("authorization: Bearer {token}"),
+        format!("authorization: {token}"),
+    ] {
+        let answer = http::send(ingest.http, "POST", "/c/1234/braze_users", &[&header], b"{}").await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let name = format!("accounts/1234/apiTokens/{}", token.split('_').nth(2).unwrap());
+    let update = ["tokens", "update", &name, "--allow", "192.0.2.1"];
+    seen.said("tokens update", &ingest.operator(&update).await);
+    let by_name = format!("/c/1234/braze_users?access_token={token}");
+    until("the source to be refused", async || {
+        let answer = http::post(ingest.http, &by_name, "{}").await;
+        let refused = answer.status == 403;
+        seen.add("answers to webhooks", answer.body);
+        refused
+    })
+    .await;
     for arguments in [
         &["tokens", "list", "--account", "1234"][..],
         &["events", "tail", "--account", "1234", "--no-follow"],

@@ -83,6 +83,15 @@ pub fn unavailable(message: impl Into<String>, retry_after: Duration) -> Status 
     )
 }
 
+/// RESOURCE_EXHAUSTED, with `google.rpc.RetryInfo`.
+pub fn resource_exhausted(message: impl Into<String>, retry_after: Duration) -> Status {
+    Status::with_error_details(
+        Code::ResourceExhausted,
+        message,
+        ErrorDetails::with_retry_info(Some(retry_after)),
+    )
+}
+
 /// What a person at a terminal reads: the code as in the gRPC documentation, the message, and when to try again.
 pub fn explain(status: &Status) -> String {
     let code = code_name(status.code());
