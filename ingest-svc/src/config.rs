@@ -72,8 +72,8 @@ pub struct Http {
     pub held_bytes_max: usize,
     /// Open connections; a further one waits in the kernel's backlog until another closes. Default 4,096.
     pub connections_max: usize,
-    /// How long the head of a request may take, and how long a connection may be idle between two; then it is closed. Longer than
-    /// the idle timeout of a load balancer in front. Default `75s`.
+    /// How long the head of a request may take, how long a connection may be idle between two, and how long its peer may take
+    /// nothing of an answer; then it is closed. Longer than the idle timeout of a load balancer in front. Default `75s`.
     #[serde(with = "humantime_serde")]
     pub header_timeout: Duration,
     /// How long a body may take from the head of its request to its last byte; then 408, which Braze retries. With

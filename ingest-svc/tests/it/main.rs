@@ -14,5 +14,6 @@ mod mappings;
 mod normalize;
 mod outage;
 mod process;
+mod senders;
 mod tokens;
 mod trace;

@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::watch;
+use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -34,7 +35,8 @@ pub struct Options {
     pub port: &'static str,
     /// Open connections; a further one waits in the kernel's backlog until another closes.
     pub connections_max: usize,
-    /// How long the head of a request may take, and how long a connection may be idle between two; then it is closed.
+    /// How long the head of a request may take, how long a connection may be idle between two, and how long its peer may take
+    /// nothing of an answer; then it is closed.
     pub header_timeout: Duration,
 }
 
@@ -98,13 +100,15 @@ async fn connection(stream: TcpStream, router: Router, header_timeout: Duration,
         peer: stream.peer_addr().ok().map(Peer),
         busy: Arc::new(busy),
     };
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(header_timeout));
     let serve = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         // A peer that has said all it will say is answered all the same.
         .half_close(true)
         .max_buf_size(BUFFER_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut serve = std::pin::pin!(serve);
     let result = tokio::select! {
         result = serve.as_mut() => result,

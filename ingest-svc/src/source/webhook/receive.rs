@@ -136,4 +136,13 @@ mod tests {
         let stalled = Body::from_stream(futures::StreamExt::chain(first, stream::pending()));
         assert_eq!(read(stalled, 10, 10).await, Err(408));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_drips_is_408_however_little_is_between_two_bytes() {
+        let drips = stream::unfold((), async |()| {
+            tokio::time::sleep(TIMEOUT / 100).await;
+            Some((Ok::<_, Infallible>(Bytes::from_static(b" ")), ()))
+        });
+        assert_eq!(read(Body::from_stream(drips), 1_000, 1_000).await, Err(408));
+    }
 }

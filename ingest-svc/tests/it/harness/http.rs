@@ -57,7 +57,7 @@ impl Answer {
 }
 
 /// A connection on which a request can be written in pieces.
-pub(crate) struct Connection(TcpStream);
+pub(crate) struct Connection(pub(crate) TcpStream);
 
 impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Self {
@@ -95,6 +95,12 @@ impl Connection {
 
     pub(crate) async fn write(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    /// Writes what the service takes of this before it closes the connection, and reads nothing.
+    pub(crate) async fn write_what_is_taken(&mut self, bytes: impl AsRef<[u8]>) {
+        let write = tokio::time::timeout(DEADLINE, self.0.write_all(bytes.as_ref()));
+        let _all_of_it = write.await.expect("an end in time").is_ok();
     }
 
     /// Whether the service closes the connection without an answer.
