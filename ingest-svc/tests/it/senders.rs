@@ -98,8 +98,10 @@ async fn a_sender_that_is_refused_for_a_full_bound_keeps_its_connection() {
     let path = format!("/c/{account}/braze_users?key={token}");
     let mut first = service.begin(&path, GOOD.len()).await;
     let mut connection = Connection::open(service.addresses.http).await;
+    // More than hyper by itself reads away.
+    let empty = format!("[{}]", " ".repeat(30_000));
     harness::wait_for("the bound is reached", async || {
-        connection.write(request(&path, "[]")).await;
+        connection.write(request(&path, &empty)).await;
         let answer = connection.early_answer().await;
         (answer.status == 503).then_some(())
     })
@@ -107,7 +109,7 @@ async fn a_sender_that_is_refused_for_a_full_bound_keeps_its_connection() {
     first.write(GOOD).await;
     first.answer().await.counts(1, 0);
     harness::wait_for("there is room again", async || {
-        connection.write(request(&path, "[]")).await;
+        connection.write(request(&path, &empty)).await;
         (connection.early_answer().await.status == 200).then_some(())
     })
     .await;
