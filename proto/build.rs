@@ -14,6 +14,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .bytes(".")
         // The same event is the same bytes, also if it holds maps.
         .btree_map(".lytics.profile")
+        // Most events have none, and are not to be as large as if they had.
+        .boxed(".lytics.profile.v1.ProfileEvent.activity")
         .include_file("contracts.rs")
         .compile_fds(descriptors)?;
     Ok(())

@@ -3,21 +3,23 @@
 //! ```text
 //! JSON object ─▶ flatten ─▶ the fields that the mapping uses ─▶ its expressions ─▶ typed by KIND ─▶ ProfileEvent
 //!      │                                                                              └▶ BY: identities, Kafka key
+//!      ├▶ activity
 //!      └▶ event id
 //! ```
 //!
 //! What decides here, each in the module of its name: how nesting becomes field names (`flatten`), what an empty text
 //! means (`value`), which texts are dates (`dates`) and e-mail addresses (`functions`), who a record is about
-//! (`identity`), and what makes two records the same (`event_id`).
+//! (`identity`), what it tells that somebody did (`activity`), and what makes two records the same (`event_id`).
 //!
 //! * A column without a value is absent from the event; the others are in the order of the mapping. [`test()`] tells why.
 //! * A field of the record that is `null` or an empty list is as good as missing.
 //! * Fields of the record that no column uses are no error; they are not in the event.
-//! * `event_time` is what the field says that the sender named for it (`timestamp_field`), by the recogniser of `todate`; absent
-//!   if nobody named one, or the record has no date there. `receive_time` is when the record arrived.
+//! * `event_time` is what the field says that the sender named for it (`timestamp_field`), by the recogniser of `todate`; else
+//!   when the activity happened; absent if the record has no date there. `receive_time` is when the record arrived.
 //! * What `now` means in a mapping is the event time, else the receive time. Neither is in the event id.
 //! * The event names its mapping and that one's version.
 
+mod activity;
 mod dates;
 mod event_id;
 mod expression;
@@ -35,6 +37,7 @@ use expression::Scope;
 use jiff::Timestamp;
 use proto::profile::v1::{Field, ProfileEvent, Value as Typed};
 
+pub(crate) use activity::CURRENTS_STREAM;
 pub use identity::record_key;
 pub use kind::Kind;
 pub use mapping::{Column, Mapping};
@@ -76,6 +79,9 @@ pub enum Reason {
         /// What it is instead.
         found: &'static str,
     },
+    /// It came as an event of Currents and does not say of which type.
+    #[error("the event has no `event_type`, which each of Currents' events has")]
+    NoEventType,
     /// The mapping's `WHERE` is not true of it.
     #[error("the WHERE of the mapping is not true of the record")]
     NotWanted,
@@ -93,6 +99,7 @@ impl Reason {
         match self {
             Self::Malformed(_) => "malformed",
             Self::NotAnObject { .. } => "not_an_object",
+            Self::NoEventType => "no_event_type",
             Self::NotWanted => "not_wanted",
             Self::NoIdentity { .. } => "no_identity",
         }
@@ -131,12 +138,16 @@ fn run(
             values[slot] = value;
         }
     })?;
+    let told = activity::read(raw, received)?;
     let event_time = time.and_then(|time| time.into_date(received));
+    let event_time = event_time.or(told.as_ref().and_then(|told| told.time));
+    let braze_id = told.as_ref().and_then(|told| told.id);
     let scope = Scope {
         fields: &values,
         matched: &matched,
         now: event_time.unwrap_or(received),
         record: raw,
+        distinct: braze_id.map_or(raw.json, |id| id.get().as_bytes()),
     };
     if mapping.condition().is_some_and(|condition| !condition.is_true(scope)) {
         return Err(Reason::NotWanted);
@@ -164,6 +175,9 @@ fn run(
     for (_, place) in ranked {
         identity::push(&mut identities, &fields[place]);
     }
+    if let Some(merged) = told.as_ref().and_then(|told| told.merged.as_ref()) {
+        identity::link(&mut identities, merged);
+    }
     if identities.is_empty() {
         return Err(Reason::NoIdentity {
             fields: sentence_part(mapping.identity_fields()),
@@ -179,6 +193,7 @@ fn run(
         mapping_version: mapping.version(),
         identities,
         fields,
+        activity: told.map(|told| told.activity),
     };
     Ok(Normalized {
         event,

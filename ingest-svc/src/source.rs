@@ -2,6 +2,7 @@
 //! object; what is none – the row of a CSV, a form – becomes one.
 
 pub(crate) mod body;
+pub(crate) mod currents;
 pub(crate) mod rows;
 pub(crate) mod webhook;
 
@@ -50,6 +51,8 @@ impl From<Bytes> for Raw {
 pub(crate) enum Source {
     /// `/c/{account}/{stream}`.
     Webhook,
+    /// `POST /c/{account}/braze_currents`.
+    Currents,
     /// `POST /collect/json/{stream}`.
     Json,
     /// `POST /collect/bulk/{stream}`.
@@ -63,6 +66,7 @@ impl Source {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
+            Self::Currents => "currents",
             Self::Json => "json",
             Self::Bulk => "bulk",
             Self::Grpc => "grpc",

@@ -1,14 +1,15 @@
 //! The id of an event: the same for the same record, whenever and however often it arrives.
 //!
 //! The first 16 bytes of a BLAKE3 hash over account, stream and the record's JSON without the blanks between its tokens, in
-//! hexadecimal. So a webhook that Braze repeats has the same id, and so has a record that comes once alone and once in an
+//! hexadecimal; of an event of Currents over its id at Braze in place of the record, as a repeat may name its campaign otherwise,
+//! or have a field more. So a webhook that Braze repeats has the same id, and so has a record that comes once alone and once in an
 //! array. Time of arrival, headers and token are not in it, nor is the mapping. Order of members and spelling of numbers
 //! and escapes are: telling those apart costs nobody anything, while sorting would cost every record. BLAKE3, because nobody can
 //! make two records of one id, and it is as fast on processors that have no instructions for SHA-256.
 
 use memchr::memchr2;
 
-/// The id of the event that `json` becomes.
+/// The id of the event that `json` becomes, or that has this id at Braze: a text, which no record is.
 pub(super) fn event_id(account: u64, stream: &str, json: &[u8]) -> String {
     let mut canonical = Vec::with_capacity(16 + stream.len() + json.len());
     canonical.extend_from_slice(&account.to_be_bytes());

@@ -50,12 +50,14 @@ pub(super) struct Scope<'e> {
     pub(super) now: Timestamp,
     /// The record itself.
     pub(super) record: &'e RawRecord<'e>,
+    /// What tells it from others: its JSON, or the id that Braze gave it.
+    pub(super) distinct: &'e [u8],
 }
 
 impl Scope<'_> {
     /// The id of the event that the record becomes.
     pub(super) fn event_id(&self) -> String {
-        event_id::event_id(self.record.account, self.record.stream, self.record.json)
+        event_id::event_id(self.record.account, self.record.stream, self.distinct)
     }
 }
 
@@ -162,6 +164,7 @@ mod tests {
             matched: &[],
             now: Timestamp::UNIX_EPOCH,
             record: &record,
+            distinct: record.json,
         };
         let (text, list) = (Expression::Field(0), Expression::Field(1));
         assert!(matches!(

@@ -11,10 +11,14 @@ use proto::profile::v1::{Field, Identity, ProfileEvent, Value};
 /// Bytes of an identity's value, at most.
 const IDENTITY_BYTES_MAX: usize = 256;
 
+fn is_usable(text: &str) -> bool {
+    text.len() <= IDENTITY_BYTES_MAX && !text.trim().is_empty()
+}
+
 /// Takes the values out of `value` that cannot identify anybody. `None` if nothing is left; counts what was taken.
 pub(super) fn usable(value: Value, dropped: &mut usize) -> Option<Value> {
     let mut keep = |text: &str| {
-        let usable = text.len() <= IDENTITY_BYTES_MAX && !text.trim().is_empty();
+        let usable = is_usable(text);
         *dropped += usize::from(!usable);
         usable
     };
@@ -27,6 +31,23 @@ pub(super) fn usable(value: Value, dropped: &mut usize) -> Option<Value> {
             })
         }
         kind => Some(Value { kind: Some(kind) }),
+    }
+}
+
+/// Adds the other of two values that are one person's behind the one that is there, as the same field's.
+pub(super) fn link(identities: &mut Vec<Identity>, [one, other]: &[String; 2]) {
+    for (there, missing) in [(one, other), (other, one)] {
+        let Some(place) = identities.iter().position(|identity| identity.value == *there) else {
+            continue;
+        };
+        let added = Identity {
+            field: identities[place].field.clone(),
+            value: missing.clone(),
+        };
+        if is_usable(missing) && !identities.contains(&added) {
+            identities.insert(place + 1, added);
+        }
+        return;
     }
 }
 

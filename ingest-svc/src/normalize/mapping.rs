@@ -70,6 +70,11 @@ static BUILT_IN: LazyLock<[(&str, Arc<Mapping>); 1]> = LazyLock::new(|| {
     })
 });
 
+static BRAZE_CURRENTS: LazyLock<Mapping> = LazyLock::new(|| {
+    #[expect(clippy::expect_used, reason = "a test compiles this very text")]
+    Mapping::parse(include_str!("../../mappings/braze_currents.lql")).expect("the built-in mapping is valid")
+});
+
 impl Mapping {
     /// Parses and compiles a statement, or tells all of its problems in the order of the text.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
@@ -102,6 +107,18 @@ impl Mapping {
     /// Which version it is; 0 if it ships with the service.
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// The mapping of stream `braze_currents` that ships with the service, `mappings/braze_currents.lql`.
+    pub fn braze_currents() -> &'static Self {
+        &BRAZE_CURRENTS
+    }
+
+    /// The mapping of a stream that ships with the service.
+    pub(crate) fn shipped(stream: &str) -> Option<&'static Self> {
+        [Self::braze_users(), Self::braze_currents()]
+            .into_iter()
+            .find(|mapping| mapping.stream == stream)
     }
 
     /// Its unique name within an account.

@@ -21,8 +21,9 @@ use super::tally::Tally;
 use super::throttle::Permit;
 use super::work::Work;
 use super::{Parts, Webhook, receive};
+use crate::normalize::CURRENTS_STREAM;
 use crate::source::body::{Kind, is_said_to_be_csv, record_of_fields};
-use crate::source::{Origin, STREAM_BYTES_MAX};
+use crate::source::{Origin, STREAM_BYTES_MAX, Source};
 
 /// What a raw record is.
 const JSON: &[u8] = b"application/json";
@@ -49,6 +50,8 @@ enum Way {
     Query,
     /// In a body that is read as a whole.
     Whole,
+    /// The same, in the envelope of Braze's Currents.
+    Currents,
     /// In a body that is read as it arrives.
     Rows,
 }
@@ -57,6 +60,7 @@ impl Request<'_> {
     fn way(&self) -> Way {
         match self.endpoint {
             _ if self.method == Method::GET => Way::Query,
+            Endpoint::Collector if self.stream == CURRENTS_STREAM => Way::Currents,
             Endpoint::Bulk => Way::Rows,
             Endpoint::Collector | Endpoint::Json if is_said_to_be_csv(self.content_type()) => Way::Rows,
             Endpoint::Collector | Endpoint::Json => Way::Whole,
@@ -90,7 +94,10 @@ impl Webhook {
             account,
             stream: request.stream.to_owned(),
             chosen: parts.mappings.choose(account, request.stream),
-            source: request.endpoint.source(),
+            source: match request.way() {
+                Way::Currents => Source::Currents,
+                _ => request.endpoint.source(),
+            },
             content_type: Some(Bytes::from_static(JSON)),
             timestamp_field: Some(parameters.timestamp_field.clone()).filter(|field| !field.is_empty()),
         };
@@ -105,11 +112,15 @@ impl Webhook {
         let mut chunks = Chunks::new(body, Coding::of(request.headers)?);
         let (kind, tally) = match request.way() {
             Way::Query => (Kind::Form, work.query(parameters).await?),
-            Way::Whole => {
+            way @ (Way::Whole | Way::Currents) => {
                 let (bytes_max, timeout) = (limits.body_bytes_max, limits.body_timeout);
                 let body = receive::body(&mut chunks, &mut admitted, bytes_max, timeout).await?;
-                let kind = Kind::of(request.content_type(), &body);
-                work.body(kind, &body, limits.records_max).await?
+                if way == Way::Currents {
+                    (Kind::Json, work.currents(&body, limits.records_max).await?)
+                } else {
+                    let kind = Kind::of(request.content_type(), &body);
+                    work.body(kind, &body, limits.records_max).await?
+                }
             }
             Way::Rows => {
                 let stream = Stream {
@@ -146,8 +157,8 @@ impl Webhook {
             (Way::Query, _) => 0,
             (Way::Rows, _) if request.endpoint == Endpoint::Bulk => WINDOW_BYTES,
             (Way::Rows, Some(_)) => WINDOW_BYTES,
-            (Way::Whole, Some(declared)) => declared,
-            (Way::Rows | Way::Whole, None) => return Err(receive::too_large(max)),
+            (Way::Whole | Way::Currents, Some(declared)) => declared,
+            (Way::Rows | Way::Whole | Way::Currents, None) => return Err(receive::too_large(max)),
         };
         if !admitted.reserve(needed) {
             return Err(busy("held_bytes"));

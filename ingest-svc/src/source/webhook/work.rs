@@ -11,7 +11,7 @@ use super::tally::Tally;
 use crate::metrics;
 use crate::publish::{self, Outcome, Publish, Refusal};
 use crate::source::body::{BodyError, Kind, records};
-use crate::source::{Origin, Raw};
+use crate::source::{Origin, Raw, currents};
 
 /// Records published before the next of the same body are looked at.
 pub(super) const WINDOW_RECORDS: usize = 1_000;
@@ -32,17 +32,16 @@ impl Work<'_> {
     pub(super) async fn body(&self, kind: Kind, body: &Bytes, records_max: usize) -> Result<(Kind, Tally), Refused> {
         let (kind, records) = match records(kind, body, records_max) {
             Ok(records) => records,
-            Err(error @ BodyError::TooMany { .. }) => {
-                ::metrics::counter!(metrics::BOUNDS_REACHED, "bound" => "records").increment(1);
-                return Err(Refused {
-                    status: StatusCode::PAYLOAD_TOO_LARGE,
-                    reason: "records",
-                    message: error.to_string(),
-                });
-            }
+            Err(error @ BodyError::TooMany { .. }) => return Err(too_many(&error)),
             Err(error) => return Err(self.keep(body, &error).await?),
         };
         Ok((kind, self.records(records).await?))
+    }
+
+    /// What became of the events of a body of Currents. Never 400: Braze would send them again one by one, and then drop them.
+    pub(super) async fn currents(&self, body: &Bytes, records_max: usize) -> Result<Tally, Refused> {
+        let events = currents::events(body, records_max).map_err(|error| too_many(&error))?;
+        self.records(events).await
     }
 
     /// What became of these records.
@@ -93,6 +92,16 @@ impl Work<'_> {
         }
         let write = self.publish.records(self.origin, records, received, self.deadline);
         write.await.map_err(unacknowledged)
+    }
+}
+
+/// 413.
+fn too_many(error: &BodyError) -> Refused {
+    ::metrics::counter!(metrics::BOUNDS_REACHED, "bound" => "records").increment(1);
+    Refused {
+        status: StatusCode::PAYLOAD_TOO_LARGE,
+        reason: "records",
+        message: error.to_string(),
     }
 }
 
