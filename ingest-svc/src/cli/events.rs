@@ -1,11 +1,14 @@
 //! `events tail`: profile events as people read them, one JSON object per line.
 
+mod activity;
+
 use std::io::Write;
 
 use clap::Subcommand;
 use model::{AccountNumber, name};
 use proto::ingest::v1::ingest_service_client::IngestServiceClient;
 use proto::ingest::v1::{TailEventsRequest, TailEventsResponse};
+use proto::profile::v1::Identity;
 use runtime::exit::Failure;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -66,6 +69,8 @@ struct Line<'a> {
     event_time: Option<String>,
     identities: Map<String, Value>,
     fields: Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    activity: Option<activity::Readable<'a>>,
     partition: i32,
     offset: i64,
 }
@@ -85,24 +90,65 @@ fn line(response: &TailEventsResponse) -> String {
         mapping_version: event.mapping_version,
         receive_time: event.receive_time.as_ref().and_then(time),
         event_time: event.event_time.as_ref().and_then(time),
-        identities: event
-            .identities
-            .iter()
-            .map(|id| (id.field.clone(), json!(id.value)))
-            .collect(),
+        identities: identities(&event.identities),
         fields: fields.collect(),
+        activity: event.activity.as_deref().map(activity::Readable::from),
         partition: response.partition,
         offset: response.offset,
     };
     serde_json::to_string(&line).unwrap_or_default()
 }
 
+/// The value of each field, or its values if there are several.
+fn identities(identities: &[Identity]) -> Map<String, Value> {
+    let mut by_field = Map::<String, Value>::new();
+    for Identity { field, value } in identities {
+        match by_field.get_mut(field) {
+            None => {
+                by_field.insert(field.clone(), json!(value));
+            }
+            Some(Value::Array(values)) => values.push(json!(value)),
+            Some(first) => *first = json!([first, value]),
+        }
+    }
+    by_field
+}
+
 #[cfg(test)]
 mod tests {
     use proto::profile::v1::value::Kind;
-    use proto::profile::v1::{Field, Identity, ProfileEvent, StringList, Value as WireValue};
+    use proto::profile::v1::{
+        Action, Activity, Campaign, Channel, Field, ProfileEvent, StringList, Value as WireValue,
+    };
 
     use super::*;
+
+    #[test]
+    fn an_activity_says_what_it_knows_in_words() {
+        let activity = Activity {
+            event_type: "users.messages.email.Open".to_owned(),
+            channel: Channel::Email.into(),
+            action: Action::Open.into(),
+            campaign: Some(Campaign {
+                id: "c1".to_owned(),
+                name: String::new(),
+            }),
+            machine_open: Some(true),
+            rest: "{\"properties\":\n{\"esp\":\"SparkPost\"}}".to_owned(),
+            ..Default::default()
+        };
+        let event = ProfileEvent {
+            activity: Some(activity.into()),
+            ..Default::default()
+        };
+        let response = TailEventsResponse {
+            event: Some(event),
+            ..Default::default()
+        };
+        let said = r#""activity":{"type":"users.messages.email.Open","channel":"email","action":"open","campaign":{"id":"c1"},"machine_open":true,"rest":{"properties":{"esp":"SparkPost"}}}"#;
+        let line = line(&response);
+        assert!(line.contains(said), "{line}");
+    }
 
     #[test]
     fn an_event_is_one_readable_line() {
@@ -118,10 +164,12 @@ mod tests {
             mapping: "m".to_owned(),
             mapping_version: 3,
             receive_time: Some(prost_types::Timestamp { seconds: 1, nanos: 0 }),
-            identities: vec![Identity {
-                field: "email".to_owned(),
-                value: "a@example.com".to_owned(),
-            }],
+            identities: [("email", "a@example.com"), ("id", "1"), ("id", "2"), ("id", "3")]
+                .map(|(field, value)| Identity {
+                    field: field.to_owned(),
+                    value: value.to_owned(),
+                })
+                .to_vec(),
             fields: vec![
                 field("city", Kind::StringValue("São Paulo\n".to_owned())),
                 field(
@@ -147,7 +195,7 @@ mod tests {
         };
         assert_eq!(
             line(&response),
-            r#"{"event_id":"e1","account":7,"stream":"braze_users","mapping":"m","mapping_version":3,"receive_time":"1970-01-01T00:00:01Z","identities":{"email":"a@example.com"},"fields":{"birth_date":"1982-01-01T00:00:00Z","city":"São Paulo\n","tags":["a"]},"partition":2,"offset":5}"#
+            r#"{"event_id":"e1","account":7,"stream":"braze_users","mapping":"m","mapping_version":3,"receive_time":"1970-01-01T00:00:01Z","identities":{"email":"a@example.com","id":["1","2","3"]},"fields":{"birth_date":"1982-01-01T00:00:00Z","city":"São Paulo\n","tags":["a"]},"partition":2,"offset":5}"#
         );
     }
 }

@@ -7,6 +7,7 @@ mod bad_input;
 mod bodies;
 mod bulk;
 mod collect;
+mod currents;
 mod drain;
 mod grpc;
 mod harness;

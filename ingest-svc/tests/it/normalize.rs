@@ -1,5 +1,6 @@
 //! Normalizing, seen from outside: statements and records in, events out. No broker, no network.
 
+mod activity;
 mod allocations;
 mod dates;
 mod email;
