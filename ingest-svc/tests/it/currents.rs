@@ -55,6 +55,22 @@ async fn a_batch_is_published_event_by_event_with_what_each_tells() {
 }
 
 #[tokio::test]
+async fn the_example_of_the_documents_is_taken() {
+    let service = harness::shared().await;
+    let (account, token) = service.sender().await;
+    let body = include_str!("../../../examples/currents.json");
+    let path = format!("/c/{account}/braze_currents");
+    let address = service.addresses.http;
+    // As curl posts it.
+    let headers = [
+        &*format!("authorization: Bearer {token}"),
+        "content-type: application/x-www-form-urlencoded",
+    ];
+    http::post(address, &path, &headers, body.as_bytes()).await.counts(1, 0);
+    service.events(account, 1).await;
+}
+
+#[tokio::test]
 async fn a_repeat_that_braze_cuts_otherwise_has_the_same_ids() {
     let service = harness::shared().await;
     let (account, token) = service.sender().await;

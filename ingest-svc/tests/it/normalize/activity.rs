@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{RECEIVED, run};
 
+const PAGE: &str = include_str!("../../../../docs/mapping.md");
 const EVENTS: &str = include_str!("../../fixtures/currents/events.ndjson");
 
 /// What an event of Currents becomes.
@@ -111,6 +112,48 @@ fn every_type_of_currents_becomes_what_stands_beside_it() {
             kept[level][field] = event[level][field].clone();
         }
         assert_eq!(rest(activity), kept, "{name}");
+    }
+}
+
+/// The blocks of docs/mapping.md in a language.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let begins = format!("\n```{language}\n");
+    let blocks = PAGE.split(&begins).skip(1);
+    blocks.map(|behind| behind.split("\n```").next().unwrap()).collect()
+}
+
+#[test]
+fn the_event_of_the_page_tells_what_the_page_says() {
+    let (events, activities) = (blocks("json event"), blocks("json activity"));
+    assert_eq!((events.len(), activities.len()), (1, 1));
+    let event = currents(&serde_json::from_str(events[0]).unwrap()).unwrap();
+    let activity = event.activity.as_ref().unwrap();
+    let mut told = typed(activity);
+    told["rest"] = rest(activity);
+    assert_eq!(told, serde_json::from_str::<Value>(activities[0]).unwrap());
+}
+
+#[test]
+fn what_the_templates_of_the_page_become_tells_all_that_is_in_them() {
+    let templates = blocks("liquid");
+    assert_eq!(templates.len(), 2);
+    for template in templates {
+        let mut record: Value = serde_json::from_str(template).unwrap();
+        for (name, value) in record.as_object_mut().unwrap() {
+            if value.as_str().unwrap().starts_with("{{") {
+                *value = json!(if name == "time" { "1767225600" } else { name.as_str() });
+            }
+        }
+        let event = webhook(&record);
+        let told = typed(event.activity.as_ref().unwrap());
+        for name in record.as_object().unwrap().keys() {
+            match name.as_str() {
+                "braze_id" => assert_eq!(identities(&event), ["br_user_id:braze_id"]),
+                "time" => assert_eq!(event.event_time.unwrap().seconds, 1_767_225_600),
+                "event_type" => assert_eq!((&told["channel"], &told["action"]), (&json!("webhook"), &json!("send"))),
+                name => assert!(told.to_string().contains(&format!("\"{name}\"")), "{name}: {told}"),
+            }
+        }
     }
 }
 
