@@ -15,8 +15,10 @@ mod fields;
 mod members;
 mod types;
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
-use memchr::memmem;
+use memchr::memmem::Finder;
 use proto::profile::v1::{Action, Activity};
 use serde_json::value::RawValue;
 
@@ -25,6 +27,9 @@ use super::{RawRecord, Reason, dates};
 
 /// The stream of Currents' events, one a record.
 pub(crate) const CURRENTS_STREAM: &str = "braze_currents";
+
+/// The name that such a record has in it.
+static EVENT_TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"event_type\""));
 
 /// What Braze's types begin with.
 const NAMESPACES: [&str; 2] = ["users.", "agentconsole."];
@@ -47,7 +52,7 @@ pub(super) struct Told<'r> {
 pub(super) fn read<'r>(raw: &RawRecord<'r>, received: Timestamp) -> Result<Option<Told<'r>>, Reason> {
     let from_currents = raw.stream == CURRENTS_STREAM;
     // Few records of other streams tell of any, and looking for the name costs a fraction of reading them once more.
-    if !from_currents && memmem::find(raw.json, b"\"event_type\"").is_none() {
+    if !from_currents && EVENT_TYPE.find(raw.json).is_none() {
         return Ok(None);
     }
     let members: Members<'r> = serde_json::from_slice(raw.json).unwrap_or_default();

@@ -19,9 +19,6 @@ use super::body::{BodyError, without_mark};
 /// When there are more than `records_max`.
 pub(crate) fn events(body: &Bytes, records_max: usize) -> Result<Vec<Raw>, BodyError> {
     let body = body.slice_ref(without_mark(body));
-    if body.trim_ascii().is_empty() {
-        return Ok(Vec::new());
-    }
     let (mut events, mut count) = (Vec::new(), 0);
     let mut scan = Scan::new(&body);
     let read = scan.envelope(&mut |event| {
