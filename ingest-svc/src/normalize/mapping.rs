@@ -62,17 +62,16 @@ impl Column {
 const STATEMENT_BYTES_MAX: usize = 64 * 1024;
 
 /// The mappings that ship with the service, with their statements.
-static BUILT_IN: LazyLock<[(&str, Arc<Mapping>); 1]> = LazyLock::new(|| {
-    [include_str!("../../mappings/braze_users.lql")].map(|lql| {
+static BUILT_IN: LazyLock<[(&str, Arc<Mapping>); 2]> = LazyLock::new(|| {
+    [
+        include_str!("../../mappings/braze_users.lql"),
+        include_str!("../../mappings/braze_currents.lql"),
+    ]
+    .map(|lql| {
         #[expect(clippy::expect_used, reason = "a test compiles these very texts")]
         let mapping = Mapping::parse(lql).expect("a built-in mapping is valid");
         (lql, Arc::new(mapping))
     })
-});
-
-static BRAZE_CURRENTS: LazyLock<Mapping> = LazyLock::new(|| {
-    #[expect(clippy::expect_used, reason = "a test compiles this very text")]
-    Mapping::parse(include_str!("../../mappings/braze_currents.lql")).expect("the built-in mapping is valid")
 });
 
 impl Mapping {
@@ -90,7 +89,13 @@ impl Mapping {
 
     /// The mapping of stream `braze_users` that ships with the service, `mappings/braze_users.lql`.
     pub fn braze_users() -> &'static Self {
-        let [(_, mapping)] = &*BUILT_IN;
+        let [(_, mapping), _] = &*BUILT_IN;
+        mapping
+    }
+
+    /// The mapping of stream `braze_currents` that ships with the service, `mappings/braze_currents.lql`.
+    pub fn braze_currents() -> &'static Self {
+        let [_, (_, mapping)] = &*BUILT_IN;
         mapping
     }
 
@@ -107,18 +112,6 @@ impl Mapping {
     /// Which version it is; 0 if it ships with the service.
     pub fn version(&self) -> u64 {
         self.version
-    }
-
-    /// The mapping of stream `braze_currents` that ships with the service, `mappings/braze_currents.lql`.
-    pub fn braze_currents() -> &'static Self {
-        &BRAZE_CURRENTS
-    }
-
-    /// The mapping of a stream that ships with the service.
-    pub(crate) fn shipped(stream: &str) -> Option<&'static Self> {
-        [Self::braze_users(), Self::braze_currents()]
-            .into_iter()
-            .find(|mapping| mapping.stream == stream)
     }
 
     /// Its unique name within an account.
