@@ -50,6 +50,10 @@ bench-export: preflight ## measure export-svc over its floor; prints MISS, and e
 instructions: preflight ## count the instructions of one update and of one webhook (valgrind); ARGS=--gate fails if they have grown by more than 2 %
 	@deploy/bin/instructions $(ARGS)
 
+.PHONY: fuzz
+fuzz: preflight ## fuzz what ingest-svc reads from outside, on the pinned toolchain; ARGS="600 rows" for ten minutes of one target
+	@deploy/bin/fuzz $(ARGS)
+
 .PHONY: fmt
 fmt: ## format the code
 	cargo fmt --all

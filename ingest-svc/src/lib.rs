@@ -10,4 +10,4 @@ pub mod normalize;
 mod publish;
 mod readable;
 mod shadow;
-mod source;
+pub mod source;

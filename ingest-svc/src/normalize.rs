@@ -106,6 +106,11 @@ impl Reason {
     }
 }
 
+/// The functions that mappings may call, by name in lower case.
+pub fn function_names() -> impl Iterator<Item = &'static str> {
+    functions::all().map(|function| function.name)
+}
+
 /// Normalizes one record. `received` is when it arrived: the event's receive time, and what `now` means in a mapping unless the
 /// record says when it happened.
 ///

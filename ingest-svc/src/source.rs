@@ -1,9 +1,9 @@
 //! Turns what arrives into raw records: the HTTP endpoints here, the gRPC stream in `api/ingest.rs`. A raw record is a JSON
 //! object; what is none – the row of a CSV, a form – becomes one.
 
-pub(crate) mod body;
-pub(crate) mod currents;
-pub(crate) mod rows;
+pub mod body;
+pub mod currents;
+pub mod rows;
 pub(crate) mod webhook;
 
 use bytes::Bytes;
@@ -33,11 +33,11 @@ pub(crate) struct Origin {
 
 /// A raw record, or what stands in the place of one.
 #[derive(Debug, Clone)]
-pub(crate) struct Raw {
+pub struct Raw {
     /// A JSON object, unless the sender sent something else; of a record that is unusable, what could be read of it.
-    pub(crate) json: Bytes,
+    pub json: Bytes,
     /// Why it is no record, written for the sender; `None` if that is for the mapping to say.
-    pub(crate) unusable: Option<String>,
+    pub unusable: Option<String>,
 }
 
 impl From<Bytes> for Raw {

@@ -16,7 +16,7 @@ pub(crate) const MARK_BYTES: usize = BYTE_ORDER_MARK.len();
 
 /// What a body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// A JSON object, or an array of objects.
     Json,
     /// Several JSON objects one behind the other, usually one a line.
@@ -30,7 +30,7 @@ pub(crate) enum Kind {
 impl Kind {
     /// What a body that is read as a whole is. JSON is known by how it begins, whatever the sender says; a form by having a `=`,
     /// unless the sender says that it is something else. A CSV, which must be said to be one, is not read as a whole.
-    pub(crate) fn of(content_type: Option<&[u8]>, body: &[u8]) -> Self {
+    pub fn of(content_type: Option<&[u8]>, body: &[u8]) -> Self {
         let said = content_type.map(essence);
         let is_form = || {
             let may_be = said.is_none_or(|said| is_one_of(said, &["application/x-www-form-urlencoded", "text/plain"]));
@@ -45,7 +45,7 @@ impl Kind {
 
     /// What a body that is read as it arrives is, by its beginning: a CSV, unless it begins as JSON and is not said to be a CSV.
     /// `None` if the beginning is too short to tell.
-    pub(crate) fn of_rows(content_type: Option<&[u8]>, beginning: &[u8]) -> Option<Self> {
+    pub fn of_rows(content_type: Option<&[u8]>, beginning: &[u8]) -> Option<Self> {
         if BYTE_ORDER_MARK.starts_with(beginning) {
             // Perhaps the rest of the mark is still to come.
             return None;
@@ -97,7 +97,7 @@ pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
 
 /// Why a body holds no records.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum BodyError {
+pub enum BodyError {
     /// Not JSON, with where and why. The message quotes nothing of the body.
     #[error("broken JSON: {0}")]
     Broken(serde_json::Error),
@@ -106,7 +106,12 @@ pub(crate) enum BodyError {
     NotRecords,
     /// More records than a request may hold.
     #[error("the body holds {records} records, a request may hold at most {records_max}")]
-    TooMany { records: usize, records_max: usize },
+    TooMany {
+        /// How many it holds.
+        records: usize,
+        /// How many it may hold.
+        records_max: usize,
+    },
     /// More fields than a form may have.
     #[error("the form has more than {0} fields")]
     TooManyFields(usize),
@@ -116,7 +121,7 @@ pub(crate) enum BodyError {
 ///
 /// # Errors
 /// When the body holds no records, or more than `records_max`.
-pub(crate) fn records(kind: Kind, body: &Bytes, records_max: usize) -> Result<(Kind, Vec<Raw>), BodyError> {
+pub fn records(kind: Kind, body: &Bytes, records_max: usize) -> Result<(Kind, Vec<Raw>), BodyError> {
     if kind == Kind::Form {
         let record = record_of_fields(form_urlencoded::parse(body.trim_ascii()))?;
         return Ok((kind, vec![record.into()]));

@@ -17,7 +17,7 @@ use super::body::{BodyError, without_mark};
 ///
 /// # Errors
 /// When there are more than `records_max`.
-pub(crate) fn events(body: &Bytes, records_max: usize) -> Result<Vec<Raw>, BodyError> {
+pub fn events(body: &Bytes, records_max: usize) -> Result<Vec<Raw>, BodyError> {
     let body = body.slice_ref(without_mark(body));
     let (mut events, mut count) = (Vec::new(), 0);
     let mut scan = Scan::new(&body);

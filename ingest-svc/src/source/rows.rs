@@ -3,16 +3,16 @@
 mod csv;
 mod lines;
 
-pub(crate) use csv::{BadHeader, Csv, CsvOptions};
-pub(crate) use lines::Lines;
+pub use csv::{BadHeader, Csv, CsvOptions};
+pub use lines::Lines;
 
 use super::Raw;
 
 /// Bytes of a record that is read as it arrives, at most: Lytics' limit for a record of a batch.
-pub(crate) const RECORD_BYTES_MAX: usize = 16 << 10;
+pub const RECORD_BYTES_MAX: usize = 16 << 10;
 
 /// Finds the records in the pieces of a body.
-pub(crate) enum Rows {
+pub enum Rows {
     /// A header, then a record a row.
     Csv(Box<Csv>),
     /// A record a line.
@@ -24,7 +24,7 @@ impl Rows {
     ///
     /// # Errors
     /// When the header of a CSV cannot be used.
-    pub(crate) fn next(&mut self, input: &mut &[u8]) -> Result<Option<Raw>, BadHeader> {
+    pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<Raw>, BadHeader> {
         match self {
             Self::Csv(csv) => csv.next(input),
             Self::Lines(lines) => Ok(lines.next(input)),
@@ -35,7 +35,7 @@ impl Rows {
     ///
     /// # Errors
     /// When the header of a CSV cannot be used.
-    pub(crate) fn end(&mut self) -> Result<Option<Raw>, BadHeader> {
+    pub fn end(&mut self) -> Result<Option<Raw>, BadHeader> {
         match self {
             Self::Csv(csv) => csv.end(),
             Self::Lines(lines) => Ok(lines.end()),

@@ -13,21 +13,21 @@ const COLUMNS_MAX: usize = 1_000;
 /// The header of a CSV cannot be used, so none of its rows can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the header of the CSV cannot be used: {0}; name the columns in the parameter `headers`")]
-pub(crate) struct BadHeader(&'static str);
+pub struct BadHeader(&'static str);
 
 /// How a CSV is to be read.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct CsvOptions {
+pub struct CsvOptions {
     /// What stands between two columns.
-    pub(crate) delimiter: u8,
+    pub delimiter: u8,
     /// The names of the columns; `None` if the first row has them.
-    pub(crate) headers: Option<Vec<String>>,
+    pub headers: Option<Vec<String>>,
     /// What every row has besides its columns. Of one name, it counts and not the column.
-    pub(crate) append: Map<String, Value>,
+    pub append: Map<String, Value>,
 }
 
 /// Finds the rows in the pieces of a body.
-pub(crate) struct Csv {
+pub struct Csv {
     reader: Reader,
     row: Row,
     /// Each column's name as JSON with its colon; empty for a column without a name, which is left out.
@@ -50,7 +50,7 @@ struct Row {
 }
 
 impl Csv {
-    pub(crate) fn new(options: &CsvOptions) -> Self {
+    pub fn new(options: &CsvOptions) -> Self {
         let append = serde_json::to_vec(&options.append).unwrap_or_default();
         let headers = options.headers.as_ref();
         Self {
@@ -73,7 +73,7 @@ impl Csv {
     }
 
     /// See [`Rows::next`](super::Rows::next).
-    pub(crate) fn next(&mut self, input: &mut &[u8]) -> Result<Option<Raw>, BadHeader> {
+    pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<Raw>, BadHeader> {
         // No input at all would tell the reader that the body has ended.
         while !input.is_empty() {
             if self.read(input) == ReadRecordResult::Record
@@ -86,7 +86,7 @@ impl Csv {
     }
 
     /// See [`Rows::end`](super::Rows::end).
-    pub(crate) fn end(&mut self) -> Result<Option<Raw>, BadHeader> {
+    pub fn end(&mut self) -> Result<Option<Raw>, BadHeader> {
         loop {
             match self.read(&mut [].as_slice()) {
                 ReadRecordResult::Record => return self.record(),

@@ -7,7 +7,7 @@ use crate::source::{Raw, body};
 
 /// Finds the lines in the pieces of a body. Blank ones are passed over.
 #[derive(Debug, Default)]
-pub(crate) struct Lines {
+pub struct Lines {
     /// What there is of the line so far, at most the limit.
     line: Vec<u8>,
     too_large: bool,
@@ -17,7 +17,7 @@ pub(crate) struct Lines {
 
 impl Lines {
     /// See [`Rows::next`](super::Rows::next).
-    pub(crate) fn next(&mut self, input: &mut &[u8]) -> Option<Raw> {
+    pub fn next(&mut self, input: &mut &[u8]) -> Option<Raw> {
         while let Some(end) = memchr::memchr(b'\n', input) {
             self.take(&input[..end]);
             *input = &input[end + 1..];
@@ -30,7 +30,7 @@ impl Lines {
     }
 
     /// The record that the line is, as it has ended.
-    pub(crate) fn end(&mut self) -> Option<Raw> {
+    pub fn end(&mut self) -> Option<Raw> {
         let mut line = self.line.as_slice();
         if self.number == 0 {
             line = body::without_mark(line);
