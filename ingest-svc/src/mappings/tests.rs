@@ -1,3 +1,6 @@
+use control::{NewAccount, NewMapping};
+use kafka::testing::InProcessBroker;
+
 use super::*;
 use crate::shadow;
 
@@ -106,4 +109,27 @@ fn a_shadow_runs_beside_what_ships_with_the_service_too() {
 fn the_built_in_mappings_are_of_version_0() {
     assert_eq!(Chosen::built_in("braze_users").mapping.unwrap().version(), 0);
     assert!(matches!(Chosen::built_in("web").mapping, Err(Refusal::NoMapping(stream)) if stream == "web"));
+}
+
+#[tokio::test]
+async fn what_was_put_before_the_start_is_live_before_the_first_request() {
+    let broker = InProcessBroker::start(1, &[]).unwrap();
+    let directory = Directory::open(&broker.config(), None).await.unwrap();
+    let new = NewAccount {
+        number: account(),
+        hex: None,
+        label: "test".to_owned(),
+    };
+    directory.accounts().create(new, NOW).await.unwrap();
+    let new = NewMapping {
+        alias: "m".to_owned(),
+        stream: "braze_users".to_owned(),
+        lql: lql("braze_users"),
+    };
+    directory.mappings().put(account(), new, None, NOW).await.unwrap();
+    let mappings = Mappings::new(&directory, shadow::queue().0);
+    let chosen = mappings.choose(account(), "braze_users");
+    assert_eq!(chosen.mapping.unwrap().version(), 1);
+    let others = mappings.choose(AccountNumber::new(8).unwrap(), "braze_users");
+    assert_eq!(others.mapping.unwrap().version(), 0, "an account's mapping is its own");
 }
