@@ -1,4 +1,4 @@
-use control::{NewAccount, NewMapping};
+use control::{Auth, NewAccount, NewMapping};
 use kafka::testing::InProcessBroker;
 
 use super::*;
@@ -114,7 +114,7 @@ fn the_built_in_mappings_are_of_version_0() {
 #[tokio::test]
 async fn what_was_put_before_the_start_is_live_before_the_first_request() {
     let broker = InProcessBroker::start(1, &[]).unwrap();
-    let directory = Directory::open(&broker.config(), None).await.unwrap();
+    let directory = Directory::open(&broker.config(), &Auth::default()).await.unwrap();
     let new = NewAccount {
         number: account(),
         hex: None,
