@@ -148,8 +148,9 @@ async fn what_cannot_be_written_is_unavailable() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_uses_at_two_replicas_are_one_write() {
-    let broker = InProcessBroker::start(1, &[]).unwrap();
-    let (one, other) = (open(&broker.config()).await, open(&broker.config()).await);
+    let brokers = brokers();
+    brokers.ensure_topics(&[]).await.unwrap();
+    let (one, other) = (open(&brokers.config()).await, open(&brokers.config()).await);
     one.accounts().create(account(7), Timestamp::now()).await.unwrap();
     let token = token(&one, 7).await;
     let id = token.expose_secret().split('_').nth(2).unwrap();
