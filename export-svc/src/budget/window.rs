@@ -33,7 +33,11 @@ impl Window {
 
     /// When one more may start at this rate per second.
     pub(super) fn next(&self, rate: f64) -> Time {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole and at least 1")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is whole and at least 1"
+        )]
         let most = (USED * rate * WINDOW.as_secs_f64()).ceil().max(1.0) as u64;
         let mut started = self.started;
         let mut next = Time::MIN;

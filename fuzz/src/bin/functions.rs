@@ -5,7 +5,7 @@ use fuzz::map_json;
 use ingest_svc::normalize::{Mapping, function_names};
 use libfuzzer_sys::fuzz_target;
 
-/// The bytes are: which function, and texts, each closed by a zero. The first letter of a text says what stands for it.
+// The bytes are: which function, and texts, each closed by a zero. The first letter of a text says what stands for it.
 fuzz_target!(|bytes: &[u8]| {
     let [function, bytes @ ..] = bytes else { return };
     let names: Vec<_> = function_names().collect();
