@@ -60,7 +60,7 @@ pub(super) async fn answers(
         stream: first.stream.clone(),
         source: Source::Grpc,
         content_type: None,
-        timestamp_field: None,
+        timestamp_field: Some(first.timestamp_field.clone()).filter(|field| !field.is_empty()),
     };
     let caller = parts.directory.authorize(&credentials, origin.account, &SENDERS)?;
     parts.directory.account(model::AccountRef::Number(origin.account))?;

@@ -1,6 +1,6 @@
 //! The gRPC services: tokens, streams of records, tails.
 
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use ingest_svc::config::TAILS_MAX;
 use model::{AccountNumber, Role};
 use proto::apitoken::v1 as tokens;
@@ -195,6 +195,29 @@ async fn a_bad_name_or_token_is_invalid_argument_and_names_the_field() {
         .await
         .unwrap_err();
     assert!(status.message().starts_with("name: "), "{status}");
+}
+
+#[tokio::test]
+async fn the_first_message_of_a_stream_names_the_field_that_says_when_its_records_happened() {
+    let service = harness::shared().await;
+    let account = service.account().await;
+    let token = service.token(account, Role::DataWrite, None).await;
+    let mut client = ingest_client(service, &token).await;
+    let first = IngestRecordsRequest {
+        timestamp_field: "at".to_owned(),
+        ..record(account, r#"{"braze_id":"b-0","at":"2026-01-02 03:04:05"}"#)
+    };
+    let second = record(account, r#"{"braze_id":"b-1","at":"2026-01-02 03:04:06"}"#);
+    let records = futures::stream::iter([first, second]);
+    let answers = client.ingest_records(records).await.unwrap().into_inner();
+    assert_eq!(answers.try_collect::<Vec<_>>().await.unwrap().len(), 2);
+    let events = service.events(account, 2).await;
+    let mut times: Vec<_> = events
+        .iter()
+        .map(|event| event.event.event_time.unwrap().seconds)
+        .collect();
+    times.sort_unstable();
+    assert_eq!(times, [1_767_323_045, 1_767_323_046]);
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ pub(crate) fn record(account: AccountNumber, record: impl Into<String>) -> Inges
         account: format!("accounts/{account}"),
         stream: "braze_users".to_owned(),
         record: record.into().into(),
+        timestamp_field: String::new(),
     }
 }
 
