@@ -127,9 +127,10 @@ impl App {
         let (http, grpc_address, admin) = (addresses.http, addresses.grpc, addresses.admin);
         tracing::info!("listening: http {http}, grpc {grpc_address}, admin {admin}");
 
-        let publisher = Publisher::new(&config.kafka, config.publish.clone()).map_err(Failure::precondition)?;
-        let publish = Publish::new(publisher, &Topics::new(&config.kafka), config.publish.ack_timeout);
+        // Uploads in bulk have a producer of their own, so that they never fill the queue of the others.
+        let (publish, bulk) = (publish(&config)?, publish(&config)?);
         lifecycle.spawn("publisher", watch(publish.clone(), lifecycle.token()));
+        lifecycle.spawn("publisher of uploads", watch(bulk.clone(), lifecycle.token()));
         let opened = lifecycle.token().run_until_cancelled(open(&config)).await.transpose();
         let mut failed = None;
         match opened {
@@ -147,7 +148,7 @@ impl App {
                 lifecycle.readiness().check("control table", move || {
                     (!table.is_fresh()).then(|| "has not heard from Kafka for too long".to_owned())
                 });
-                webhook.open(directory, mappings, publish.clone());
+                webhook.open(directory, mappings, publish.clone(), bulk.clone());
                 lifecycle.readiness().started();
                 tracing::info!("ready");
             }
@@ -158,11 +159,13 @@ impl App {
         }
         let drained = lifecycle.run(config.drain_timeout).await;
         // Every answered request has its acknowledgements; what is left are records of senders that have gone.
-        if let Err(error) = publish.flush(config.publish.ack_timeout).await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "records without an answer were given up"
-            );
+        for publish in [publish, bulk] {
+            if let Err(error) = publish.flush(config.publish.ack_timeout).await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "records without an answer were given up"
+                );
+            }
         }
         failed.map_or(Ok(()), Err)?;
         drained.map_err(Failure::internal)
@@ -194,6 +197,16 @@ fn services(
     let ingest = IngestServiceServer::new(ingest).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let tokens = ApiTokenServiceServer::new(tokens).max_decoding_message_size(MESSAGE_BYTES_MAX);
     Services::new(proto::DESCRIPTORS).add(tokens).add(service).add(ingest)
+}
+
+/// What publishes, by a producer of its own.
+fn publish(config: &Config) -> Result<Publish, Failure> {
+    let publisher = Publisher::new(&config.kafka, config.publish.clone()).map_err(Failure::precondition)?;
+    Ok(Publish::new(
+        publisher,
+        &Topics::new(&config.kafka),
+        config.publish.ack_timeout,
+    ))
 }
 
 /// Loads the control table, however long Kafka is away.

@@ -137,7 +137,7 @@ impl Validate for Config {
             out.push(Fault::new("publish.queue_bytes_max", problem));
         }
         if self.http.bulk_max.saturating_mul(2 * WINDOW_BYTES) > self.publish.queue_bytes_max {
-            let problem = "must be at most publish.queue_bytes_max / 8 MiB, or uploads in bulk leave webhooks no room";
+            let problem = "must be at most publish.queue_bytes_max / 8 MiB, or uploads in bulk overflow their queue";
             out.push(Fault::new("http.bulk_max", problem));
         }
         let least = self.http.body_timeout + self.publish.ack_timeout + DRAIN_MARGIN;

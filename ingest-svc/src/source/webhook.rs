@@ -70,6 +70,8 @@ struct Parts {
     directory: Directory,
     mappings: Mappings,
     publish: Publish,
+    /// The same for uploads in bulk.
+    publish_bulk: Publish,
 }
 
 struct Limits {
@@ -111,13 +113,14 @@ impl Webhook {
         self.throttle.clone()
     }
 
-    /// The control table and the producer are there: requests are taken from now on.
-    pub(crate) fn open(&self, directory: Directory, mappings: Mappings, publish: Publish) {
+    /// The control table and the producers, that of uploads in bulk last, are there: requests are taken from now on.
+    pub(crate) fn open(&self, directory: Directory, mappings: Mappings, publish: Publish, publish_bulk: Publish) {
         // A second call would change nothing; there is none.
         let parts = Parts {
             directory,
             mappings,
             publish,
+            publish_bulk,
         };
         let _already_open = self.parts.set(parts).is_err();
     }

@@ -176,6 +176,42 @@ async fn a_full_queue_is_503_at_once() {
 }
 
 #[tokio::test]
+async fn uploads_that_wait_for_kafka_leave_the_webhooks_their_queue() {
+    let (broker, service) = Service::alone(|config| {
+        config.http.bulk_max = 20;
+        config.publish.ack_timeout = Duration::from_secs(60);
+        config.publish.queue_bytes_max = 200_000;
+    })
+    .await;
+    let (_, token) = service.sender().await;
+    drop(broker);
+    let address = service.addresses.http;
+    let send = |path: &str, body: String| {
+        let path = format!("{path}?key={token}");
+        async move { http::post(address, &path, &[], body.as_bytes()).await.status }
+    };
+    let record = |bytes| format!(r#"{{"braze_id":"1","city":"{}"}}"#, "x".repeat(bytes));
+    let mut uploads = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        uploads.spawn(send("/collect/bulk/braze_users", record(15_000)));
+    }
+    assert_eq!(
+        uploads.join_next().await.unwrap().unwrap(),
+        503,
+        "20 of them are too much"
+    );
+    // Of two large webhooks there is room for one.
+    let mut webhooks = tokio::task::JoinSet::new();
+    for _ in 0..2 {
+        webhooks.spawn(send("/collect/json/braze_users", record(150_000)));
+    }
+    assert_eq!(webhooks.join_next().await.unwrap().unwrap(), 503);
+    let other = tokio::time::timeout(Duration::from_secs(2), webhooks.join_next()).await;
+    assert!(other.is_err(), "it waits for Kafka, and was answered {other:?}");
+    service.lifecycle.drain("the test is over");
+}
+
+#[tokio::test]
 async fn an_array_that_is_acknowledged_in_part_is_503_as_a_whole_and_its_repeat_has_the_same_event_ids() {
     // The second record alone is more than the queue takes.
     let (_broker, service) = Service::alone(|config| config.publish.queue_bytes_max = 200_000).await;

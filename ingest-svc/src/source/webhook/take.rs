@@ -103,7 +103,7 @@ impl Webhook {
         };
         let in_bulk = request.endpoint == Endpoint::Bulk;
         let work = Work {
-            publish: &parts.publish,
+            publish: if in_bulk { &parts.publish_bulk } else { &parts.publish },
             origin: &origin,
             content_type: request.content_type(),
             deadline: (!in_bulk).then_some(request.deadline),
