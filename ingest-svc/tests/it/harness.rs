@@ -156,6 +156,22 @@ impl Service {
         connection
     }
 
+    /// A request whose `body` is still to come, and the refusal, by this status, of another one that has no room beside it.
+    pub(crate) async fn two_at_once(&self, path: &str, body: &str, status: u16) -> (http::Connection, http::Answer) {
+        wait_for("the second of two is refused", async || {
+            let mut first = self.begin(path, body.len()).await;
+            let second = self.post(path, "[]").await;
+            if second.status == status {
+                return Some((first, second));
+            }
+            // It was faster.
+            first.write(body).await;
+            first.answer().await;
+            None
+        })
+        .await
+    }
+
     /// The records of `profile-events` of an account, once there are `count`.
     pub(crate) async fn events(&self, account: AccountNumber, count: usize) -> Vec<topic::Event> {
         topic::events(&self.kafka, account, count).await

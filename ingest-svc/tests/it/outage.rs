@@ -93,22 +93,12 @@ async fn a_service_that_starts_without_kafka_answers_503_and_is_not_ready() {
     run.join_next().await.unwrap().unwrap().unwrap();
 }
 
-/// Repeats a small request until it is refused, because the one that takes the room may not have been read yet.
-async fn refused_in_the_end(service: &Service, path: &str) -> http::Answer {
-    harness::wait_for("it is refused", async || {
-        let answer = service.post(path, "[]").await;
-        (answer.status != 200).then_some(answer)
-    })
-    .await
-}
-
 #[tokio::test]
 async fn a_request_beyond_the_bound_is_503_until_another_is_answered() {
     let (_broker, service) = Service::alone(|config| config.http.requests_max = 1).await;
     let (account, token) = service.sender().await;
     let path = format!("/c/{account}/braze_users?key={token}");
-    let mut first = service.begin(&path, GOOD.len()).await;
-    let refused = refused_in_the_end(&service, &path).await;
+    let (mut first, refused) = service.two_at_once(&path, GOOD, 503).await;
     refused.refusal(503);
     assert_eq!(refused.header("retry-after"), Some("10"));
     first.write(GOOD).await;
@@ -122,8 +112,8 @@ async fn a_body_beyond_the_bytes_that_may_be_held_is_503_before_it_is_read() {
     let (_broker, service) = Service::alone(|config| config.http.held_bytes_max = 1_000).await;
     let (account, token) = service.sender().await;
     let path = format!("/c/{account}/braze_users?key={token}");
-    let first = service.begin(&path, 999).await;
-    refused_in_the_end(&service, &path).await.refusal(503);
+    let (first, refused) = service.two_at_once(&path, &format!("[{:997}]", ""), 503).await;
+    refused.refusal(503);
     drop(first);
     harness::wait_for("the bytes are given back", async || {
         (service.post(&path, "[]").await.status == 200).then_some(())

@@ -96,7 +96,7 @@ async fn a_sender_that_is_refused_for_a_full_bound_keeps_its_connection() {
     let (_broker, service) = Service::alone(|config| config.http.requests_max = 1).await;
     let (account, token) = service.sender().await;
     let path = format!("/c/{account}/braze_users?key={token}");
-    let mut first = service.begin(&path, GOOD.len()).await;
+    let (mut first, _) = service.two_at_once(&path, GOOD, 503).await;
     let mut connection = Connection::open(service.addresses.http).await;
     // More than hyper by itself reads away.
     let empty = format!("[{}]", " ".repeat(30_000));

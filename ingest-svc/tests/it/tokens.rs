@@ -93,11 +93,8 @@ async fn the_limits_of_a_token_without_its_own_are_the_installations() {
     let (account, token) = service.sender().await;
     let own = service.token_with(account, limited(0, 2), None).await;
     let (token, own) = (path(account, &token), path(account, &own));
-    let (first, of_own) = (
-        service.begin(&token, GOOD.len()).await,
-        service.begin(&own, GOOD.len()).await,
-    );
-    until_answered(&service, &token, 429).await;
+    let of_own = service.begin(&own, GOOD.len()).await;
+    let (first, _) = service.two_at_once(&token, GOOD, 429).await;
     service.post(&own, "[]").await.counts(0, 0);
     drop((first, of_own));
     service.lifecycle.drain("the test is over");
@@ -109,8 +106,7 @@ async fn a_token_with_too_many_requests_in_progress_is_429_until_one_is_answered
     let account = service.account().await;
     let token = service.token_with(account, limited(0, 1), None).await;
     let path = path(account, &token);
-    let mut first = service.begin(&path, GOOD.len()).await;
-    let refused = until_answered(service, &path, 429).await;
+    let (mut first, refused) = service.two_at_once(&path, GOOD, 429).await;
     assert!(refused.refusal(429).starts_with("more than 1 requests at once"));
     assert_eq!(refused.header("retry-after"), Some("1"));
     first.write(GOOD).await;
