@@ -52,16 +52,6 @@ impl Window {
     }
 }
 
-/// So many may start in a window at this rate per second.
-fn most(rate: f64) -> f64 {
-    (USED * rate * WINDOW.as_secs_f64()).ceil().max(1.0)
-}
-
-/// Whether a full window is no more than the rate: it is, but of a rate so small that a request or two make a window.
-pub(super) fn holds(rate: f64) -> bool {
-    most(rate) <= rate * WINDOW.as_secs_f64()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,12 +76,6 @@ mod tests {
         assert_eq!(window(&[(0, 2), (1_000, 294), (2_000, 1)]).next(100.0), at(3_000));
         // The first two are not in it any more.
         assert_eq!(window(&[(0, 2), (1_000, 294), (3_000, 1)]).next(100.0), Time::MIN);
-    }
-
-    #[test]
-    fn a_window_holds_every_rate_but_those_of_a_request_or_two() {
-        assert!([1_000.0, 333.3, 50.0, 7.0, 1.0].into_iter().all(holds));
-        assert!([0.9, 0.5, 0.1, 1e-9, 0.0].into_iter().all(|rate| !holds(rate)));
     }
 
     #[test]
