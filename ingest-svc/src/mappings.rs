@@ -67,7 +67,7 @@ impl Mappings {
     /// How the records of a stream are read from now on.
     pub(crate) fn choose(&self, account: AccountNumber, stream: &str) -> Chosen {
         let streams = self.streams();
-        let chosen = streams.get(&account).and_then(|streams| streams.get(stream));
+        let chosen = find(&streams, account, stream);
         chosen.cloned().unwrap_or_else(|| Chosen::built_in(stream))
     }
 
@@ -100,6 +100,10 @@ impl Mappings {
     }
 }
 
+fn find<'s>(streams: &'s Streams, account: AccountNumber, stream: &str) -> Option<&'s Chosen> {
+    streams.get(&account)?.get(stream)
+}
+
 /// The next map. What `before` has compiled already is taken from there.
 fn build(
     before: &Streams,
@@ -110,11 +114,8 @@ fn build(
 ) -> Streams {
     let mut streams = Streams::new();
     for mapping in live {
-        let known = before
-            .get(&mapping.account)
-            .and_then(|streams| streams.get(&mapping.stream));
         let chosen = Chosen {
-            mapping: own(known, &mapping),
+            mapping: own(find(before, mapping.account, &mapping.stream), &mapping),
             shadow: None,
         };
         streams
@@ -123,10 +124,7 @@ fn build(
             .insert(mapping.stream, chosen);
     }
     for shadow in shadows {
-        let known = before
-            .get(&shadow.account)
-            .and_then(|streams| streams.get(&shadow.stream));
-        let known = known.and_then(|chosen| chosen.shadow.as_ref());
+        let known = find(before, shadow.account, &shadow.stream).and_then(|chosen| chosen.shadow.as_ref());
         let of_account = streams.entry(shadow.account).or_default();
         let chosen = of_account
             .entry(shadow.stream.clone())

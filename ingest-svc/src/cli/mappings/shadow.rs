@@ -8,7 +8,7 @@ use proto::mapping::v1 as wire;
 use runtime::exit::Failure;
 
 use super::show::{Format, lines, report, table};
-use super::{Client, Name, Named, refused, statement};
+use super::{Client, List, Name, Named, refused, statement};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
@@ -38,15 +38,6 @@ pub(in crate::cli) struct Put {
     /// Refuse if the candidate is not at this revision; 0: if there is one already
     #[arg(long, value_name = "REVISION")]
     if_revision: Option<u64>,
-    #[command(flatten)]
-    format: Format,
-}
-
-#[derive(Debug, Args)]
-pub(in crate::cli) struct List {
-    /// Number of the account
-    #[arg(long, value_name = "NUMBER")]
-    account: AccountNumber,
     #[command(flatten)]
     format: Format,
 }
