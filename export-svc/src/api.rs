@@ -4,6 +4,7 @@ mod account;
 mod authorization;
 mod export_job;
 mod membership;
+mod omitted;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use model::{AccountNumber, Role, name};
 use proto::account::v1::account_service_server::AccountServiceServer;
 use proto::authorization::v1::authorization_service_server::AuthorizationServiceServer;
 use proto::export::v1::export_job_service_server::ExportJobServiceServer;
+use proto::export::v1::omitted_change_service_server::OmittedChangeServiceServer;
 use proto::membership::v1::audience_membership_service_server::AudienceMembershipServiceServer;
 use runtime::grpc::status::{Violations, invalid_argument};
 use runtime::grpc::{MESSAGE_BYTES_MAX, Services};
@@ -80,6 +82,7 @@ pub fn services(parts: Parts) -> Services {
         kafka: kafka.clone(),
         engine,
     };
+    let omitted = omitted::Service::new(directory.clone(), kafka.clone(), drain.clone());
     let topics = kafka::Topics::new(&kafka);
     let memberships = membership::Service {
         directory,
@@ -92,6 +95,7 @@ pub fn services(parts: Parts) -> Services {
         .add(AccountServiceServer::new(accounts).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(AuthorizationServiceServer::new(authorizations).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(ExportJobServiceServer::new(jobs).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add(OmittedChangeServiceServer::new(omitted).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(AudienceMembershipServiceServer::new(memberships).max_decoding_message_size(MESSAGE_BYTES_MAX))
 }
 

@@ -1,20 +1,17 @@
 //! Records in: which feeds a record is for, what it says, and under which identifier it is sent.
 
+mod unusable;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use braze::Identifier;
-use bytes::Bytes;
 use control::Coalesce;
-use kafka::rejected::Rejected;
-use kafka::{RecordOut, RecordView, headers};
-use model::{Action, Malformed, Membership, MembershipError, ReadError, parse_membership_key};
-use opentelemetry::Context;
+use kafka::{RecordView, headers};
+use model::{Action, Membership, ReadError, parse_membership_key};
 use opentelemetry::trace::{SpanContext, TraceContextExt};
-use prost::Message;
-use proto::export::v1::RejectedChange;
-use proto::membership::v1::MembershipChange;
 
+use self::unusable::Unusable;
 use crate::batch::{self, Change};
 use crate::clock::Time;
 use crate::feed::{FeedId, Which};
@@ -25,30 +22,9 @@ use crate::workspace::{Fate, Origin, Place, Workspace};
 /// What a pending change costs besides its payload, in bytes: its place in the batch and in the positions.
 const CHANGE_BYTES: usize = 400;
 
-/// So many records of a partition in a row that cannot be used are not kept one by one any more: their jobs are in fault.
-const UNUSABLE_IN_A_ROW_MAX: u32 = 1_000;
-
-/// Why a record cannot be used.
-#[derive(Debug, thiserror::Error)]
-enum Unusable {
-    #[error("the value is no MembershipChange")]
-    Undecodable(#[source] Malformed),
-    #[error("{0}")]
-    Invalid(#[source] MembershipError),
-    #[error("the change belongs to account {given}, the topic to account {account}")]
-    Account { given: u64, account: u64 },
-    #[error("the key must be the change's <audience slug>/<profile id>")]
-    Key,
-}
-
 impl Workspace {
-    /// Takes a record. Gives back the records to keep on the rejected topic, and what is settled once they are there.
-    pub(crate) fn take(
-        &mut self,
-        which: Which,
-        record: &RecordView<'_>,
-        now: Time,
-    ) -> Option<(Vec<Place>, Vec<RecordOut>)> {
+    /// Takes a record. What is to be kept of it on the rejected topic waits in `to_keep`.
+    pub(crate) fn take(&mut self, which: Which, record: &RecordView<'_>, now: Time) {
         let (partition, offset) = (record.partition(), record.offset());
         self.tally.read(which, record.bytes());
         self.feeds.passed(which, partition, offset);
@@ -58,7 +34,7 @@ impl Workspace {
         self.feeds
             .wanting(which, key.map(|(slug, _)| slug), partition, offset, &mut wanting);
         self.stop_late(record, &mut wanting, now);
-        let kept = self.take_wanted(record, key, &wanting, now);
+        self.take_wanted(record, key, &wanting, now);
         self.feeds.passed(which, partition, offset + 1);
         self.feeds.join();
         // At once: the next record may be the same user's.
@@ -66,7 +42,6 @@ impl Workspace {
             self.make_room();
         }
         self.wanting = wanting;
-        kept
     }
 
     /// Feeds that come to a record so late that others before it may have been compacted away unread are in fault, and stay
@@ -97,16 +72,10 @@ impl Workspace {
         self.stop(&late, now);
     }
 
-    fn take_wanted(
-        &mut self,
-        record: &RecordView<'_>,
-        key: Option<(&[u8], &[u8])>,
-        wanting: &[FeedId],
-        now: Time,
-    ) -> Option<(Vec<Place>, Vec<RecordOut>)> {
+    fn take_wanted(&mut self, record: &RecordView<'_>, key: Option<(&[u8], &[u8])>, wanting: &[FeedId], now: Time) {
         if wanting.is_empty() {
             self.tally.unwanted += 1;
-            return None;
+            return;
         }
         // Upstream writes it long after the exit, and it names nobody at Braze.
         let Some(payload) = record.payload() else {
@@ -117,15 +86,14 @@ impl Workspace {
                     feed.positions.advance(record.partition(), record.offset() + 1);
                 }
             }
-            return None;
+            return;
         };
         // Whoever wants a record with a key wants its audience.
         let slug = key.and_then(|_| Some(Arc::clone(&self.feeds.get(*wanting.first()?)?.slug)));
         let membership = match self.read(payload, slug.as_deref(), key) {
             Ok(membership) => membership,
-            Err(error) if self.too_many_unusable(record, wanting, &error, now) => return None,
-            Err(error @ Unusable::Undecodable(_)) => return Some(self.keep_bytes(record, payload, wanting, &error)),
-            Err(error) => return Some(self.keep_change(record, payload, wanting, &error)),
+            Err(error) if self.too_many_unusable(record, wanting, &error, now) => return,
+            Err(error) => return self.keep_unusable(record, payload, wanting, &error),
         };
         if !self.unusable.is_empty() {
             self.unusable.remove(&record.partition());
@@ -145,7 +113,6 @@ impl Workspace {
             };
             self.change(&membership, origin, written, now);
         }
-        None
     }
 
     /// The span of whoever published the change, if it is sampled and the next request has still room for a link to it. Looking at
@@ -198,7 +165,8 @@ impl Workspace {
         let earlier = route::earlier(identifiers, membership, present.as_ref());
         let parts = u8::try_from(earlier.len()).unwrap_or(u8::MAX) + u8::from(present.is_some());
         if parts == 0 {
-            self.settle(origin.place(), Fate::Omitted);
+            let detail = route::none_has_a_value(identifiers);
+            self.keep_nameless(&origin, detail);
             return;
         }
         let add = membership.action == Action::Enter;
@@ -279,114 +247,6 @@ impl Workspace {
         self.feeds
             .get(feed)
             .is_some_and(|feed| self.batch.has_too_many_edges(&feed.slug))
-    }
-
-    /// Counts a record that cannot be used. If it is one too many in a row, whoever wants it is in fault instead and stays
-    /// before it: what is wrong is not the records.
-    fn too_many_unusable(&mut self, record: &RecordView<'_>, wanting: &[FeedId], error: &Unusable, now: Time) -> bool {
-        let (partition, offset) = (record.partition(), record.offset());
-        let in_a_row = self.unusable.entry(partition).or_default();
-        *in_a_row += 1;
-        if *in_a_row < UNUSABLE_IN_A_ROW_MAX {
-            return false;
-        }
-        self.unusable.remove(&partition);
-        self.feeds.stick(wanting, |_| {
-            format!(
-                "{UNUSABLE_IN_A_ROW_MAX} records in a row cannot be used; at offset {offset} of partition {partition}: {error}"
-            )
-        });
-        self.stop(wanting, now);
-        true
-    }
-
-    /// The bytes as they came, with the reason beside them.
-    fn keep_bytes(
-        &mut self,
-        record: &RecordView<'_>,
-        payload: &[u8],
-        wanting: &[FeedId],
-        reason: &Unusable,
-    ) -> (Vec<Place>, Vec<RecordOut>) {
-        let (partition, offset) = (record.partition(), record.offset());
-        let headers = record
-            .headers()
-            .map(|(name, value)| (name.to_owned().into(), Bytes::copy_from_slice(value)));
-        let rejected = Rejected {
-            key: record.key().map(Bytes::copy_from_slice),
-            payload: Bytes::copy_from_slice(payload),
-            headers: headers.collect(),
-            reason: reason.to_string(),
-            attempts: 0,
-            origin: format!("{}/{partition}/{offset}", self.layout.topic),
-        };
-        let places = self.hand_unusable(partition, offset, wanting);
-        (places, vec![rejected.into_record(self.topics.export_rejected())])
-    }
-
-    /// The change, once for each job that it was for.
-    fn keep_change(
-        &mut self,
-        record: &RecordView<'_>,
-        payload: &[u8],
-        wanting: &[FeedId],
-        reason: &Unusable,
-    ) -> (Vec<Place>, Vec<RecordOut>) {
-        let (partition, offset) = (record.partition(), record.offset());
-        let places = self.hand_unusable(partition, offset, wanting);
-        let change = MembershipChange::decode(payload).ok();
-        let context = headers::extract(record.header(headers::TRACEPARENT));
-        let records = places.iter().filter_map(|place| {
-            let rejected = RejectedChange {
-                change: change.clone(),
-                reason: reason.to_string(),
-                partition,
-                offset,
-                ..RejectedChange::default()
-            };
-            self.rejected_record(place.feed, rejected, &context)
-        });
-        let records = records.collect();
-        (places, records)
-    }
-
-    /// A change that is kept for its job, with where it was read from.
-    pub(crate) fn rejected_record(
-        &self,
-        feed: FeedId,
-        rejected: RejectedChange,
-        context: &Context,
-    ) -> Option<RecordOut> {
-        let job = self.feeds.get(feed)?.job_name.clone();
-        let rejected = RejectedChange {
-            job: job.clone(),
-            topic: self.layout.topic.clone(),
-            ..rejected
-        };
-        let record = RecordOut::new(self.topics.export_rejected())
-            .key(job)
-            .payload(rejected.encode_to_vec());
-        Some(RecordOut {
-            headers: headers::standard("lytics.export.v1.RejectedChange", context),
-            ..record
-        })
-    }
-
-    fn hand_unusable(&mut self, partition: i32, offset: i64, wanting: &[FeedId]) -> Vec<Place> {
-        self.tally.unreadable += 1;
-        let mut hand = |id: &FeedId| {
-            let feed = self.feeds.get_mut(*id)?;
-            feed.positions.hand(partition, offset);
-            Some(Place {
-                feed: *id,
-                partition,
-                offset,
-                part: Part::WHOLE,
-                moves: feed.moves,
-                contested: false,
-            })
-        };
-        wanting.iter().filter_map(&mut hand).collect()
     }
 }
 

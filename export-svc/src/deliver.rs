@@ -11,12 +11,9 @@ mod probe;
 use std::sync::Arc;
 
 use braze::{Attempt, Client, Identifier, Refusal, Track, Verdict};
-use kafka::{Publisher, RecordOut};
-use opentelemetry::Context;
-use opentelemetry::trace::{SpanContext, TraceContextExt};
-use prost::Message;
+use kafka::Publisher;
+use opentelemetry::trace::SpanContext;
 use proto::export::v1::{RejectedChange, UserAlias, rejected_change};
-use proto::membership::v1::MembershipChange;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -29,7 +26,9 @@ use crate::feed::{Credential, Used};
 use crate::lease::Lease;
 use crate::measure;
 use crate::pipeline::Event;
-use crate::workspace::{Fate, Origin, Place, Workspace};
+use crate::workspace::{Fate, Place, Workspace};
+
+pub(crate) use self::keep::ToKeep;
 
 /// Spans of changes that the span of a request links to.
 pub(crate) const LINKS_MAX: usize = 16;
@@ -260,7 +259,7 @@ impl Workspace {
     }
 
     fn complete(&mut self, request: RequestId, ending: Ending, deliverer: &Deliverer, now: Time) {
-        let (mut places, mut records) = (Vec::new(), Vec::new());
+        let mut to_keep = ToKeep::default();
         for Settled {
             origin,
             add,
@@ -285,28 +284,12 @@ impl Workspace {
                         ..RejectedChange::default()
                     };
                     if let Some(record) = self.rejected(&origin, rejected) {
-                        places.push(place);
-                        records.push(record);
+                        to_keep.add(place, Fate::Rejected, record);
                     }
                 }
             }
         }
-        if !records.is_empty() {
-            self.keeping += 1;
-            deliverer.keep(places, records);
-        }
-    }
-
-    fn rejected(&self, origin: &Origin, rejected: RejectedChange) -> Option<RecordOut> {
-        let rejected = RejectedChange {
-            change: MembershipChange::decode(&*origin.payload).ok(),
-            partition: origin.partition,
-            offset: origin.offset,
-            ..rejected
-        };
-        let trace = origin.trace.as_deref().cloned();
-        let context = trace.map_or_else(Context::new, |span| Context::new().with_remote_span_context(span));
-        self.rejected_record(origin.feed, rejected, &context)
+        self.keep(to_keep, deliverer);
     }
 }
 

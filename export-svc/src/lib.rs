@@ -15,6 +15,7 @@ mod hash;
 mod lease;
 pub mod measure;
 mod metrics;
+mod omitted;
 pub mod order;
 mod pipeline;
 mod placement;

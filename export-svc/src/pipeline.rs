@@ -23,7 +23,7 @@ use crate::lease::Lease;
 use crate::measure;
 use crate::placement::{Pulse, Stop};
 use crate::settle::{NOT_BEFORE_MAX, ProgressWriter};
-use crate::workspace::{Place, Workspace};
+use crate::workspace::{Fate, Place, Workspace};
 
 use self::read::Readers;
 use self::rest::Rest;
@@ -54,7 +54,7 @@ pub(crate) enum Event {
     /// A call that asks whether Braze takes an authorization again has ended.
     Probed { used: Used, attempt: braze::Attempt },
     /// Records are on the rejected topic.
-    Kept { places: Vec<Place> },
+    Kept { places: Vec<(Place, Fate)> },
     /// Records are not on the rejected topic yet.
     NotKept { reason: String },
     /// A progress transaction that began then has ended.

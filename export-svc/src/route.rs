@@ -10,6 +10,14 @@ pub fn identifier(identifiers: &Identifiers, fields: &Fields<'_>) -> Option<Iden
     choose(identifiers, |name| fields.get(name))
 }
 
+/// Why a change has no identifier, in words.
+pub(crate) fn none_has_a_value(identifiers: &Identifiers) -> String {
+    let alias = identifiers.alias.as_ref().map(|alias| &alias.field);
+    let fields = [&identifiers.external_id_field, &identifiers.braze_id_field];
+    let fields: Vec<_> = fields.into_iter().flatten().chain(alias).map(String::as_str).collect();
+    format!("the change has no value in {}", fields.join(", "))
+}
+
 fn choose<'a>(identifiers: &Identifiers, field: impl Fn(&str) -> Option<&'a str>) -> Option<Identifier> {
     let value = |name: &str| {
         let value = field(name).filter(|value| !text::is_blank(value));

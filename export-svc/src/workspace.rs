@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use kafka::Topics;
 use model::AccountNumber;
-use opentelemetry::trace::SpanContext;
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, TraceContextExt};
 use proto::export::v1::{ExportCounters, ExportJobState, WorkspaceProgress};
 
 use self::count::Gauges;
@@ -20,7 +21,7 @@ pub(crate) use self::layout::Layout;
 use crate::batch::{Backoff, Batch, BatchLimits, KEY_VERSION, RequestId};
 use crate::budget::Budget;
 use crate::clock::Time;
-use crate::deliver::{LINKS_MAX, Sent};
+use crate::deliver::{LINKS_MAX, Sent, ToKeep};
 use crate::engine::{EngineConfig, JobStatus, Statuses};
 use crate::feed::{Fault, FeedId, Feeds, JobSet, Which};
 use crate::order::{Order, OrderLimits, Unsettled};
@@ -52,6 +53,12 @@ impl Origin {
             moves: self.moves,
             contested: false,
         }
+    }
+
+    /// The span of whoever published the change, or none.
+    pub(crate) fn context(&self) -> Context {
+        let span = self.trace.as_deref().cloned();
+        span.map_or_else(Context::new, |span| Context::new().with_remote_span_context(span))
     }
 }
 
@@ -103,6 +110,8 @@ pub(crate) struct Workspace {
     pub(crate) takeover: Option<Takeover>,
     /// Requests in flight.
     pub(crate) in_flight: HashMap<RequestId, Sent>,
+    /// Records for the rejected topic that this round of reading has brought.
+    pub(crate) to_keep: ToKeep,
     /// Records on their way to the rejected topic, as tasks.
     pub(crate) keeping: usize,
     /// Why the rejected topic does not take them.
@@ -196,6 +205,7 @@ impl Workspace {
             feeds: Feeds::new(layout.partitions, restored.feeds),
             progress_partition: restored.partition,
             in_flight: HashMap::new(),
+            to_keep: ToKeep::default(),
             keeping: 0,
             not_kept: None,
             objects_max_learnt: braze::OBJECTS_MAX,

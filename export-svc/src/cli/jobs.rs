@@ -1,5 +1,6 @@
 //! `jobs`.
 
+mod omitted;
 mod reset;
 mod show;
 
@@ -17,6 +18,7 @@ use runtime::grpc::Channel;
 use serde_json::json;
 use tonic::Status;
 
+use self::omitted::Omitted;
 use self::reset::Reset;
 use super::resource::{One, Resource, all, resolve};
 use super::{Account, Remote, refused};
@@ -41,6 +43,8 @@ pub(super) enum Jobs {
     /// What lies behind that place is sent, also if it was sent before; what lies before it is not. Each user ends with the last
     /// word behind it. A job that is in fault because it could not go on where it was can go on then.
     Reset(Reset),
+    /// Show the changes of a job that were not sent, and why: the newest 1,000, or all, and those that come.
+    Omitted(Omitted),
     /// End a job and forget its position. The slugs that it wrote stay in Braze.
     Delete(One),
 }
@@ -182,6 +186,7 @@ impl Jobs {
                 one.show(answer.map_err(refused)?.into_inner().export_job);
             }
             Self::Reset(reset) => reset.run().await?,
+            Self::Omitted(omitted) => omitted.run().await?,
             Self::Delete(one) => {
                 let (channel, name) = one.find::<wire::ExportJob>().await?;
                 let mut client = ExportJobServiceClient::new(channel);

@@ -41,11 +41,46 @@ impl Output {
         }
     }
 
+    /// Prints what comes one after the other: a line of JSON each, or a row under headings.
+    pub(super) fn rows(self) -> Rows {
+        Rows {
+            output: self,
+            any: false,
+        }
+    }
+
     /// Prints a sentence, or the same as JSON.
     pub(super) fn done(self, sentence: &str, fields: Vec<(&'static str, Value)>) {
         match self {
             Self::Json => println!("{}", object(fields)),
             Self::Text => println!("{sentence}"),
+        }
+    }
+}
+
+/// What is printed as it comes, so that nobody knows how wide its columns will be.
+pub(super) struct Rows {
+    output: Output,
+    any: bool,
+}
+
+impl Rows {
+    pub(super) fn next<T: Show>(&mut self, item: &T) {
+        match self.output {
+            Output::Json => println!("{}", json(item)),
+            Output::Text => {
+                if !self.any {
+                    println!("{}", T::COLUMNS.join("\t"));
+                }
+                println!("{}", item.row().join("\t"));
+            }
+        }
+        self.any = true;
+    }
+
+    pub(super) fn end(self) {
+        if self.output == Output::Text && !self.any {
+            println!("none");
         }
     }
 }

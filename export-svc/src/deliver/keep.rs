@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use kafka::{Disposition, RecordOut, headers};
+use kafka::{Disposition, RecordOut};
 use prost::Message;
 use proto::export::v1::RejectedChange;
 
@@ -11,18 +10,37 @@ use super::Deliverer;
 use crate::pipeline::Event;
 use crate::workspace::{Fate, Place, Workspace};
 
+/// So many bytes are published without waiting for the end of a round of reading.
+const MUCH_BYTES: usize = 64 << 10;
 /// First and longest wait before a record is published to the rejected topic again.
 const KEEP_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// Of bytes that are too large to be kept, this much is.
+/// Of a record that is no change and too large to be kept, this much is.
 const CUT_BYTES: usize = 16 << 10;
-/// How many bytes there were before they were cut, in decimal.
-const ORIGINAL_BYTES: &str = "rejected-original-bytes";
+
+/// Records for the rejected topic, and what is settled, and how, once they are there.
+#[derive(Debug, Default)]
+pub(crate) struct ToKeep {
+    places: Vec<(Place, Fate)>,
+    records: Vec<RecordOut>,
+    bytes: usize,
+}
+
+impl ToKeep {
+    pub(crate) fn add(&mut self, place: Place, fate: Fate, record: RecordOut) {
+        self.bytes += record.payload.as_ref().map_or(0, |payload| payload.len());
+        self.places.push((place, fate));
+        self.records.push(record);
+    }
+}
 
 impl Deliverer {
     /// Publishes records to the rejected topic until Kafka has all of them; then they are settled. A record that is too large
     /// for the topic is kept shortened. Whatever else is wrong, somebody must mend: it is tried on, and the jobs' status says
     /// so meanwhile.
-    pub(crate) fn keep(&self, places: Vec<Place>, mut records: Vec<RecordOut>) {
+    fn keep(&self, to_keep: ToKeep) {
+        let ToKeep {
+            places, mut records, ..
+        } = to_keep;
         let (publisher, events) = (self.publisher.clone(), self.events.clone());
         let keep = async move {
             let mut wait = KEEP_AGAIN.0;
@@ -67,12 +85,32 @@ impl Deliverer {
 }
 
 impl Workspace {
+    pub(super) fn keep(&mut self, to_keep: ToKeep, deliverer: &Deliverer) {
+        if !to_keep.records.is_empty() {
+            self.keeping += 1;
+            deliverer.keep(to_keep);
+        }
+    }
+
+    /// At the end of a round of reading.
+    pub(crate) fn keep_all(&mut self, deliverer: &Deliverer) {
+        let to_keep = std::mem::take(&mut self.to_keep);
+        self.keep(to_keep, deliverer);
+    }
+
+    /// Within a round of reading: a round of large records is not collected whole.
+    pub(crate) fn keep_what_is_much(&mut self, deliverer: &Deliverer) {
+        if self.to_keep.bytes >= MUCH_BYTES {
+            self.keep_all(deliverer);
+        }
+    }
+
     /// Kept on the rejected topic: settled.
-    pub(crate) fn kept(&mut self, places: Vec<Place>) {
+    pub(crate) fn kept(&mut self, places: Vec<(Place, Fate)>) {
         self.keeping = self.keeping.saturating_sub(1);
         self.not_kept = None;
-        for place in places {
-            self.settle(place, Fate::Rejected);
+        for (place, fate) in places {
+            self.settle(place, fate);
         }
         self.touch();
     }
@@ -86,38 +124,33 @@ impl Workspace {
 
 /// The same record with less in it, which says so; `None` if it has nothing more to give.
 fn shortened(record: &RecordOut) -> Option<RecordOut> {
-    let payload = record.payload.as_ref()?;
-    let change = record
-        .headers
-        .iter()
-        .any(|(name, value)| name == headers::MESSAGE_TYPE && value.as_ref() == b"lytics.export.v1.RejectedChange");
-    let (payload, header) = if change {
-        let mut rejected = RejectedChange::decode(payload.clone()).ok()?;
+    let mut rejected = RejectedChange::decode(record.payload.clone()?).ok()?;
+    let left_out = if rejected.raw.len() > CUT_BYTES {
+        let whole = rejected.raw.len();
+        rejected.raw.truncate(CUT_BYTES);
+        format!("of its {whole} bytes only the first {CUT_BYTES} are kept")
+    } else {
         let change = rejected.change.as_mut()?;
         if change.fields.is_empty() && change.previous_fields.is_empty() {
             return None;
         }
         change.fields.clear();
         change.previous_fields.clear();
-        rejected
-            .reason
-            .push_str("; the fields are left out, with them the record is too large for this topic");
-        (rejected.encode_to_vec().into(), None)
-    } else {
-        let cut = (payload.len() > CUT_BYTES).then(|| payload.slice(..CUT_BYTES))?;
-        (
-            cut,
-            Some((ORIGINAL_BYTES.into(), Bytes::from(payload.len().to_string()))),
-        )
+        "its fields are left out".to_owned()
     };
+    if !rejected.detail.is_empty() {
+        rejected.detail.push_str("; ");
+    }
+    rejected.detail.push_str(&left_out);
+    rejected.detail.push_str(", for it is too large for this topic");
     let mut shorter = record.clone();
-    shorter.payload = Some(payload);
-    shorter.headers.extend(header);
+    shorter.payload = Some(rejected.encode_to_vec().into());
     Some(shorter)
 }
 
 #[cfg(test)]
 mod tests {
+    use kafka::headers;
     use kafka::testing::InProcessBroker;
     use kafka::{Publisher, PublisherOptions};
     use proto::membership::v1::MembershipChange;
@@ -153,24 +186,35 @@ mod tests {
         assert_eq!((&shorter.key, &shorter.headers), (&record.key, &record.headers));
         let kept = RejectedChange::decode(shorter.payload.clone().unwrap()).unwrap();
         assert_eq!((kept.offset, kept.change.unwrap().profile_id.as_str()), (7, "42"));
-        assert!(
-            kept.reason.starts_with("value; the fields are left out"),
-            "{}",
-            kept.reason
+        assert_eq!(
+            (kept.reason.as_str(), kept.detail.as_str()),
+            ("value", "its fields are left out, for it is too large for this topic")
         );
         assert_eq!(shortened(&shorter), None);
     }
 
     #[test]
     fn bytes_that_are_too_large_are_cut_and_say_how_many_they_were() {
-        let record = RecordOut::new("t").payload(vec![0xff; CUT_BYTES + 1]);
-        let shorter = shortened(&record).unwrap();
-        assert_eq!(shorter.payload.as_ref().unwrap().len(), CUT_BYTES);
+        let rejected = RejectedChange {
+            detail: "the value is no MembershipChange".into(),
+            raw: vec![0xff; CUT_BYTES + 1].into(),
+            ..RejectedChange::default()
+        };
+        let shorter = shortened(&RecordOut::new("t").payload(rejected.encode_to_vec())).unwrap();
+        let kept = RejectedChange::decode(shorter.payload.clone().unwrap()).unwrap();
+        assert_eq!(kept.raw.len(), CUT_BYTES);
         assert_eq!(
-            shorter.headers,
-            [(ORIGINAL_BYTES.into(), Bytes::from((CUT_BYTES + 1).to_string()))]
+            kept.detail,
+            "the value is no MembershipChange; of its 16385 bytes only the first 16384 are kept, for it is too large for this topic"
         );
         assert_eq!(shortened(&shorter), None);
+    }
+
+    fn to_keep(records: Vec<RecordOut>) -> ToKeep {
+        ToKeep {
+            records,
+            ..ToKeep::default()
+        }
     }
 
     fn deliverer(broker: &InProcessBroker) -> (Deliverer, mpsc::Receiver<Event>) {
@@ -191,10 +235,7 @@ mod tests {
         let broker = InProcessBroker::start(1, &[]).unwrap();
         broker.create_topic("t", 1).unwrap();
         let (deliverer, mut events) = deliverer(&broker);
-        deliverer.keep(
-            Vec::new(),
-            vec![rejected("x".repeat(20 << 20)), rejected("short".into())],
-        );
+        deliverer.keep(to_keep(vec![rejected("x".repeat(20 << 20)), rejected("short".into())]));
         let event = tokio::time::timeout(Duration::from_secs(30), events.recv())
             .await
             .expect("it ends");
@@ -207,7 +248,7 @@ mod tests {
         let (deliverer, mut events) = deliverer(&broker);
         // Nothing can be left out of a tombstone that is too large by its key.
         let too_large = RecordOut::new("t").key(vec![b'k'; 20 << 20]);
-        deliverer.keep(Vec::new(), vec![too_large]);
+        deliverer.keep(to_keep(vec![too_large]));
         for _ in 0..2 {
             let event = tokio::time::timeout(Duration::from_secs(30), events.recv())
                 .await

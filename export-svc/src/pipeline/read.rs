@@ -90,10 +90,8 @@ impl Pipeline {
             match reader.poll(Duration::ZERO) {
                 None => break,
                 Some(Ok(Polled::Record(record))) => {
-                    if let Some((places, records)) = self.workspace.take(which, &record, now) {
-                        self.workspace.keeping += 1;
-                        self.deliverer.keep(places, records);
-                    }
+                    self.workspace.take(which, &record, now);
+                    self.workspace.keep_what_is_much(&self.deliverer);
                 }
                 Some(Ok(Polled::Eof { partition })) => {
                     let offset = match reader.position(partition) {
@@ -116,6 +114,7 @@ impl Pipeline {
             }
             found = true;
         }
+        self.workspace.keep_all(&self.deliverer);
         Ok(found)
     }
 

@@ -5,6 +5,7 @@ mod accounts;
 mod authorizations;
 mod jobs;
 mod memberships;
+mod omitted;
 
 use tonic::{Code, Status};
 use tonic_types::StatusExt;

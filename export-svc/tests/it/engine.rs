@@ -20,7 +20,6 @@ use std::time::Duration;
 use control::{Alias, Identifiers, NewExportJob};
 use export_svc::engine::JobStatus;
 use prost::Message;
-use proto::export::v1::RejectedChange;
 
 use self::rig::{Rig, config, job, until};
 
@@ -105,6 +104,17 @@ async fn a_job_names_its_own_field_and_whoever_has_no_value_in_it_is_omitted() {
     rig.sim.idle().await;
     assert_eq!(rig.slugs("C-7"), Some(vec!["vip".to_owned()]));
     assert_eq!(rig.sim.users("default").len(), 1);
+    let mut kept = rig.rejected().await;
+    kept.sort_by_key(|kept| kept.change.as_ref().map(|change| change.profile_id.clone()));
+    let profiles = kept
+        .iter()
+        .map(|kept| kept.change.as_ref().unwrap().profile_id.as_str());
+    assert_eq!(profiles.collect::<Vec<_>>(), ["2", "3"]);
+    for kept in kept {
+        assert_eq!((kept.job, kept.reason.as_str()), (job.name(), "no_identifier"));
+        assert_eq!(kept.detail, "the change has no value in customer_no");
+        assert_eq!(kept.topic, rig.topics.audience_membership(1234));
+    }
     engine.drain().await;
 }
 
@@ -243,10 +253,7 @@ async fn a_change_that_braze_rejects_is_kept_with_its_reason_and_the_others_go_t
     rig.enter("vip", "2", &[("user_id", &too_long)]).await;
     rig.enter("vip", "3", &[("user_id", "cust-3")]).await;
     engine.settled(&vip, (2, 0, 0, 1)).await;
-    let kept = rig.read(rig.topics.export_rejected()).await;
-    assert_eq!(kept.len(), 1);
-    assert_eq!(kept[0].0, vip.name().as_bytes());
-    let rejected = RejectedChange::decode(&kept[0].1[..]).unwrap();
+    let [rejected] = rig.rejected().await.try_into().unwrap();
     assert_eq!(rejected.job, vip.name());
     assert_eq!(rejected.change.unwrap().profile_id, "2");
     assert_eq!(
@@ -277,20 +284,23 @@ async fn a_record_that_cannot_be_used_is_kept_and_holds_nothing_up() {
     rig.publish_tombstone("vip/3").await;
     rig.enter("vip", "3", &[("user_id", "cust-3")]).await;
     engine.settled(&vip, (1, 0, 0, 2)).await;
-    let kept = rig.read(rig.topics.export_rejected()).await;
+    let mut kept = rig.rejected().await;
+    kept.sort_by_key(|kept| kept.raw.is_empty());
     assert_eq!(kept.len(), 2, "{kept:?}");
-    let bytes = kept
-        .iter()
-        .find(|(key, ..)| key == b"vip/1")
-        .expect("the bytes as they came");
-    assert_eq!(bytes.1, b"\xff\xff\xff");
-    assert_eq!(bytes.2.as_deref(), Some("the value is no MembershipChange"));
-    let change = kept
-        .iter()
-        .find(|(key, ..)| *key == vip.name().as_bytes())
-        .expect("the change for its job");
-    let reason = RejectedChange::decode(&change.1[..]).unwrap().reason;
-    assert_eq!(reason, "the change belongs to account 99, the topic to account 1234");
+    assert_eq!((&kept[0].raw[..], &kept[0].change), (&b"\xff\xff\xff"[..], &None));
+    assert_eq!(
+        (kept[0].reason.as_str(), kept[0].detail.as_str()),
+        ("undecodable", "the value is no MembershipChange")
+    );
+    assert_eq!(kept[1].change.as_ref().unwrap().profile_id, "2");
+    assert_eq!(
+        (kept[1].reason.as_str(), kept[1].detail.as_str()),
+        (
+            "wrong_account",
+            "the change belongs to account 99, the topic to account 1234"
+        )
+    );
+    assert!(kept.iter().all(|kept| kept.job == vip.name()), "{kept:?}");
     engine.drain().await;
 }
 
@@ -319,7 +329,7 @@ async fn a_deleted_job_takes_its_pending_changes_and_its_progress_with_it() {
     let progress = rig.read(rig.topics.export_progress()).await;
     let of_vip: Vec<_> = progress.iter().filter(|(key, ..)| key.ends_with(b"/vip")).collect();
     assert!(
-        of_vip.last().is_some_and(|(_, value, _)| value.is_empty()),
+        of_vip.last().is_some_and(|(_, value)| value.is_empty()),
         "the last record is a tombstone"
     );
     let engine = rig.start_with(config());
@@ -342,7 +352,7 @@ async fn what_jobs_left_behind_that_were_deleted_while_nobody_served_is_cleared_
         let of_slug = progress
             .into_iter()
             .filter(|(found, ..)| found.ends_with(key.as_bytes()));
-        of_slug.map(|(_, value, _)| value).next_back()
+        of_slug.map(|(_, value)| value).next_back()
     };
     let (vip, news) = (rig.create(job("vip")).await, rig.create(job("news")).await);
     let engine = rig.start();

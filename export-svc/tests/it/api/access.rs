@@ -15,10 +15,11 @@ use super::jobs;
 use crate::service::{ACCOUNT, ADMIN, Service, config};
 
 /// The services of this binary; the others of the contracts are ingest-svc's.
-const SERVICES: [&str; 4] = [
+const SERVICES: [&str; 5] = [
     "lytics.account.v1.AccountService",
     "lytics.authorization.v1.AuthorizationService",
     "lytics.export.v1.ExportJobService",
+    "lytics.export.v1.OmittedChangeService",
     "lytics.membership.v1.AudienceMembershipService",
 ];
 
@@ -77,6 +78,7 @@ impl Foreign {
             named("/lytics.export.v1.ExportJobService/GetExportJob", &self.job),
             named("/lytics.export.v1.ExportJobService/ListExportJobs", ACCOUNT),
             named("/lytics.export.v1.ExportJobService/CreateExportJob", ACCOUNT),
+            named("/lytics.export.v1.OmittedChangeService/TailOmittedChanges", &self.job),
             named("/lytics.export.v1.ExportJobService/DeleteExportJob", &self.job),
         ]
     }
@@ -92,7 +94,7 @@ fn wrong_role(path: &str) -> Role {
     .contains(&path)
     {
         Role::Admin
-    } else if method.starts_with("Get") || method.starts_with("List") {
+    } else if ["Get", "List", "Tail"].iter().any(|verb| method.starts_with(verb)) {
         Role::DataWrite
     } else {
         Role::Observer
@@ -104,7 +106,7 @@ async fn no_method_answers_without_a_token_or_with_the_wrong_role() {
     let brokers = kafka::testing::brokers();
     let service = Service::start(config(&brokers)).await;
     let methods = methods(proto::DESCRIPTORS, &SERVICES);
-    assert_eq!(methods.len(), 17, "a new method belongs into this test: {methods:?}");
+    assert_eq!(methods.len(), 18, "a new method belongs into this test: {methods:?}");
     let nobody = service.connect(None).await;
     let stranger = service.connect(Some("lb_1234_0000000000000a_0000")).await;
     for method in &methods {

@@ -7,7 +7,7 @@ use control::NewExportJob;
 use export_svc::engine::EngineConfig;
 use kafka::testing::InProcessBroker;
 use prost::Message;
-use proto::export::v1::{ExportJobState, RejectedChange, WorkspaceProgress};
+use proto::export::v1::{ExportJobState, WorkspaceProgress};
 
 use super::rig::{KEY, Rig, config, job};
 
@@ -210,9 +210,7 @@ async fn an_update_refused_in_unknown_words_is_given_up_after_a_few_calls_and_th
     rig.sim.idle().await;
     assert_eq!(rig.sim.users("default").len(), 9);
     assert!(rig.sim.arrivals() <= 15, "{} calls", rig.sim.arrivals());
-    let kept = rig.read(rig.topics.export_rejected()).await;
-    assert_eq!(kept.len(), 1);
-    let rejected = RejectedChange::decode(&kept[0].1[..]).unwrap();
+    let [rejected] = rig.rejected().await.try_into().unwrap();
     assert_eq!(
         (rejected.braze_message.as_str(), rejected.attempts),
         ("no such luck", 5)
@@ -273,6 +271,6 @@ async fn the_last_progress_is_written_once_more_if_kafka_aborted_it() {
     broker.abort_next_commit().unwrap();
     engine.drain().await;
     let written = rig.read(rig.topics.export_progress()).await;
-    let (_, last, _) = written.iter().rfind(|(key, ..)| key == b"1234.main").unwrap();
+    let (_, last) = written.iter().rfind(|(key, ..)| key == b"1234.main").unwrap();
     assert!(WorkspaceProgress::decode(&last[..]).unwrap().released);
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use braze_sim::Fault;
 use export_svc::engine::{EngineConfig, JobStatus};
 use prost::Message;
+use proto::export::v1::FeedProgress;
 use proto::export::v1::rejected_change::Identifier;
-use proto::export::v1::{FeedProgress, RejectedChange};
 
 use super::rig::{Rig, config, job};
 
@@ -58,9 +58,7 @@ async fn an_old_identifier_that_braze_refuses_is_kept_once_and_the_new_one_is_ad
         .await;
     engine.settled(&vip, (1, 0, 0, 0)).await;
     rig.until_slugs("cust-2", &["vip"]).await;
-    let kept = rig.read(rig.topics.export_rejected()).await;
-    assert_eq!(kept.len(), 1);
-    let kept = RejectedChange::decode(&kept[0].1[..]).unwrap();
+    let [kept] = rig.rejected().await.try_into().unwrap();
     assert_eq!(kept.reason, "external_id_too_long");
     assert_eq!(kept.change.unwrap().previous_fields["user_id"], too_long);
     engine.drain().await;
@@ -75,10 +73,8 @@ async fn of_a_change_that_is_refused_under_both_identifiers_each_record_says_whi
     rig.enter_from("vip", "1", &[("user_id", &new)], &[("user_id", &old)])
         .await;
     engine.settled(&vip, (0, 0, 0, 1)).await;
-    let kept = rig.read(rig.topics.export_rejected()).await;
-    let identifiers = kept
-        .iter()
-        .map(|(_, value, _)| RejectedChange::decode(&value[..]).unwrap().identifier.unwrap());
+    let kept = rig.rejected().await.into_iter();
+    let identifiers = kept.map(|rejected| rejected.identifier.unwrap());
     let expected = [Identifier::ExternalId(old), Identifier::ExternalId(new)];
     assert_eq!(identifiers.collect::<Vec<_>>(), expected);
     engine.drain().await;
@@ -163,7 +159,7 @@ pub(super) async fn until_written(rig: &Rig, condition: impl Fn(&FeedProgress) -
     loop {
         let written = rig.read(rig.topics.export_progress()).await;
         let feeds = written.iter().filter(|(key, ..)| key.ends_with(b"/vip"));
-        let mut progress = feeds.map(|(_, value, _)| FeedProgress::decode(&value[..]).unwrap());
+        let mut progress = feeds.map(|(_, value)| FeedProgress::decode(&value[..]).unwrap());
         if progress.any(|progress| condition(&progress)) {
             return;
         }

@@ -179,6 +179,6 @@ async fn progress_waits_for_the_transaction_before_it() {
     engine.settled(&vip, (12, 0, 0, 0)).await;
     engine.drain().await;
     let written = rig.read(rig.topics.export_progress()).await;
-    let (_, last, _) = written.iter().rfind(|(key, ..)| key == b"1234.main").unwrap();
+    let (_, last) = written.iter().rfind(|(key, ..)| key == b"1234.main").unwrap();
     assert!(WorkspaceProgress::decode(&last[..]).unwrap().released);
 }

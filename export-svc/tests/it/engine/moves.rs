@@ -5,7 +5,6 @@ use std::time::Duration;
 use braze_sim::{Fault, Key};
 use control::{Coalesce, NewExportJob};
 use export_svc::engine::{EngineConfig, JobStatus};
-use prost::Message;
 use proto::export::v1::{ExportJobState, RejectedChange};
 
 use super::rig::{KEY, Rig, config, job};
@@ -230,12 +229,8 @@ async fn what_is_refused_across_a_pause_or_a_reset_is_kept_twice_from_the_same_p
         }
         rig.sim.release();
         engine.drain().await;
-        let kept = rig.read(rig.topics.export_rejected()).await;
-        let place = |(_, value, _): &(Vec<u8>, Vec<u8>, Option<String>)| {
-            let rejected = RejectedChange::decode(&value[..]).unwrap();
-            (rejected.job, rejected.topic, rejected.partition, rejected.offset)
-        };
-        let places: Vec<_> = kept.iter().map(place).collect();
+        let place = |rejected: RejectedChange| (rejected.job, rejected.topic, rejected.partition, rejected.offset);
+        let places: Vec<_> = rig.rejected().await.into_iter().map(place).collect();
         assert_eq!(places.len(), 2, "reset: {reset}");
         assert_eq!(places[0], places[1], "reset: {reset}");
         let engine = rig.start();

@@ -15,7 +15,7 @@ use kafka::testing::Brokers;
 use kafka::{Polled, Position, Publisher, PublisherOptions, Reader, ReaderOptions, RecordOut, Topics};
 use model::{AccountNumber, membership_key};
 use prost::Message;
-use proto::export::v1::{FeedProgress, PartitionPosition};
+use proto::export::v1::{FeedProgress, PartitionPosition, RejectedChange};
 use proto::membership::v1::{MembershipAction, MembershipChange};
 use tokio_util::sync::CancellationToken;
 
@@ -250,7 +250,7 @@ impl Rig {
     }
 
     /// Everything in a topic: key and value.
-    pub(super) async fn read(&self, topic: String) -> Vec<(Vec<u8>, Vec<u8>, Option<String>)> {
+    pub(super) async fn read(&self, topic: String) -> Vec<(Vec<u8>, Vec<u8>)> {
         let kafka = self.kafka.clone();
         let read = move || {
             let mut reader = Reader::open(&kafka, ReaderOptions::default()).unwrap();
@@ -269,18 +269,22 @@ impl Rig {
                 {
                     Polled::Eof { .. } => ended += 1,
                     Polled::Record(record) => {
-                        let reason = record.header(kafka::rejected::REASON);
-                        records.push((
-                            record.key().unwrap_or_default().to_vec(),
-                            record.payload().unwrap_or_default().to_vec(),
-                            reason.map(|reason| String::from_utf8_lossy(reason).into_owned()),
-                        ));
+                        let bytes = |bytes: Option<&[u8]>| bytes.unwrap_or_default().to_vec();
+                        records.push((bytes(record.key()), bytes(record.payload())));
                     }
                 }
             }
             records
         };
         tokio::task::spawn_blocking(read).await.unwrap()
+    }
+
+    /// What stands on the rejected topic.
+    pub(super) async fn rejected(&self) -> Vec<RejectedChange> {
+        let kept = self.read(self.topics.export_rejected()).await;
+        kept.iter()
+            .map(|(_, value)| RejectedChange::decode(&value[..]).unwrap())
+            .collect()
     }
 
     pub(super) async fn enter(&self, audience: &str, profile: &str, fields: &[(&str, &str)]) {
@@ -395,7 +399,7 @@ impl Rig {
         let topic = self.topics.audience_membership(ACCOUNT);
         kafka::testing::compact_soon(&self.kafka, &topic).await.unwrap();
         let deadline = tokio::time::Instant::now() + 4 * DEADLINE;
-        let times = |records: &[(Vec<u8>, Vec<u8>, Option<String>)], key: &String| {
+        let times = |records: &[(Vec<u8>, Vec<u8>)], key: &String| {
             records.iter().filter(|(found, ..)| found == key.as_bytes()).count()
         };
         loop {

@@ -65,7 +65,7 @@ async fn read_once(jobs: usize) {
     .await;
     engine.drain().await;
     let topic = rig.read(rig.topics.audience_membership(1234)).await;
-    let bytes: usize = topic.iter().map(|(key, value, _)| key.len() + value.len()).sum();
+    let bytes: usize = topic.iter().map(|(key, value)| key.len() + value.len()).sum();
     let read = metric("export_reader_bytes_total", &workspace) / bytes as f64;
     assert!((1.0..=1.01).contains(&read), "{read} of the topic is read");
     assert_eq!(records(), all);

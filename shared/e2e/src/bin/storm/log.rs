@@ -203,7 +203,7 @@ impl Log {
                 .change
                 .as_ref()
                 .and_then(|change| User::of_profile(&change.profile_id));
-            if user.is_none_or(|user| user.kind() != Kind::Refused) {
+            if user.is_none_or(|user| user.kind() == Kind::Known) {
                 rejected.strange.push(format!("{change:?}"));
             }
             rejected.places.insert((change.job, change.partition, change.offset));

@@ -59,14 +59,15 @@ pub(crate) fn mismatches(expected: &[Held], held: &[Held]) -> BTreeSet<(usize, N
     mismatches
 }
 
-/// Last words about users whom Braze refuses that are not on the rejected topic, for the job that exports the audience now.
+/// Last words about users whom Braze refuses, or does not know by any name, that are not on the rejected topic, for the job that
+/// exports the audience now.
 pub(crate) fn not_kept(
     last: &HashMap<(AudienceId, User), Entry>,
     audiences: &[Audience],
     jobs: &[Job],
     rejected: &Rejected,
 ) -> Vec<String> {
-    let refused = last.values().filter(|entry| entry.user.kind() == Kind::Refused);
+    let refused = last.values().filter(|entry| entry.user.kind() != Kind::Known);
     let not_kept = refused.filter_map(|entry| {
         let audience = &audiences[entry.audience];
         let job = jobs.iter().find(|job| job.is_about(audience))?;
@@ -208,8 +209,13 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_word_about_a_refused_user_must_be_kept() {
-        let last = last_words(&[entry(7, true, 0), entry(7, false, 1), entry(1, true, 2)]);
+    fn only_the_last_word_about_a_user_who_cannot_be_sent_must_be_kept() {
+        let last = last_words(&[
+            entry(7, true, 0),
+            entry(7, false, 1),
+            entry(1, true, 2),
+            entry(19, true, 3),
+        ]);
         let count = |places: &[i64]| {
             let rejected = Rejected {
                 places: places.iter().map(|offset| ("job".to_owned(), 0, *offset)).collect(),
@@ -217,8 +223,9 @@ mod tests {
             };
             not_kept(&last, &audiences(), &[job()], &rejected).len()
         };
-        assert_eq!(count(&[0, 1]), 0);
-        assert_eq!(count(&[0]), 1);
+        assert_eq!(count(&[0, 1, 3]), 0);
+        assert_eq!(count(&[0, 3]), 1);
+        assert_eq!(count(&[1]), 1, "nobody at Braze");
     }
 
     #[test]

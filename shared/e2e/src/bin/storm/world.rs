@@ -93,7 +93,7 @@ pub(crate) enum Kind {
     Known,
     /// Braze refuses them for good: they end on the rejected topic.
     Refused,
-    /// The profile has no identifier: they are omitted.
+    /// The profile has no identifier: they end on the rejected topic, omitted.
     Nameless,
 }
 

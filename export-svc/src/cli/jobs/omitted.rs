@@ -1,0 +1,115 @@
+//! `jobs omitted`.
+
+use clap::Args;
+use proto::export::v1 as wire;
+use proto::export::v1::omitted_change_service_client::OmittedChangeServiceClient;
+use proto::export::v1::rejected_change::Identifier;
+use proto::export::v1::tail_omitted_changes_request::From;
+use runtime::exit::Failure;
+use serde_json::{Value, json};
+
+use crate::cli::output::{Show, time};
+use crate::cli::refused;
+use crate::cli::resource::One;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Omitted {
+    #[command(flatten)]
+    job: One,
+    /// Only those with this reason, such as no_identifier; may be given several times.
+    #[arg(long = "reason", value_name = "REASON")]
+    reasons: Vec<String>,
+    /// Only so many of the newest, at most 1000.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
+    newest: u32,
+    /// All that Kafka still has.
+    #[arg(long, conflicts_with = "newest")]
+    all: bool,
+    /// Go on with those that come, until interrupted.
+    #[arg(long)]
+    follow: bool,
+}
+
+impl Omitted {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let (channel, name) = self.job.find::<wire::ExportJob>().await?;
+        let from = if self.all {
+            From::Oldest(())
+        } else {
+            From::Newest(self.newest)
+        };
+        let request = wire::TailOmittedChangesRequest {
+            name,
+            reasons: self.reasons,
+            from: Some(from),
+            follow: self.follow,
+        };
+        let mut client = OmittedChangeServiceClient::new(channel);
+        let answers = client.tail_omitted_changes(request).await.map_err(refused)?;
+        let mut answers = answers.into_inner();
+        let mut rows = self.job.remote.output.rows();
+        while let Some(answer) = answers.message().await.map_err(refused)? {
+            rows.next(&answer);
+        }
+        rows.end();
+        Ok(())
+    }
+}
+
+impl Show for wire::TailOmittedChangesResponse {
+    const COLUMNS: &'static [&'static str] = &["KEPT", "AUDIENCE", "ACTION", "PROFILE", "REASON", "DETAIL"];
+
+    fn row(&self) -> Vec<String> {
+        let rejected = self.change.clone().unwrap_or_default();
+        let change = rejected.change.unwrap_or_default();
+        let detail = if rejected.braze_message.is_empty() {
+            rejected.detail
+        } else {
+            rejected.braze_message
+        };
+        vec![
+            time(self.keep_time).as_str().unwrap_or_default().to_owned(),
+            change.audience_slug.clone(),
+            action(&change).to_owned(),
+            change.profile_id,
+            rejected.reason,
+            detail,
+        ]
+    }
+
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        let rejected = self.change.clone().unwrap_or_default();
+        let change = rejected.change.unwrap_or_default();
+        let identifier = match rejected.identifier {
+            None => Value::Null,
+            Some(Identifier::ExternalId(id)) => json!({ "externalId": id }),
+            Some(Identifier::BrazeId(id)) => json!({ "brazeId": id }),
+            Some(Identifier::UserAlias(alias)) => json!({ "userAlias": { "label": alias.label, "name": alias.name } }),
+        };
+        vec![
+            ("keepTime", time(self.keep_time)),
+            ("job", json!(rejected.job)),
+            ("audience", json!(change.audience_slug)),
+            ("action", json!(action(&change))),
+            ("profileId", json!(change.profile_id)),
+            ("fields", json!(change.fields)),
+            ("identifier", identifier),
+            ("reason", json!(rejected.reason)),
+            ("detail", json!(rejected.detail)),
+            ("brazeMessage", json!(rejected.braze_message)),
+            ("attempts", json!(rejected.attempts)),
+            ("topic", json!(rejected.topic)),
+            ("partition", json!(rejected.partition)),
+            ("offset", json!(rejected.offset)),
+        ]
+    }
+}
+
+fn action(change: &proto::membership::v1::MembershipChange) -> &'static str {
+    use proto::membership::v1::MembershipAction as Action;
+    match change.action() {
+        Action::Enter => "enter",
+        Action::Exit => "exit",
+        Action::Unspecified => "",
+    }
+}

@@ -1,0 +1,263 @@
+//! Reads the changes that a job did not send from the rejected topic: the newest first to be found, then in order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use kafka::{Disposition, Polled, Position, Reader, ReaderOptions, RecordView};
+use prost::Message;
+use proto::export::v1::RejectedChange;
+
+/// First and largest stretch of a partition that is looked at on the way back from its end, in records.
+const STRETCH: (i64, i64) = (4_096, 262_144);
+/// How long a poll waits for records.
+const POLL: Duration = Duration::from_millis(200);
+
+/// Which changes are wanted.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    /// Name of the export job.
+    pub(crate) job: String,
+    /// With one of these reasons; with any if there is none.
+    pub(crate) reasons: BTreeSet<String>,
+    /// Only so many of the newest.
+    pub(crate) newest: Option<usize>,
+    /// And all that come.
+    pub(crate) follow: bool,
+    /// How long the newest may be looked for.
+    pub(crate) patience: Duration,
+}
+
+/// A change, and when it was kept, in milliseconds since 1970.
+#[derive(Debug)]
+pub(crate) struct Omitted {
+    pub(crate) change: RejectedChange,
+    pub(crate) kept_ms: Option<i64>,
+}
+
+/// Why nothing more comes.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Kafka(#[from] kafka::Error),
+    #[error("the newest could not be found in {0:?}; ask for fewer, or from the oldest on")]
+    Patience(Duration),
+    #[error("nobody listens any more")]
+    Gone,
+}
+
+impl Wanted {
+    fn matching(&self, record: &RecordView<'_>) -> Option<Omitted> {
+        let payload = record.payload().filter(|_| record.key() == Some(self.job.as_bytes()))?;
+        let change = RejectedChange::decode(payload).ok()?;
+        let fits = self.reasons.is_empty() || self.reasons.contains(&change.reason);
+        fits.then(|| Omitted {
+            change,
+            kept_ms: record.timestamp_ms(),
+        })
+    }
+}
+
+/// Reads what is wanted and hands it to `take`. Blocks: for a thread of its own. Ends when the ends of the partitions are
+/// reached that they had at first, or with `follow` when `take` or `listening` says that nobody is there any more.
+///
+/// # Errors
+/// [`Error::Kafka`] if the topic cannot be read, [`Error::Patience`], and [`Error::Gone`].
+pub(crate) fn tail(
+    config: &kafka::Config,
+    wanted: &Wanted,
+    listening: impl Fn() -> bool,
+    mut take: impl FnMut(Omitted) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let topic = kafka::Topics::new(config).export_rejected();
+    let mut reader = Reader::open(config, ReaderOptions::default())?;
+    let mut bounds = BTreeMap::new();
+    for partition in reader.partitions(&topic)? {
+        let (low, end) = reader.watermarks(&topic, partition)?;
+        bounds.insert(partition, low..end);
+    }
+    if let Some(newest) = wanted.newest {
+        let until = Instant::now() + wanted.patience;
+        let mut look = |partition, stretch: Range<i64>| {
+            if Instant::now() >= until {
+                return Err(Error::Patience(wanted.patience));
+            }
+            if !listening() {
+                return Err(Error::Gone);
+            }
+            find(&mut reader, &topic, partition, stretch, until, wanted)
+        };
+        for (partition, from) in newest_from(&bounds, newest, &mut look)? {
+            bounds.entry(partition).and_modify(|bounds| bounds.start = from);
+        }
+    }
+    let from: Vec<_> = bounds
+        .iter()
+        .map(|(&partition, bounds)| (partition, Position::At(bounds.start)))
+        .collect();
+    reader.assign(&topic, &from)?;
+    let mut open: BTreeSet<i32> = bounds
+        .iter()
+        .filter(|(_, bounds)| !bounds.is_empty())
+        .map(|(&partition, _)| partition)
+        .collect();
+    while wanted.follow || !open.is_empty() {
+        if !listening() {
+            return Err(Error::Gone);
+        }
+        match reader.poll(POLL) {
+            Some(Ok(Polled::Record(record))) => {
+                let (partition, offset) = (record.partition(), record.offset());
+                let end = bounds.get(&partition).map_or(0, |bounds| bounds.end);
+                if let Some(omitted) = wanted.matching(&record).filter(|_| wanted.follow || offset < end) {
+                    take(omitted)?;
+                }
+                if offset + 1 >= end {
+                    open.remove(&partition);
+                }
+            }
+            Some(Ok(Polled::Eof { partition })) => {
+                open.remove(&partition);
+            }
+            Some(Err(error)) if error.disposition() == Disposition::Retry => {}
+            Some(Err(error)) => return Err(error.into()),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// When a change was kept, and its offset.
+type Found = (i64, i64);
+
+/// By partition the offset of the first of the `newest` over all of them; a partition that has none of these is read from its
+/// end on. `look` finds those of a stretch of a partition.
+fn newest_from(
+    bounds: &BTreeMap<i32, Range<i64>>,
+    newest: usize,
+    look: &mut impl FnMut(i32, Range<i64>) -> Result<Vec<Found>, Error>,
+) -> Result<BTreeMap<i32, i64>, Error> {
+    let mut found = Vec::new();
+    for (&partition, bounds) in bounds {
+        let mut of_partition = Vec::new();
+        for stretch in stretches(bounds.clone()) {
+            of_partition.extend(look(partition, stretch)?);
+            if of_partition.len() >= newest {
+                break;
+            }
+        }
+        found.extend(of_partition.into_iter().map(|(time, offset)| (time, offset, partition)));
+    }
+    found.sort_unstable_by(|a, b| b.cmp(a));
+    found.truncate(newest);
+    let mut from: BTreeMap<_, _> = bounds
+        .iter()
+        .map(|(&partition, bounds)| (partition, bounds.end))
+        .collect();
+    for (_, offset, partition) in found {
+        from.entry(partition).and_modify(|from| *from = offset.min(*from));
+    }
+    Ok(from)
+}
+
+/// A partition from its end to its beginning, in stretches of growing length.
+fn stretches(bounds: Range<i64>) -> impl Iterator<Item = Range<i64>> {
+    let (mut end, mut length) = (bounds.end, STRETCH.0);
+    std::iter::from_fn(move || {
+        let stretch = bounds.start.max(end - length)..end;
+        (end, length) = (stretch.start, (length * 2).min(STRETCH.1));
+        (!stretch.is_empty()).then_some(stretch)
+    })
+}
+
+/// Those that are wanted in a stretch.
+fn find(
+    reader: &mut Reader,
+    topic: &str,
+    partition: i32,
+    stretch: Range<i64>,
+    until: Instant,
+    wanted: &Wanted,
+) -> Result<Vec<Found>, Error> {
+    reader.assign(topic, &[(partition, Position::At(stretch.start))])?;
+    let mut found = Vec::new();
+    loop {
+        match reader.poll(POLL) {
+            Some(Ok(Polled::Record(record))) => {
+                let offset = record.offset();
+                if offset < stretch.end
+                    && let Some(omitted) = wanted.matching(&record)
+                {
+                    found.push((omitted.kept_ms.unwrap_or_default(), offset));
+                }
+                if offset + 1 >= stretch.end {
+                    return Ok(found);
+                }
+            }
+            Some(Ok(Polled::Eof { .. })) => return Ok(found),
+            Some(Err(error)) if error.disposition() == Disposition::Retry => {}
+            // It has become too old for the topic meanwhile, and so has all before it.
+            Some(Err(kafka::Error::OffsetGone { .. })) => return Ok(found),
+            Some(Err(error)) => return Err(error.into()),
+            None if Instant::now() >= until => return Err(Error::Patience(wanted.patience)),
+            None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn stretches_are_the_partition_from_its_end_to_its_beginning(low in 0i64..1_000_000, length in 0i64..2_000_000) {
+            let mut end = low + length;
+            for stretch in stretches(low..end) {
+                prop_assert_eq!(stretch.end, end);
+                prop_assert!(stretch.start < stretch.end && stretch.end - stretch.start <= STRETCH.1);
+                end = stretch.start;
+            }
+            prop_assert_eq!(end, low);
+        }
+
+        #[test]
+        fn the_newest_of_all_partitions_are_read_and_no_more_is_looked_at_than_needed(
+            partitions in prop::collection::vec(prop::collection::vec((any::<bool>(), 0i64..50), 0..40), 1..4),
+            newest in 1usize..20,
+        ) {
+            // Kafka's times rise with the offset.
+            let timed: Vec<Vec<(i64, i64)>> = partitions
+                .iter()
+                .map(|records| {
+                    let mut time = 0;
+                    let timed = (0..).zip(records).map(|(at, (wanted, step))| {
+                        time += step;
+                        (*wanted, time, at)
+                    });
+                    timed.collect::<Vec<_>>()
+                })
+                .map(|timed| timed.into_iter().filter(|(wanted, ..)| *wanted).map(|(_, time, at)| (time, at)).collect())
+                .collect();
+            let bounds: BTreeMap<i32, _> = (0..)
+                .zip(&partitions)
+                .map(|(partition, records)| (partition, 0..i64::try_from(records.len()).unwrap()))
+                .collect();
+            let found = |partition: i32, stretch: Range<i64>| -> Vec<Found> {
+                let timed = &timed[usize::try_from(partition).unwrap()];
+                timed.iter().copied().filter(|(_, at)| stretch.contains(at)).collect()
+            };
+            let from = newest_from(&bounds, newest, &mut |partition, stretch| Ok(found(partition, stretch))).unwrap();
+            let all: Vec<_> = bounds.iter().flat_map(|(&partition, bounds)| {
+                found(partition, bounds.clone()).into_iter().map(move |(time, at)| (time, at, partition))
+            }).collect();
+            let read = |(_, at, partition): &&(i64, i64, i32)| *at >= from[partition];
+            prop_assert_eq!(all.iter().filter(read).count(), newest.min(all.len()));
+            let oldest_read = all.iter().filter(read).map(|found| found.0).min().unwrap_or(i64::MAX);
+            let newest_unread = all.iter().filter(|found| !read(found)).map(|found| found.0).max().unwrap_or(i64::MIN);
+            prop_assert!(newest_unread <= oldest_read);
+        }
+    }
+}
