@@ -171,6 +171,7 @@ async fn assemble(config: &Config, lifecycle: &Lifecycle) -> Result<Assembled, F
         queue_bytes_max: config.publish.queue_bytes_max,
     };
     let publisher = Publisher::new(&config.kafka, options).map_err(Failure::internal)?;
+    lifecycle.spawn("publisher", watch(publisher.clone(), lifecycle.token()));
     let services = api::services(api::Parts {
         directory: directory.clone(),
         sealer,
@@ -269,6 +270,12 @@ fn start_engine(
         tcp_user_timeout: config.engine.tcp_user_timeout,
         ..braze::ClientOptions::default()
     })?;
+    // One of its own: what is published over gRPC does not keep waiting what is kept of the changes that are not sent.
+    let publisher = Publisher::new(&config.kafka, PublisherOptions::default())?;
+    lifecycle.spawn(
+        "publisher of rejected changes",
+        watch(publisher.clone(), lifecycle.token()),
+    );
     let (engine, handle) = Engine::new(EngineParts {
         config: config.engine.clone(),
         kafka: config.kafka.clone(),
@@ -276,10 +283,16 @@ fn start_engine(
         directory: directory.clone(),
         sealer: sealer.clone(),
         braze,
+        publisher,
         traced: config.telemetry.otlp_endpoint.is_some(),
     });
     lifecycle.spawn("engine", engine.run(lifecycle.token()));
     Ok(handle)
+}
+
+/// Ends the process when a producer has failed for good: only a new one helps.
+async fn watch(publisher: Publisher, drain: CancellationToken) -> Result<(), kafka::Error> {
+    drain.run_until_cancelled(publisher.failed()).await.map_or(Ok(()), Err)
 }
 
 /// Writes down when tokens were last used.

@@ -85,6 +85,8 @@ pub struct EngineParts {
     pub sealer: Arc<control::sealing::Sealer>,
     /// Makes the calls.
     pub braze: braze::Client,
+    /// Keeps the changes that are not sent. Who made it must see to it that the process ends when it has failed for good.
+    pub publisher: kafka::Publisher,
     /// Spans go somewhere: only then records are asked for theirs.
     pub traced: bool,
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use kafka::{Held, Member, Publisher, PublisherOptions, Topics};
+use kafka::{Held, Member, Publisher, Topics};
 use model::AccountNumber;
 use proto::export::v1::{ExportCounters, ExportJobState};
 use tokio::sync::{oneshot, watch};
@@ -85,10 +85,11 @@ impl Placement {
             directory,
             sealer,
             braze,
+            publisher,
             traced,
         } = parts;
         Ok(Self {
-            publisher: Publisher::new(&kafka, PublisherOptions::default())?,
+            publisher,
             planner: Planner::new(directory.clone(), sealer, slots),
             member: Member::join(&kafka, GROUP, &Topics::new(&kafka).export_placement(), slots)?,
             watchdog: Watchdog::start()?,

@@ -98,9 +98,12 @@ impl Service {
 
     pub(crate) async fn stop(self) {
         self.lifecycle.drain("the test is over");
-        let ended = tokio::time::timeout(Duration::from_secs(60), self.running)
-            .await
-            .expect("the service drains");
-        ended.unwrap().expect("the service ends well");
+        self.ended().await.expect("the service ends well");
+    }
+
+    /// How it ends, which it must by itself.
+    pub(crate) async fn ended(self) -> Result<(), String> {
+        let ended = tokio::time::timeout(Duration::from_secs(60), self.running).await;
+        ended.expect("the service drains").unwrap()
     }
 }

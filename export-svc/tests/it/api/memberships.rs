@@ -238,6 +238,26 @@ async fn without_kafka_no_change_is_answered_as_published() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_producer_that_has_failed_for_good_ends_the_service() {
+    let broker = InProcessBroker::start(4, &[1234]).unwrap();
+    let brokers = Brokers::InProcess(broker);
+    let service = Service::start(config(&brokers)).await;
+    let Brokers::InProcess(broker) = &brokers else {
+        unreachable!()
+    };
+    let mut client = AudienceMembershipServiceClient::new(service.admin().await);
+    for expected in [true, false] {
+        let answers = client.publish_membership_changes(requests(vec![change("42")])).await;
+        let answer = answers.unwrap().into_inner().message().await;
+        let published = answer.is_ok_and(|answer| matches!(answer.unwrap().outcome, Some(Outcome::Published(_))));
+        assert_eq!(published, expected);
+        broker.fail_next_producer().unwrap();
+    }
+    let ended = service.ended().await.unwrap_err();
+    assert!(ended.contains("publisher"), "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_drain_ends_an_open_stream_after_what_was_sent_is_answered() {
     let brokers = kafka::testing::brokers();
     let service = Service::start(config(&brokers)).await;

@@ -189,6 +189,7 @@ impl Rig {
             directory: self.directory.clone(),
             sealer: self.sealer.clone(),
             braze: braze::Client::new(options).unwrap(),
+            publisher: self.publisher.clone(),
             traced: false,
         });
         let drain = CancellationToken::new();

@@ -71,18 +71,28 @@ impl Log {
     /// When Kafka stays away.
     pub(crate) async fn publish(&self, changes: &[Change]) -> anyhow::Result<()> {
         let mut records: Vec<_> = changes.iter().map(|change| self.record(*change)).collect();
+        let mut trouble = None;
         let publish = async {
             while !records.is_empty() {
                 let mut results = self.publisher.publish_all(records.clone()).await.into_iter();
-                records.retain(|_| !matches!(results.next(), Some(Ok(_))));
+                records.retain(|_| match results.next() {
+                    Some(Ok(_)) => false,
+                    Some(Err(error)) => {
+                        trouble = Some(error);
+                        true
+                    }
+                    None => true,
+                });
                 if !records.is_empty() {
                     tokio::time::sleep(AGAIN_AFTER).await;
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, publish)
-            .await
-            .context("Kafka takes no records")
+        let published = tokio::select! {
+            published = tokio::time::timeout(PATIENCE, publish) => published,
+            failed = self.publisher.failed() => return Err(failed).context("the storm's publisher is of no more use"),
+        };
+        published.with_context(|| format!("Kafka takes no records: {trouble:?}"))
     }
 
     fn record(&self, change: Change) -> RecordOut {
