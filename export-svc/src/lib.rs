@@ -22,4 +22,5 @@ mod placement;
 pub mod positions;
 pub mod route;
 mod settle;
+mod trigger;
 mod workspace;

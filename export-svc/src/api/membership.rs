@@ -13,7 +13,7 @@ use prost::Message;
 use proto::membership::v1::audience_membership_service_server::AudienceMembershipService;
 use proto::membership::v1::publish_membership_changes_response::Outcome;
 use proto::membership::v1::{
-    MembershipChange, PublishMembershipChangesRequest, PublishMembershipChangesResponse, PublishedAt,
+    MembershipChange, PublishMembershipChangesRequest, PublishMembershipChangesResponse, PublishedAt, PublishedTrigger,
 };
 use runtime::window::next_window;
 use tokio::time::Instant;
@@ -22,6 +22,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::SEND;
 use crate::metrics;
+use crate::trigger::{self, Changes};
 
 /// Full name of the message on the membership topic.
 const MESSAGE_TYPE: &str = "lytics.membership.v1.MembershipChange";
@@ -103,40 +104,55 @@ impl Call {
             }
         }
         for asked in chunk {
-            let change = match asked {
-                Ok(request) => request.change,
-                Err(status) => {
-                    work.ended = Some(status);
-                    break;
+            let taken = asked.map_err(Refused::Call).and_then(|request| self.take(request));
+            let slot = match taken {
+                Ok((records, slot)) => {
+                    work.records.extend(records);
+                    slot
                 }
-            };
-            match self.record(change) {
-                Ok(record) => {
-                    work.records.push(record);
-                    work.slots.push_back((self.next_index, None));
-                }
-                Err(Refused::Change(reason)) => work.slots.push_back((self.next_index, Some(reason))),
+                Err(Refused::Request(reason)) => Slot::Refused(reason),
                 Err(Refused::Call(status)) => {
                     work.ended = Some(status);
                     break;
                 }
-            }
+            };
+            work.slots.push_back((self.next_index, slot));
             self.next_index += 1;
         }
         work
     }
 
-    fn record(&self, change: Option<MembershipChange>) -> Result<RecordOut, Refused> {
-        let mut change = change.ok_or_else(|| Refused::Change("change is missing".to_owned()))?;
+    /// The records of a request: all, or none.
+    fn take(&self, request: PublishMembershipChangesRequest) -> Result<(Vec<RecordOut>, Slot), Refused> {
+        match (request.change, request.trigger_message) {
+            (Some(change), None) => Ok((vec![self.record(change)?], Slot::Change)),
+            (None, Some(trigger)) => {
+                let refused = |problem: trigger::Problem| Refused::Request(problem.to_string());
+                let Changes { changes, ignored } = trigger::changes(&trigger).map_err(refused)?;
+                let records: Vec<_> = changes
+                    .into_iter()
+                    .map(|change| self.record(change))
+                    .collect::<Result<_, _>>()?;
+                let changes = records.len();
+                Ok((records, Slot::Trigger { changes, ignored }))
+            }
+            (None, None) => Err(Refused::Request("change is missing".to_owned())),
+            (Some(_), Some(_)) => Err(Refused::Request(
+                "give a change or a trigger_message, not both".to_owned(),
+            )),
+        }
+    }
+
+    fn record(&self, mut change: MembershipChange) -> Result<RecordOut, Refused> {
         let checked = Membership::try_from(&change).map(|membership| membership.account);
-        let account = checked.map_err(|error| Refused::Change(error.to_string()))?;
+        let account = checked.map_err(|error| Refused::Request(error.to_string()))?;
         let key = membership_key(&change.audience_slug, &change.profile_id);
         self.caller
             .require(account, SEND)
-            .map_err(|error| Refused::Change(error.to_string()))?;
+            .map_err(|error| Refused::Request(error.to_string()))?;
         match self.service.directory.account(AccountRef::Number(account)) {
             Ok(_) => {}
-            Err(error @ Error::NotFound(_)) => return Err(Refused::Change(error.to_string())),
+            Err(error @ Error::NotFound(_)) => return Err(Refused::Request(error.to_string())),
             Err(error) => return Err(Refused::Call(error.into())),
         }
         if change.audience_id.is_empty() {
@@ -156,18 +172,27 @@ fn bytes(asked: &Asked) -> usize {
 }
 
 enum Refused {
-    /// This change; the call goes on.
-    Change(String),
+    /// This request; the call goes on.
+    Request(String),
     /// Nothing can be decided now.
     Call(Status),
 }
 
-/// A window of changes: those to publish, and every answer's place.
+/// What is published of a request.
+enum Slot {
+    /// Nothing, and why.
+    Refused(String),
+    /// One record.
+    Change,
+    /// So many records, of a trigger message that says other things, too.
+    Trigger { changes: usize, ignored: u32 },
+}
+
+/// A window of requests: the records to publish, and every answer's place, by the request's index.
 #[derive(Default)]
 struct Work {
     records: Vec<RecordOut>,
-    /// Index of the change, and why it was refused before it was published.
-    slots: VecDeque<(u64, Option<String>)>,
+    slots: VecDeque<(u64, Slot)>,
     ended: Option<Status>,
 }
 
@@ -177,19 +202,13 @@ impl Work {
     async fn publish(self, publisher: &Publisher) -> Vec<Result<PublishMembershipChangesResponse, Status>> {
         let mut acks = publish(publisher, self.records).await.into_iter();
         let mut answers = Vec::with_capacity(self.slots.len() + 1);
-        for (index, refused) in self.slots {
-            let outcome = match refused {
-                Some(reason) => Ok(Outcome::RejectedReason(reason)),
-                None => acks
-                    .next()
-                    .map_or_else(|| Err(Status::internal("an acknowledgement is missing")), outcome),
-            };
-            match outcome {
+        for (index, slot) in self.slots {
+            match outcome(slot, &mut acks) {
                 Ok(outcome) => {
-                    metrics::published(if matches!(outcome, Outcome::Published(_)) {
-                        "published"
-                    } else {
+                    metrics::published(if matches!(outcome, Outcome::RejectedReason(_)) {
                         "rejected"
+                    } else {
+                        "published"
                     });
                     answers.push(Ok(PublishMembershipChangesResponse {
                         index,
@@ -218,10 +237,36 @@ async fn publish(publisher: &Publisher, records: Vec<RecordOut>) -> Vec<Result<A
     acks
 }
 
-fn outcome(ack: Result<Ack, kafka::Error>) -> Result<Outcome, Status> {
-    match ack {
-        Ok(Ack { partition, offset }) => Ok(Outcome::Published(PublishedAt { partition, offset })),
-        Err(error) if error.disposition() == Disposition::Reject => Ok(Outcome::RejectedReason(error.to_string())),
+/// The answer to a request, which takes the acknowledgements of its records. An error if it is not known whether Kafka has them.
+fn outcome(slot: Slot, acks: &mut impl Iterator<Item = Result<Ack, kafka::Error>>) -> Result<Outcome, Status> {
+    let (changes, ignored) = match slot {
+        Slot::Refused(reason) => return Ok(Outcome::RejectedReason(reason)),
+        Slot::Change => (1, None),
+        Slot::Trigger { changes, ignored } => (changes, Some(ignored)),
+    };
+    let mut published = Vec::with_capacity(changes);
+    let mut rejected = None;
+    for acked in acks.take(changes) {
+        match at(acked)? {
+            Ok(at) => published.push(at),
+            Err(reason) => rejected = Some(reason),
+        }
+    }
+    match (rejected, ignored) {
+        (Some(reason), _) => Ok(Outcome::RejectedReason(reason)),
+        (None, Some(ignored)) => Ok(Outcome::PublishedTrigger(PublishedTrigger { published, ignored })),
+        (None, None) => {
+            let published = published.pop().map(Outcome::Published);
+            published.ok_or_else(|| Status::internal("an acknowledgement is missing"))
+        }
+    }
+}
+
+/// Where a record is; or, in words, why Kafka will never have it.
+fn at(acked: Result<Ack, kafka::Error>) -> Result<Result<PublishedAt, String>, Status> {
+    match acked {
+        Ok(Ack { partition, offset }) => Ok(Ok(PublishedAt { partition, offset })),
+        Err(error) if error.disposition() == Disposition::Reject => Ok(Err(error.to_string())),
         Err(error) => {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
@@ -248,7 +293,12 @@ mod tests {
             profile_id: "p".repeat(1_000),
             ..MembershipChange::default()
         };
-        let asked = |change| bytes(&Ok(PublishMembershipChangesRequest { change }));
+        let asked = |change| {
+            bytes(&Ok(PublishMembershipChangesRequest {
+                change,
+                trigger_message: None,
+            }))
+        };
         assert!((1_000..1_020).contains(&asked(Some(change))));
         assert_eq!(asked(None), 0);
         assert_eq!(bytes(&Err(draining())), 0);

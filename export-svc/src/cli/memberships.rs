@@ -1,5 +1,7 @@
 //! `memberships`.
 
+mod trigger;
+
 use std::collections::HashMap;
 
 use anyhow::anyhow;
@@ -11,12 +13,17 @@ use proto::membership::v1::{MembershipAction, MembershipChange, PublishMembershi
 use runtime::exit::Failure;
 use serde_json::json;
 
+use self::trigger::Trigger;
 use super::{Account, Remote, refused};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Memberships {
     /// Publish that a profile entered or left an audience.
     Publish(Publish),
+    /// Publish what Lytics' trigger messages say, one message of JSON per line.
+    ///
+    /// Plain or as CloudEvents. Each enter and exit among a message's segment_events is published.
+    Trigger(Trigger),
 }
 
 #[derive(Debug, Args)]
@@ -61,7 +68,16 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 impl Memberships {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let Self::Publish(publish) = self;
+        match self {
+            Self::Publish(publish) => publish.run().await,
+            Self::Trigger(trigger) => trigger.run().await,
+        }
+    }
+}
+
+impl Publish {
+    async fn run(self) -> Result<(), Failure> {
+        let publish = self;
         let remote = &publish.remote;
         let action = if publish.action.enter {
             MembershipAction::Enter
@@ -79,7 +95,10 @@ impl Memberships {
             previous_fields: publish.previous_fields.into_iter().collect::<HashMap<_, _>>(),
         };
         let mut client = AudienceMembershipServiceClient::new(remote.connect().await?);
-        let request = futures::stream::iter([PublishMembershipChangesRequest { change: Some(change) }]);
+        let request = futures::stream::iter([PublishMembershipChangesRequest {
+            change: Some(change),
+            ..Default::default()
+        }]);
         let mut answers = client
             .publish_membership_changes(request)
             .await
@@ -105,7 +124,7 @@ impl Memberships {
                 Ok(())
             }
             Some(Outcome::RejectedReason(reason)) => Err(Failure::call(anyhow!("rejected: {reason}"))),
-            None => Err(Failure::call(anyhow!(
+            Some(Outcome::PublishedTrigger(_)) | None => Err(Failure::call(anyhow!(
                 "the service ended the call without an answer; publish it again"
             ))),
         }

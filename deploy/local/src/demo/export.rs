@@ -179,7 +179,10 @@ fn request(change: &Change) -> PublishMembershipChangesRequest {
         fields,
         ..Default::default()
     };
-    PublishMembershipChangesRequest { change: Some(change) }
+    PublishMembershipChangesRequest {
+        change: Some(change),
+        ..Default::default()
+    }
 }
 
 /// Index of an exit that is the last word on somebody whom an earlier change of `after` put in.

@@ -9,7 +9,7 @@ use model::Role;
 use prost::Message;
 use proto::membership::v1::audience_membership_service_client::AudienceMembershipServiceClient;
 use proto::membership::v1::publish_membership_changes_response::Outcome;
-use proto::membership::v1::{MembershipAction, MembershipChange, PublishMembershipChangesRequest};
+use proto::membership::v1::{MembershipAction, MembershipChange, PublishMembershipChangesRequest, TriggerMessage};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 
@@ -29,11 +29,10 @@ fn change(profile: &str) -> MembershipChange {
 fn requests(
     changes: Vec<MembershipChange>,
 ) -> impl tonic::IntoStreamingRequest<Message = PublishMembershipChangesRequest> {
-    futures::stream::iter(
-        changes
-            .into_iter()
-            .map(|change| PublishMembershipChangesRequest { change: Some(change) }),
-    )
+    futures::stream::iter(changes.into_iter().map(|change| PublishMembershipChangesRequest {
+        change: Some(change),
+        ..Default::default()
+    }))
 }
 
 /// The records of partition `partition` of the account's topic: key, decoded value, traceparent.
@@ -155,6 +154,7 @@ async fn answers_come_in_order_and_a_bad_change_does_not_stop_the_stream() {
         match answer.outcome.unwrap() {
             Outcome::Published(at) => assert!(at.offset >= 0),
             Outcome::RejectedReason(reason) => rejected.push((index, reason)),
+            Outcome::PublishedTrigger(_) => panic!("a change is no trigger message"),
         }
     }
     assert_eq!(answers.message().await.unwrap(), None);
@@ -164,6 +164,82 @@ async fn answers_come_in_order_and_a_bad_change_does_not_stop_the_stream() {
     assert!(
         action.contains("action") && slug.contains("audience_slug") && account.contains("another account"),
         "{rejected:?}"
+    );
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_message_is_published_whole_or_refused_whole() {
+    let brokers = kafka::testing::brokers();
+    let service = Service::start(config(&brokers)).await;
+    let trigger = |account, events: &str| PublishMembershipChangesRequest {
+        trigger_message: Some(TriggerMessage {
+            account,
+            profile_id_field: "uid".to_owned(),
+            json: format!(r#"{{"data": {{"uid": "42", "user_id": "cust-42", "segment_events": [{events}]}}}}"#).into(),
+        }),
+        ..Default::default()
+    };
+    let (vip, lapsed) = (
+        r#"{"slug": "vip", "event": "enter"}"#,
+        r#"{"slug": "lapsed", "event": "exit"}"#,
+    );
+    let (scored, bad) = (
+        r#"{"slug": "scores", "event": "change"}"#,
+        r#"{"slug": "a/b", "event": "enter"}"#,
+    );
+    let both = PublishMembershipChangesRequest {
+        change: Some(change("42")),
+        ..trigger(1234, vip)
+    };
+    let sent = vec![
+        trigger(1234, &format!("{vip}, {bad}")),
+        trigger(1234, &format!("{vip}, {scored}, {lapsed}")),
+        trigger(99, vip),
+        both,
+        trigger(1234, scored),
+    ];
+    let channel = service.connect(Some(&service.token(Role::DataWrite).await)).await;
+    let mut client = AudienceMembershipServiceClient::new(channel);
+    let answers = client.publish_membership_changes(futures::stream::iter(sent)).await;
+    let mut answers = answers.unwrap().into_inner();
+    let mut outcomes = Vec::new();
+    while let Some(answer) = answers.message().await.unwrap() {
+        assert_eq!(answer.index, u64::try_from(outcomes.len()).unwrap());
+        outcomes.push(answer.outcome.unwrap());
+    }
+    let [
+        Outcome::RejectedReason(slug),
+        Outcome::PublishedTrigger(published),
+        Outcome::RejectedReason(account),
+        Outcome::RejectedReason(both),
+        Outcome::PublishedTrigger(nothing),
+    ] = &outcomes[..]
+    else {
+        panic!("{outcomes:?}")
+    };
+    assert!(slug.contains("audience_slug"), "{slug}");
+    assert!(account.contains("another account"), "{account}");
+    assert!(both.contains("not both"), "{both}");
+    assert_eq!((published.published.len(), published.ignored), (2, 1));
+    assert_eq!((nothing.published.len(), nothing.ignored), (0, 1));
+    let kafka = brokers.config();
+    let all = move || {
+        let each = (0..partitions(&kafka)).flat_map(|partition| records(&kafka, partition));
+        let mut shown: Vec<_> = each
+            .map(|(key, change, _)| (key, change.action(), change.fields))
+            .collect();
+        shown.sort_by(|one, other| one.0.cmp(&other.0));
+        shown
+    };
+    let fields =
+        HashMap::from([("uid", "42"), ("user_id", "cust-42")].map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert_eq!(
+        tokio::task::spawn_blocking(all).await.unwrap(),
+        [
+            ("lapsed/42".to_owned(), MembershipAction::Exit, fields.clone()),
+            ("vip/42".to_owned(), MembershipAction::Enter, fields),
+        ]
     );
     service.stop().await;
 }
@@ -265,6 +341,7 @@ async fn a_drain_ends_an_open_stream_after_what_was_sent_is_answered() {
     let (sender, receiver) = tokio::sync::mpsc::channel(4);
     let sent = PublishMembershipChangesRequest {
         change: Some(change("42")),
+        ..Default::default()
     };
     sender.send(sent).await.unwrap();
     let mut answers = client
@@ -292,6 +369,7 @@ async fn a_stream_ends_when_its_token_is_revoked() {
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
     let sent = PublishMembershipChangesRequest {
         change: Some(change("42")),
+        ..Default::default()
     };
     sender.send(sent.clone()).await.unwrap();
     let mut answers = client

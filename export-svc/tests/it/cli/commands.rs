@@ -132,6 +132,71 @@ async fn the_first_hour_works_as_typed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn trigger_messages_are_published_line_by_line_and_a_job_shows_whom_it_did_not_send() {
+    let brokers = kafka::testing::brokers();
+    let service = Service::start(config(&brokers)).await;
+    let folder = folder();
+    let key_file = file(folder.path(), "key.txt", KEY);
+    let words = |line: &str| -> Vec<String> { line.split(' ').map(str::to_owned).collect() };
+    let run_line = async |line: String| {
+        let words = words(&line);
+        run(&service, &words.iter().map(String::as_str).collect::<Vec<_>>()).await
+    };
+    for line in [
+        format!(
+            "authorizations create --account 1234 --provider braze --label Sim --instance US-01 --key-file {}",
+            key_file.display()
+        ),
+        "jobs create --account 1234 --auth Sim --label VIP --audience vip --external-id-field user_id --existing-users"
+            .to_owned(),
+    ] {
+        let output = run_line(line).await;
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    let nobody = run_line("jobs omitted --account 1234 VIP".to_owned()).await;
+    assert_eq!(stdout(&nobody), "none\n", "{}", stderr(&nobody));
+    let triggers = r#"{"data": {"uid": "42", "segment_events": [{"slug": "vip", "event": "enter"}, {"slug": "x", "event": "change"}]}}
+{"data": {"uid": "43"}}
+"#;
+    let triggers = file(folder.path(), "triggers.json", triggers);
+    let output = run_line(format!(
+        "memberships trigger --account 1234 --profile-id-field uid {}",
+        triggers.display()
+    ))
+    .await;
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        stdout(&output),
+        "published 1 changes; ignored 1 other events; rejected 1 messages\n"
+    );
+    assert!(
+        stderr(&output).starts_with("line 2: json is no trigger message: missing field `segment_events`"),
+        "{}",
+        stderr(&output)
+    );
+    runtime::testing::until("the job has kept it", async || {
+        let output = run_line("jobs omitted --account 1234 VIP --reason no_identifier --output json".to_owned()).await;
+        let Ok(omitted) = serde_json::from_slice::<Value>(&output.stdout) else {
+            return false;
+        };
+        assert_eq!(
+            (&omitted["profileId"], &omitted["action"]),
+            (&"42".into(), &"enter".into())
+        );
+        assert_eq!(omitted["detail"], "the change has no value in user_id");
+        true
+    })
+    .await;
+    let row = run_line("jobs omitted --account 1234 VIP --all".to_owned()).await;
+    assert!(
+        stdout(&row).contains("\tvip\tenter\t42\tno_identifier\t"),
+        "{}",
+        stdout(&row)
+    );
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_resource_can_be_listed_shown_and_deleted() {
     let brokers = kafka::testing::brokers();
     let service = Service::start(config(&brokers)).await;

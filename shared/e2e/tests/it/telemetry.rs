@@ -171,7 +171,10 @@ async fn publish_with_trace(export: &Export) {
         fields: [("user_id".to_owned(), "cust-0".to_owned())].into(),
         ..MembershipChange::default()
     };
-    let changes = tokio_stream::iter([PublishMembershipChangesRequest { change: Some(change) }]);
+    let changes = tokio_stream::iter([PublishMembershipChangesRequest {
+        change: Some(change),
+        ..Default::default()
+    }]);
     let mut request = tonic::Request::new(changes);
     let metadata = request.metadata_mut();
     metadata.insert("authorization", format!("Bearer {ADMIN_TOKEN}").parse().unwrap());
