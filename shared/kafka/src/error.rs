@@ -92,6 +92,9 @@ pub enum Error {
     /// The configuration makes no client.
     #[error("the kafka configuration makes no client")]
     Config(#[source] KafkaError),
+    /// Kafka answers others, but this client has forgotten where it is, for good.
+    #[error("kafka answers other clients, but this one has lost every broker, and only a new one finds them")]
+    Lost,
     /// The client that served this handle has ended.
     #[error("the kafka client of this handle has been closed")]
     Closed,
@@ -123,6 +126,7 @@ impl Error {
             | Self::OffsetGone { .. }
             | Self::Topic { .. }
             | Self::Config(_)
+            | Self::Lost
             | Self::Closed => Disposition::Stop,
         }
     }

@@ -7,6 +7,7 @@ mod delivery;
 mod error;
 mod group;
 pub mod headers;
+mod lost;
 pub mod metrics;
 mod producer;
 mod reader;

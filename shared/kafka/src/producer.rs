@@ -2,7 +2,7 @@
 
 mod serving;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -11,8 +11,10 @@ use rdkafka::producer::Producer;
 use serde::Deserialize;
 
 use self::serving::Serving;
+use crate::client::ASK_TIMEOUT;
 use crate::delivery::Latch;
-use crate::{Ack, Config, Error, RecordOut, client};
+use crate::lost::{LOOK_EVERY, Looks};
+use crate::{Ack, Config, Error, RecordOut, client, lost};
 
 /// How often the thread of a publisher that has nothing to do looks whether librdkafka has something to say.
 const REST: Duration = Duration::from_secs(1);
@@ -58,6 +60,9 @@ impl PublisherOptions {
 #[derive(Clone)]
 pub struct Publisher {
     serving: Arc<Serving>,
+    config: Arc<Config>,
+    /// The topic of a record that was not acknowledged in time, if none has been acknowledged since.
+    unheard: Arc<Mutex<Option<String>>>,
 }
 
 impl Publisher {
@@ -77,6 +82,8 @@ impl Publisher {
             );
         Ok(Self {
             serving: Arc::new(Serving::start(&settings, || thread::park_timeout(REST))?),
+            config: Arc::new(config.clone()),
+            unheard: Arc::default(),
         })
     }
 
@@ -105,15 +112,49 @@ impl Publisher {
             }
         }
         drop(latch);
-        results
+        let results = results
             .await
-            .unwrap_or_else(|_| records.iter().map(|_| Err(Error::Closed)).collect())
+            .unwrap_or_else(|_| records.iter().map(|_| Err(Error::Closed)).collect());
+        if results.iter().any(Result::is_ok) {
+            *self.unheard() = None;
+        } else if let Some(Err(Error::Timeout { topic })) = results.first() {
+            *self.unheard() = Some(topic.clone());
+        }
+        results
     }
 
-    /// Ends when the producer has failed for good, so that it takes no record any more whatever Kafka does: for example when
-    /// the brokers no longer agree with it about what was written. Only a new producer helps; the process should end.
-    /// Looks once a second.
+    fn unheard(&self) -> MutexGuard<'_, Option<String>> {
+        // Nothing panics while it is locked.
+        self.unheard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends when the producer has failed for good, so that it takes no record any more whatever Kafka does: when the brokers no
+    /// longer agree with it about what was written, or when it has lost them all. Only a new producer helps; the process should
+    /// end. Looks once a second.
     pub async fn failed(&self) -> Error {
+        tokio::select! {
+            error = self.fatal() => error,
+            () = self.lost() => Error::Lost,
+        }
+    }
+
+    async fn lost(&self) {
+        let mut looks = Looks::default();
+        while !looks.see(self.is_cut_off().await) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn is_cut_off(&self) -> bool {
+        let Some(topic) = self.unheard().clone() else {
+            return false;
+        };
+        let (serving, config) = (Arc::clone(&self.serving), Arc::clone(&self.config));
+        let look = move || lost::is_cut_off(serving.producer().client(), &config, &topic, ASK_TIMEOUT);
+        tokio::task::spawn_blocking(look).await.unwrap_or(false)
+    }
+
+    async fn fatal(&self) -> Error {
         loop {
             if let Some((code, reason)) = self.serving.producer().client().fatal_error() {
                 return Error::Refused {

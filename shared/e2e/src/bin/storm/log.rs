@@ -1,6 +1,7 @@
 //! Kafka: publishing the changes, and reading back what stands in the topics.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -22,7 +23,7 @@ const AGAIN_AFTER: Duration = Duration::from_millis(100);
 pub(crate) struct Log {
     kafka: kafka::Config,
     topics: Topics,
-    publisher: Publisher,
+    publisher: Mutex<Publisher>,
     audiences: Vec<Audience>,
 }
 
@@ -52,13 +53,9 @@ impl Log {
     /// # Errors
     /// When librdkafka does not take the configuration.
     pub(crate) fn new(kafka: kafka::Config, audiences: Vec<Audience>) -> anyhow::Result<Self> {
-        let options = PublisherOptions {
-            ack_timeout: Duration::from_secs(10),
-            ..PublisherOptions::default()
-        };
         Ok(Self {
             topics: Topics::new(&kafka),
-            publisher: Publisher::new(&kafka, options)?,
+            publisher: Mutex::new(publisher_of(&kafka)?),
             kafka,
             audiences,
         })
@@ -74,25 +71,20 @@ impl Log {
         let mut trouble = None;
         let publish = async {
             while !records.is_empty() {
-                let mut results = self.publisher.publish_all(records.clone()).await.into_iter();
-                records.retain(|_| match results.next() {
-                    Some(Ok(_)) => false,
-                    Some(Err(error)) => {
-                        trouble = Some(error);
-                        true
-                    }
-                    None => true,
-                });
-                if !records.is_empty() {
-                    tokio::time::sleep(AGAIN_AFTER).await;
+                let publisher = self.publisher().clone();
+                tokio::select! {
+                    () = offer(&publisher, &mut records, &mut trouble) => {}
+                    _ = publisher.failed() => *self.publisher() = publisher_of(&self.kafka)?,
                 }
             }
+            anyhow::Ok(())
         };
-        let published = tokio::select! {
-            published = tokio::time::timeout(PATIENCE, publish) => published,
-            failed = self.publisher.failed() => return Err(failed).context("the storm's publisher is of no more use"),
-        };
-        published.with_context(|| format!("Kafka takes no records: {trouble:?}"))
+        let published = tokio::time::timeout(PATIENCE, publish).await;
+        published.with_context(|| format!("Kafka takes no records: {trouble:?}"))?
+    }
+
+    fn publisher(&self) -> MutexGuard<'_, Publisher> {
+        self.publisher.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn record(&self, change: Change) -> RecordOut {
@@ -245,5 +237,31 @@ impl Log {
             Ok(found)
         };
         tokio::task::spawn_blocking(all).await?
+    }
+}
+
+fn publisher_of(kafka: &kafka::Config) -> Result<Publisher, kafka::Error> {
+    let options = PublisherOptions {
+        ack_timeout: Duration::from_secs(10),
+        ..PublisherOptions::default()
+    };
+    Publisher::new(kafka, options)
+}
+
+/// Publishes records until each is acknowledged, and leaves those that are not.
+async fn offer(publisher: &Publisher, records: &mut Vec<RecordOut>, trouble: &mut Option<kafka::Error>) {
+    while !records.is_empty() {
+        let mut results = publisher.publish_all(records.clone()).await.into_iter();
+        records.retain(|_| match results.next() {
+            Some(Ok(_)) => false,
+            Some(Err(error)) => {
+                *trouble = Some(error);
+                true
+            }
+            None => true,
+        });
+        if !records.is_empty() {
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
     }
 }
