@@ -112,7 +112,8 @@ async fn every_call_of_the_page_succeeds_and_every_method_is_on_the_page() {
             [method] => {
                 let answers = server.call(&headers, &data, method).await;
                 let answers = answers.unwrap_or_else(|error| panic!("{line}\n{error}"));
-                assert!(!answers.is_empty(), "no answer: {line}");
+                // Of what is told one by one there may be none yet.
+                assert!(!answers.is_empty() || method.contains("/Tail"), "no answer: {line}");
                 assert_accepted(&line, &answers);
                 answers.iter().for_each(|answer| ids.learn(answer));
                 called.insert((*method).to_owned());
