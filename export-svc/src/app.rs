@@ -153,7 +153,6 @@ async fn assemble(config: &Config, lifecycle: &Lifecycle) -> Result<Assembled, F
 
     let directory = open_directory(config).await.map_err(Failure::precondition)?;
     lifecycle.spawn("token uses", keep_uses(directory.clone(), lifecycle.token()));
-    lifecycle.spawn("control table", watch_table(directory.clone(), lifecycle.token()));
     let watched = directory.clone();
     lifecycle.readiness().check("control table", move || {
         (!watched.is_fresh()).then(|| "Kafka has not been heard from for 30 s".to_owned())
@@ -294,11 +293,6 @@ fn start_engine(
 /// Ends the process when a producer has failed for good: only a new one helps.
 async fn watch(publisher: Publisher, drain: CancellationToken) -> Result<(), kafka::Error> {
     drain.run_until_cancelled(publisher.failed()).await.map_or(Ok(()), Err)
-}
-
-/// Ends the process when the control table will never be fresh again.
-async fn watch_table(directory: Directory, drain: CancellationToken) -> Result<(), kafka::Error> {
-    drain.run_until_cancelled(directory.failed()).await.map_or(Ok(()), Err)
 }
 
 /// Writes down when tokens were last used.

@@ -144,7 +144,6 @@ impl App {
                 let services = services(&config, &directory, &mappings, &publish, &webhook, &lifecycle);
                 lifecycle.spawn("grpc", grpc.serve(services, lifecycle.readiness(), lifecycle.token()));
                 lifecycle.spawn("token uses", keep_uses(directory.clone(), lifecycle.token()));
-                lifecycle.spawn("control table", watch_table(directory.clone(), lifecycle.token()));
                 let table = directory.clone();
                 lifecycle.readiness().check("control table", move || {
                     (!table.is_fresh()).then(|| "has not heard from Kafka for too long".to_owned())
@@ -229,11 +228,6 @@ async fn open(config: &Config) -> Result<Directory, kafka::Error> {
 /// Ends the process when the producer has failed for good: only a new one helps.
 async fn watch(publish: Publish, drain: CancellationToken) -> Result<(), kafka::Error> {
     drain.run_until_cancelled(publish.failed()).await.map_or(Ok(()), Err)
-}
-
-/// Ends the process when the control table will never be fresh again.
-async fn watch_table(directory: Directory, drain: CancellationToken) -> Result<(), kafka::Error> {
-    drain.run_until_cancelled(directory.failed()).await.map_or(Ok(()), Err)
 }
 
 async fn report(webhook: Webhook, drain: CancellationToken) -> anyhow::Result<()> {

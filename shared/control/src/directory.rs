@@ -74,11 +74,6 @@ impl Directory {
         self.is_fresh_at(Instant::now())
     }
 
-    /// Ends when the table will never be fresh again: see [`Table::failed`](kafka::Table::failed).
-    pub async fn failed(&self) -> kafka::Error {
-        self.inner.table.failed().await
-    }
-
     fn is_fresh_at(&self, at: Instant) -> bool {
         self.inner.table.is_fresh(at)
     }

@@ -47,12 +47,6 @@ fn reaches(settings: &ClientConfig, topic: &str, timeout: Duration) -> bool {
     fresh.is_ok_and(|fresh| fresh.fetch_metadata(Some(topic), timeout).is_ok())
 }
 
-/// Whether a new client finds the end of a partition, for which its leader must answer. Blocks.
-pub(crate) fn finds_end(config: &Config, topic: &str, partition: i32, timeout: Duration) -> bool {
-    let fresh = BaseConsumer::from_config(&client::settings(config));
-    fresh.is_ok_and(|fresh| fresh.fetch_watermarks(topic, partition, timeout).is_ok())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,10 +72,8 @@ mod tests {
         let cut_off = |config: &Config, timeout| is_cut_off(own.client(), config, "t", timeout);
         let (soon, patient) = (Duration::from_millis(300), Duration::from_secs(10));
         assert!(!cut_off(&there.config(), patient), "it reaches its own");
-        assert!(finds_end(&there.config(), "t", 0, patient));
         here.down().unwrap();
         assert!(!cut_off(&here.config(), soon), "nobody reaches it");
-        assert!(!finds_end(&here.config(), "t", 0, soon));
         let deadline = std::time::Instant::now() + patient;
         while !cut_off(&there.config(), soon) {
             assert!(std::time::Instant::now() < deadline, "another reaches what it does not");

@@ -1,12 +1,14 @@
 //! Reading partitions by hand: no member of a consumer group, no stored offsets. Offsets may be committed, for others to see.
 
 mod commits;
+mod renewal;
+mod sentinel;
 
 use std::collections::BTreeMap;
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
@@ -14,6 +16,8 @@ use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use self::commits::Commits;
+use self::renewal::{called, consumer_of};
+use self::sentinel::{Pulse, Ready};
 use crate::client::{self, ASK_TIMEOUT};
 use crate::{Config, Error};
 
@@ -63,12 +67,17 @@ pub enum Position {
 
 /// Reads assigned partitions of one topic. Blocking: for a thread of its own, which is also its back-pressure: not polling
 /// has no deadline and loses nothing that was prefetched.
+///
+/// A reader whose client has lost Kafka for good (`lost`) gets a new one, and goes on where it was.
 pub struct Reader {
     /// There until the reader is dropped.
-    consumer: Option<BaseConsumer<Commits>>,
+    consumer: Option<Arc<BaseConsumer<Commits>>>,
+    config: Arc<Config>,
+    options: ReaderOptions,
+    ready: Option<Ready>,
+    pulse: Arc<Pulse>,
     /// Something was committed: closing may wait for the answer.
     committed: bool,
-    in_process: bool,
     topic: String,
     positions: BTreeMap<i32, Position>,
     /// What it had been told by the last poll that brought nothing.
@@ -98,12 +107,13 @@ impl Reader {
     /// # Errors
     /// [`Error::Config`] if librdkafka does not take the configuration.
     pub fn open(config: &Config, options: ReaderOptions) -> Result<Self, Error> {
-        let settings = settings(config, &options);
-        let consumer = BaseConsumer::from_config_and_context(&settings, Commits::default()).map_err(Error::Config)?;
         Ok(Self {
-            consumer: Some(consumer),
+            consumer: Some(Arc::new(consumer_of(config, &options)?)),
+            config: Arc::new(config.clone()),
+            options,
+            ready: None,
+            pulse: Arc::default(),
             committed: false,
-            in_process: config.in_process,
             topic: String::new(),
             positions: BTreeMap::new(),
             told: 0,
@@ -112,10 +122,14 @@ impl Reader {
 
     /// From now on calls `ready` when there is something to poll and a poll had found nothing before: who has more than one
     /// thing to wait for need not wait in a poll. Threads of librdkafka call it and hold a lock meanwhile: it must neither
-    /// block nor ask this reader.
+    /// block nor ask this reader. To be said before the first [`Reader::assign`].
     pub fn on_ready(&mut self, ready: impl Fn() + Send + Sync + 'static) {
-        let consumer = self.consumer.as_mut();
-        consumer.expect(HELD).set_nonempty_callback(ready);
+        let ready: Ready = Arc::new(ready);
+        let consumer = self.consumer.as_mut().and_then(Arc::get_mut);
+        consumer
+            .expect("nothing is assigned yet")
+            .set_nonempty_callback(called(&ready));
+        self.ready = Some(ready);
     }
 
     fn consumer(&self) -> &BaseConsumer<Commits> {
@@ -159,7 +173,7 @@ impl Reader {
     /// # Errors
     /// As [`Reader::partitions`]; [`Error::Topic`] also on the in-process broker, which cannot tell.
     pub fn offsets_at(&self, topic: &str, time_ms: i64) -> Result<Vec<(i32, i64)>, Error> {
-        if self.in_process {
+        if self.config.in_process {
             return Err(Error::Topic {
                 topic: topic.to_owned(),
                 problem: "the in-process broker cannot find offsets by time".to_owned(),
@@ -193,9 +207,14 @@ impl Reader {
             .iter()
             .map(|&(partition, position)| Ok((partition, self.resolve(topic, partition, position)?)))
             .collect::<Result<_, Error>>()?;
+        let first = self.topic.is_empty();
         topic.clone_into(&mut self.topic);
         self.positions = resolved;
-        self.assign_positions()
+        self.assign_positions()?;
+        if first {
+            self.watch();
+        }
+        Ok(())
     }
 
     /// Moves one assigned partition; see [`Reader::seek_all`].
@@ -256,6 +275,12 @@ impl Reader {
     /// [`Error::OffsetGone`]: a position is not in its partition, which is read no more until it is sought or assigned.
     /// [`Error::Refused`] stays until somebody acts.
     pub fn poll(&mut self, mut timeout: Duration) -> Option<Result<Polled<'_>, Error>> {
+        if self.pulse.lost.load(Ordering::Acquire) {
+            if let Err(error) = self.renew() {
+                return Some(Err(error));
+            }
+            self.pulse.lost.store(false, Ordering::Release);
+        }
         let consumer = self.consumer.as_ref().expect(HELD);
         let polled = loop {
             if let Some(polled) = consumer.poll(timeout) {
@@ -267,6 +292,7 @@ impl Reader {
             }
             timeout = Duration::ZERO;
         };
+        self.pulse.heard.fetch_add(1, Ordering::Relaxed);
         match polled {
             Ok(message) => {
                 self.positions
@@ -316,18 +342,6 @@ impl Reader {
             partition: outside.map(|(partition, ..)| partition),
             offset: outside.map(|(_, offset, _)| offset),
             held: outside.map(|(.., held)| held),
-        }
-    }
-}
-
-impl Drop for Reader {
-    /// Closing waits for the answer to a commit, a minute if Kafka hangs: somebody else does.
-    fn drop(&mut self) {
-        let consumer = self.consumer.take();
-        if self.committed {
-            let thread = thread::Builder::new().name("kafka-close".to_owned());
-            // Without a thread it is closed here and now.
-            drop(thread.spawn(move || drop(consumer)));
         }
     }
 }

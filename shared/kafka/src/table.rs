@@ -17,9 +17,7 @@ pub use self::mutate::{Change, MutateError};
 
 use self::follow::Follower;
 use self::map::Shared;
-use crate::client::ASK_TIMEOUT;
-use crate::lost::{LOOK_EVERY, Looks};
-use crate::{Config, Error, lost};
+use crate::{Config, Error};
 
 /// A table that has not been known to be complete for this long is stale.
 const FRESH_FOR: Duration = Duration::from_secs(30);
@@ -101,24 +99,6 @@ impl Table {
             .shared
             .complete_at()
             .is_some_and(|at| now.saturating_duration_since(at) < FRESH_FOR)
-    }
-
-    /// Ends when the table will never be fresh again, because its client has lost Kafka for good. The process should end.
-    pub async fn failed(&self) -> Error {
-        let mut looks = Looks::default();
-        while !looks.see(self.is_cut_off().await) {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-        Error::Lost
-    }
-
-    async fn is_cut_off(&self) -> bool {
-        if self.is_fresh(Instant::now()) {
-            return false;
-        }
-        let inner = Arc::clone(&self.inner);
-        let look = move || lost::finds_end(&inner.config, &inner.topic, follow::PARTITION, ASK_TIMEOUT);
-        tokio::task::spawn_blocking(look).await.unwrap_or(false)
     }
 
     /// Changes with every applied record: one more than its offset.
