@@ -21,6 +21,7 @@
 
 mod activity;
 mod dates;
+mod event;
 mod event_id;
 mod expression;
 mod flatten;
@@ -33,11 +34,14 @@ mod suggestion;
 mod test;
 mod value;
 
+use event::{Event, Field, Typed};
+use event_id::Distinct;
 use expression::Scope;
 use jiff::Timestamp;
-use proto::profile::v1::{Field, ProfileEvent, Value as Typed};
+use proto::profile::v1::ProfileEvent;
 
 pub(crate) use activity::CURRENTS_STREAM;
+pub use event_id::EventId;
 pub use identity::record_key;
 pub use kind::Kind;
 pub use mapping::{Column, Mapping};
@@ -63,6 +67,19 @@ pub struct RawRecord<'a> {
 pub struct Normalized {
     /// The event to publish.
     pub event: ProfileEvent,
+    /// Identity values that were left out because they are blank or longer than 256 bytes.
+    pub identities_dropped: usize,
+}
+
+/// A record that could be used, as it goes to Kafka.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// The event's id.
+    pub event_id: EventId,
+    /// The key: the event's first identity as `<field>:<value>`.
+    pub key: String,
+    /// The bytes of the event, a `ProfileEvent`.
+    pub payload: Vec<u8>,
     /// Identity values that were left out because they are blank or longer than 256 bytes.
     pub identities_dropped: usize,
 }
@@ -118,20 +135,49 @@ pub fn function_names() -> impl Iterator<Item = &'static str> {
 ///
 /// The record is not a JSON object, the mapping does not want it, or it identifies nobody.
 pub fn normalize(mapping: &Mapping, raw: &RawRecord<'_>, received: Timestamp) -> Result<Normalized, Reason> {
-    run(mapping, raw, received, |_, _, _| {})
+    run(mapping, raw, received, |_, _, _| {}, normalized)
 }
 
-/// Normalizes one record and shows `watch` what each column gave, or at which stage it gave nothing.
-fn run(
+/// The same event as it is published. Nothing of it is copied before its bytes are written.
+///
+/// # Errors
+///
+/// As of [`normalize()`].
+pub fn encode(mapping: &Mapping, raw: &RawRecord<'_>, received: Timestamp) -> Result<Encoded, Reason> {
+    let encoded = |event: Event<'_>, identities_dropped| Encoded {
+        event_id: event.id,
+        key: event.key(),
+        // Names and lengths take about as much as names and marks do in JSON; the rest is what does not grow with the record.
+        payload: event.encode(256 + raw.json.len() + raw.json.len() / 2),
+        identities_dropped,
+    };
+    run(mapping, raw, received, |_, _, _| {}, encoded)
+}
+
+fn normalized(event: Event<'_>, identities_dropped: usize) -> Normalized {
+    Normalized {
+        event: event.message(),
+        identities_dropped,
+    }
+}
+
+/// Normalizes one record: shows `watch` what each column gave, or at which stage it gave nothing, and makes `finish` of the event and
+/// the number of identity values that were left out.
+fn run<T>(
     mapping: &Mapping,
     raw: &RawRecord<'_>,
     received: Timestamp,
-    mut watch: impl FnMut(&Column, &Result<Typed, Stage>, Scope<'_>),
-) -> Result<Normalized, Reason> {
+    mut watch: impl FnMut(&Column, &Result<Typed<'_>, Stage>, Scope<'_>),
+    finish: impl FnOnce(Event<'_>, usize) -> T,
+) -> Result<T, Reason> {
     let mut values = vec![None; mapping.sources().len()];
     let mut matched = Vec::new();
     let mut time = None;
-    flatten::flatten(raw.json, |path, value| {
+    let mut may_tell = raw.stream == CURRENTS_STREAM;
+    let mut distinct = Distinct::new(raw.account, raw.stream, raw.json.len());
+    let keep = |run: &str| distinct.push(run);
+    flatten::flatten(raw.json, keep, |path, value| {
+        may_tell |= path == activity::EVENT_TYPE;
         if raw.timestamp_field == Some(path) {
             time = Some(value.clone());
         }
@@ -139,26 +185,28 @@ fn run(
         if mapping.may_match(path) {
             matched.extend(value.clone().map(|value| (path.to_owned().into(), value)));
         }
-        if let Some(slot) = mapping.slot(path) {
+        if let Some(slot) = mapping.sources().slot(path) {
             values[slot] = value;
         }
     })?;
-    let told = activity::read(raw, received)?;
+    let told = if may_tell { activity::read(raw, received)? } else { None };
     let event_time = time.and_then(|time| time.into_date(received));
     let event_time = event_time.or(told.as_ref().and_then(|told| told.time));
-    let braze_id = told.as_ref().and_then(|told| told.id);
+    if let Some(id) = told.as_ref().and_then(|told| told.id) {
+        distinct.replace(id.get());
+    }
+    let event_id = distinct.id();
     let scope = Scope {
         fields: &values,
         matched: &matched,
         now: event_time.unwrap_or(received),
-        record: raw,
-        distinct: braze_id.map_or(raw.json, |id| id.get().as_bytes()),
+        event_id: &event_id,
     };
     if mapping.condition().is_some_and(|condition| !condition.is_true(scope)) {
         return Err(Reason::NotWanted);
     }
     let mut fields = Vec::with_capacity(mapping.columns().len());
-    let mut ranked = Vec::new();
+    let mut ranked = Vec::with_capacity(mapping.identity_fields().len());
     let mut identities_dropped = 0;
     for (index, column) in mapping.columns().iter().enumerate() {
         let rank = mapping.rank(index);
@@ -169,18 +217,15 @@ fn run(
         watch(column, &value, scope);
         let Ok(value) = value else { continue };
         ranked.extend(rank.map(|rank| (rank, fields.len())));
-        fields.push(Field {
-            name: column.field.clone(),
-            value: Some(value),
-            merge_operator: column.merge_operator.into(),
-        });
+        fields.push(Field { column, value });
     }
     ranked.sort_unstable();
     let mut identities = Vec::with_capacity(ranked.len());
     for (_, place) in ranked {
         identity::push(&mut identities, &fields[place]);
     }
-    if let Some(merged) = told.as_ref().and_then(|told| told.merged.as_ref()) {
+    let (activity, merged) = told.map(|told| (told.activity, told.merged)).unzip();
+    if let Some(merged) = merged.as_ref().and_then(Option::as_ref) {
         identity::link(&mut identities, merged);
     }
     if identities.is_empty() {
@@ -188,22 +233,18 @@ fn run(
             fields: sentence_part(mapping.identity_fields()),
         });
     }
-    let event = ProfileEvent {
-        event_id: scope.event_id(),
+    let event = Event {
+        id: event_id,
         account: raw.account,
-        stream: raw.stream.to_owned(),
-        event_time: event_time.map(kind::proto_timestamp),
-        receive_time: Some(kind::proto_timestamp(received)),
-        mapping: mapping.alias().to_owned(),
-        mapping_version: mapping.version(),
+        stream: raw.stream,
+        mapping,
+        event_time,
+        receive_time: received,
         identities,
-        fields,
-        activity: told.map(|told| told.activity),
+        fields: &fields,
+        activity,
     };
-    Ok(Normalized {
-        event,
-        identities_dropped,
-    })
+    Ok(finish(event, identities_dropped))
 }
 
 /// "a", "a or b", "a, b or c".

@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,12 +13,11 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use kafka::rejected::Rejected;
 use kafka::{Publisher, RecordOut, Topics};
-use prost::Message;
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::metrics;
-use crate::normalize::{Normalized, RawRecord, Reason, normalize, record_key};
+use crate::normalize::{Encoded, EventId, RawRecord, Reason, encode};
 use crate::source::{Origin, Raw};
 
 /// Header of a rejected record: the account it was sent to.
@@ -72,7 +72,7 @@ impl Refusal {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// On `profile-events`.
-    Published { event_id: String },
+    Published { event_id: EventId },
     /// Nowhere: the mapping's `WHERE` is not true of it, so its author does not want it.
     NotWanted,
     /// On `profile-events.rejected`.
@@ -81,9 +81,9 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// What becomes of a record once Kafka takes what there is to write of it.
-    pub(crate) fn of(event: Result<Normalized, Refusal>) -> Self {
+    pub(crate) fn of(event: Result<Encoded, Refusal>) -> Self {
         match event {
-            Ok(Normalized { event, .. }) => Self::Published {
+            Ok(event) => Self::Published {
                 event_id: event.event_id,
             },
             Err(Refusal::Record(Reason::NotWanted)) => Self::NotWanted,
@@ -169,7 +169,7 @@ impl Publish {
         &self,
         origin: &Origin,
         raw: Vec<Bytes>,
-        events: Vec<Result<Normalized, Refusal>>,
+        events: Vec<Result<Encoded, Refusal>>,
         received: Timestamp,
         deadline: Option<Instant>,
     ) -> Result<Vec<Outcome>, kafka::Error> {
@@ -205,7 +205,7 @@ impl Publish {
         &self,
         origin: &Origin,
         raw: Vec<Bytes>,
-        events: Vec<Result<Normalized, Refusal>>,
+        events: Vec<Result<Encoded, Refusal>>,
         received: Timestamp,
     ) -> Result<Vec<Outcome>, kafka::Error> {
         let context = runtime::trace::current();
@@ -217,16 +217,13 @@ impl Publish {
         let (mut out, mut outcomes) = (Vec::with_capacity(raw.len()), Vec::with_capacity(raw.len()));
         // Where the outcome of each record to write stands.
         let mut places = Vec::with_capacity(raw.len());
-        for (index, (bytes, event)) in raw.iter().zip(events).enumerate() {
-            let record = match &event {
-                Ok(Normalized {
-                    event,
-                    identities_dropped,
-                }) => {
-                    ::metrics::counter!(metrics::IDENTITIES_DROPPED).increment(*identities_dropped as u64);
+        for (index, (bytes, mut event)) in raw.iter().zip(events).enumerate() {
+            let record = match &mut event {
+                Ok(event) => {
+                    ::metrics::counter!(metrics::IDENTITIES_DROPPED).increment(event.identities_dropped as u64);
                     let mut record = RecordOut::new(&*self.events)
-                        .key(record_key(event))
-                        .payload(event.encode_to_vec());
+                        .key(mem::take(&mut event.key))
+                        .payload(mem::take(&mut event.payload));
                     record.headers = kafka::headers::standard(EVENT_TYPE, &context);
                     Some(record)
                 }
@@ -307,8 +304,8 @@ fn count(origin: &Origin, outcomes: &Result<Vec<Outcome>, kafka::Error>, records
     add("published", outcomes.len() - rejected - not_wanted);
 }
 
-/// Normalizes one raw record with the mapping of its stream.
-pub(crate) fn event(origin: &Origin, record: &Raw, received: Timestamp) -> Result<Normalized, Refusal> {
+/// The event of one raw record by the mapping of its stream.
+pub(crate) fn event(origin: &Origin, record: &Raw, received: Timestamp) -> Result<Encoded, Refusal> {
     if let Some(problem) = &record.unusable {
         return Err(Refusal::Unreadable(problem.clone()));
     }
@@ -319,5 +316,5 @@ pub(crate) fn event(origin: &Origin, record: &Raw, received: Timestamp) -> Resul
         json: &record.json,
         timestamp_field: origin.timestamp_field.as_deref(),
     };
-    Ok(normalize(mapping, &raw, received)?)
+    Ok(encode(mapping, &raw, received)?)
 }

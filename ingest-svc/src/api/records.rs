@@ -190,7 +190,7 @@ impl Work {
 
 fn answer(index: usize, outcome: Outcome) -> wire::IngestRecordsResponse {
     let outcome = match outcome {
-        Outcome::Published { event_id } => Answer::EventId(event_id),
+        Outcome::Published { event_id } => Answer::EventId(event_id.to_string()),
         Outcome::NotWanted => Answer::NotWanted(true),
         Outcome::Rejected(refusal) => Answer::RejectedReason(refusal.to_string()),
     };

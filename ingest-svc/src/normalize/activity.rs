@@ -15,10 +15,7 @@ mod fields;
 mod members;
 mod types;
 
-use std::sync::LazyLock;
-
 use jiff::Timestamp;
-use memchr::memmem::Finder;
 use proto::profile::v1::{Action, Activity};
 use serde_json::value::RawValue;
 
@@ -28,8 +25,8 @@ use super::{RawRecord, Reason, dates};
 /// The stream of Currents' events, one a record.
 pub(crate) const CURRENTS_STREAM: &str = "braze_currents";
 
-/// The name that such a record has in it.
-static EVENT_TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"event_type\""));
+/// The field that such a record has.
+pub(super) const EVENT_TYPE: &str = "event_type";
 
 /// What Braze's types begin with.
 const NAMESPACES: [&str; 2] = ["users.", "agentconsole."];
@@ -45,18 +42,14 @@ pub(super) struct Told<'r> {
     pub(super) merged: Option<[String; 2]>,
 }
 
-/// The activity that a JSON object tells of, if it does.
+/// The activity that a JSON object with an [`EVENT_TYPE`], or of Currents, tells of, if it does.
 ///
 /// # Errors
 /// When it came as one of Currents' events and has no type.
 pub(super) fn read<'r>(raw: &RawRecord<'r>, received: Timestamp) -> Result<Option<Told<'r>>, Reason> {
     let from_currents = raw.stream == CURRENTS_STREAM;
-    // Few records of other streams tell of any, and looking for the name costs a fraction of reading them once more.
-    if !from_currents && EVENT_TYPE.find(raw.json).is_none() {
-        return Ok(None);
-    }
     let members: Members<'r> = serde_json::from_slice(raw.json).unwrap_or_default();
-    let event_type = members.text("event_type").unwrap_or_default();
+    let event_type = members.text(EVENT_TYPE).unwrap_or_default();
     let is_brazes = || NAMESPACES.iter().any(|namespace| event_type.starts_with(namespace));
     match from_currents {
         true if event_type.is_empty() => return Err(Reason::NoEventType),
@@ -73,7 +66,7 @@ pub(super) fn read<'r>(raw: &RawRecord<'r>, received: Timestamp) -> Result<Optio
     let (mut time, mut id, mut rest) = (None, None, Object::default());
     for (name, value) in members.iter() {
         let has_place = match name {
-            "event_type" => true,
+            EVENT_TYPE => true,
             "time" if time.is_none() => {
                 time = moment(value, received);
                 time.is_some()

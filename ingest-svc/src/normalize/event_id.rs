@@ -7,104 +7,106 @@
 //! and escapes are: telling those apart costs nobody anything, while sorting would cost every record. BLAKE3, because nobody can
 //! make two records of one id, and it is as fast on processors that have no instructions for SHA-256.
 
-use memchr::memchr2;
+use std::fmt;
 
-/// The id of the event that `json` becomes, or that has this id at Braze: a text, which no record is.
-pub(super) fn event_id(account: u64, stream: &str, json: &[u8]) -> String {
-    let mut canonical = Vec::with_capacity(16 + stream.len() + json.len());
-    canonical.extend_from_slice(&account.to_be_bytes());
-    // The length keeps a stream's name from running into the record.
-    canonical.extend_from_slice(&(stream.len() as u64).to_be_bytes());
-    canonical.extend_from_slice(stream.as_bytes());
-    push_without_blanks(&mut canonical, json);
-    let hash = blake3::hash(&canonical);
-    let (kept, _) = hash.as_bytes().as_chunks::<16>();
-    format!("{:032x}", u128::from_be_bytes(kept[0]))
+/// The id of an event, 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventId([u8; 32]);
+
+impl EventId {
+    /// Its digits.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
-/// Appends JSON without the blanks outside of its texts.
-fn push_without_blanks(canonical: &mut Vec<u8>, json: &[u8]) {
-    // What is kept goes in runs: from `start` to the next blank.
-    let (mut start, mut at) = (0, 0);
-    while let Some(byte) = json.get(at) {
-        match byte {
-            b'"' => at = end_of_text(json, at + 1),
-            b' ' | b'\t' | b'\r' | b'\n' => {
-                canonical.extend_from_slice(&json[start..at]);
-                at += 1;
-                start = at;
-            }
-            _ => at += 1,
-        }
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
-    canonical.extend_from_slice(&json[start..]);
 }
 
-/// Where the text ends that begins at `at`, past its closing quote.
-fn end_of_text(json: &[u8], mut at: usize) -> usize {
-    while let Some(next) = json.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        if json[at + next] == b'"' {
-            return at + next + 1;
-        }
-        // And what it escapes.
-        at += next + 2;
+/// What an id is made of, collected while the record is read.
+#[derive(Debug)]
+pub(super) struct Distinct {
+    bytes: Vec<u8>,
+    /// Where the record begins behind its account and stream.
+    record: usize,
+}
+
+impl Distinct {
+    /// Of a record of so many bytes, as yet without its tokens.
+    pub(super) fn new(account: u64, stream: &str, record_bytes: usize) -> Self {
+        let mut bytes = Vec::with_capacity(16 + stream.len() + record_bytes);
+        bytes.extend_from_slice(&account.to_be_bytes());
+        // The length keeps a stream's name from running into the record.
+        bytes.extend_from_slice(&(stream.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(stream.as_bytes());
+        let record = bytes.len();
+        Self { bytes, record }
     }
-    json.len()
+
+    /// Adds a part of the record, as it was written.
+    pub(super) fn push(&mut self, part: &str) {
+        self.bytes.extend_from_slice(part.as_bytes());
+    }
+
+    /// Puts the id that the event has at Braze in place of the record: a text, which no record is.
+    pub(super) fn replace(&mut self, id: &str) {
+        self.bytes.truncate(self.record);
+        self.push(id);
+    }
+
+    /// The id of the event.
+    pub(super) fn id(&self) -> EventId {
+        const DIGITS: [u8; 16] = *b"0123456789abcdef";
+        let hash = blake3::hash(&self.bytes);
+        let mut id = [0; 32];
+        for (digits, byte) in id.chunks_exact_mut(2).zip(hash.as_bytes()) {
+            digits[0] = DIGITS[usize::from(byte >> 4)];
+            digits[1] = DIGITS[usize::from(byte & 15)];
+        }
+        EventId(id)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
-    /// What [`push_without_blanks`] says, byte by byte.
-    fn without_blanks(json: &[u8]) -> Vec<u8> {
-        let (mut in_text, mut escaped) = (false, false);
-        let stays = |byte: &&u8| {
-            if in_text {
-                (in_text, escaped) = (escaped || **byte != b'"', !escaped && **byte == b'\\');
-                return true;
-            }
-            in_text = **byte == b'"';
-            !matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
-        };
-        json.iter().filter(stays).copied().collect()
-    }
-
-    proptest! {
-        /// Proves: whatever the bytes, also if they are no JSON, what is skipped are the blanks outside of texts.
-        #[test]
-        fn blanks_are_skipped_outside_of_texts_and_nothing_else(json in "[\"\\\\ \t\r\na{:,é]{0,40}") {
-            let mut canonical = Vec::new();
-            push_without_blanks(&mut canonical, json.as_bytes());
-            prop_assert_eq!(canonical, without_blanks(json.as_bytes()));
-        }
+    fn event_id(account: u64, stream: &str, tokens: &[&str]) -> EventId {
+        let mut distinct = Distinct::new(account, stream, 0);
+        tokens.iter().for_each(|token| distinct.push(token));
+        distinct.id()
     }
 
     #[test]
-    fn blanks_between_tokens_do_not_matter_and_everything_else_does() {
-        let id = event_id(1234, "braze_users", br#"{"a":"x \" y","b":1}"#);
-        assert_eq!(id.len(), 32);
-        assert_eq!(
-            id,
-            event_id(1234, "braze_users", b"\n{ \"a\" : \"x \\\" y\",\r\n\t\"b\":1 } ")
-        );
-        for (account, stream, json) in [
-            (1235, "braze_users", &br#"{"a":"x \" y","b":1}"#[..]),
-            (1234, "braze_user", br#"{"a":"x \" y","b":1}"#),
-            (1234, "braze_users", br#"{"a":"x \"  y","b":1}"#),
-            (1234, "braze_users", br#"{"a":"x \" y","b":2}"#),
+    fn account_stream_and_each_token_count_and_nothing_runs_into_another() {
+        let id = event_id(1234, "braze_users", &["{", "\"a\"", ":", "1", "}"]);
+        assert_eq!(id.as_str().len(), 32);
+        assert_eq!(id, event_id(1234, "braze_users", &["{\"a\":1}"]));
+        for (account, stream, record) in [
+            (1235, "braze_users", "{\"a\":1}"),
+            (1234, "braze_user", "s{\"a\":1}"),
+            (1234, "braze_users", "{\"a\":2}"),
         ] {
-            assert_ne!(id, event_id(account, stream, json), "{account} {stream}");
+            assert_ne!(id, event_id(account, stream, &[record]), "{account} {stream}");
         }
     }
 
     #[test]
     fn the_id_of_a_known_record_never_changes() {
         assert_eq!(
-            event_id(1234, "braze_users", br#"{"braze_id":"1"}"#),
+            event_id(1234, "braze_users", &[r#"{"braze_id":"1"}"#]).as_str(),
             "41597067ff6231d1b4f3bf14c9d8c927"
         );
+    }
+
+    #[test]
+    fn the_id_at_braze_stands_for_the_record() {
+        let mut distinct = Distinct::new(1, "s", 0);
+        distinct.push("{}");
+        distinct.replace("\"b\"");
+        assert_eq!(distinct.id(), event_id(1, "s", &["\"b\""]));
     }
 }

@@ -4,10 +4,10 @@ mod operators;
 
 use jiff::Timestamp;
 
+use super::event_id::EventId;
 use super::functions::{Function, Prepared};
 use super::lql::Operator;
 use super::value::{Entry, Value};
-use super::{RawRecord, event_id};
 pub(super) use operators::{equal, is_like};
 
 /// An expression whose fields and functions have been looked up.
@@ -48,17 +48,8 @@ pub(super) struct Scope<'e> {
     pub(super) matched: &'e [Entry<'e>],
     /// The record's time: `now()`, and the anchor of date arithmetic.
     pub(super) now: Timestamp,
-    /// The record itself.
-    pub(super) record: &'e RawRecord<'e>,
-    /// What tells it from others: its JSON, or the id that Braze gave it.
-    pub(super) distinct: &'e [u8],
-}
-
-impl Scope<'_> {
     /// The id of the event that the record becomes.
-    pub(super) fn event_id(&self) -> String {
-        event_id::event_id(self.record.account, self.record.stream, self.distinct)
-    }
+    pub(super) event_id: &'e EventId,
 }
 
 impl Expression {
@@ -147,24 +138,18 @@ impl<'e> Arguments<'e> {
 mod tests {
     use std::borrow::Cow;
 
+    use super::super::event_id::Distinct;
     use super::super::value::Items;
     use super::*;
 
     #[test]
     fn a_bare_field_is_lent_and_not_copied() {
         let fields = [Some(Value::from("Porto")), Some(Value::list(vec![Value::from("a")]))];
-        let record = RawRecord {
-            account: 1,
-            stream: "s",
-            json: b"{}",
-            timestamp_field: None,
-        };
         let scope = Scope {
             fields: &fields,
             matched: &[],
             now: Timestamp::UNIX_EPOCH,
-            record: &record,
-            distinct: record.json,
+            event_id: &Distinct::new(1, "s", 0).id(),
         };
         let (text, list) = (Expression::Field(0), Expression::Field(1));
         assert!(matches!(

@@ -13,22 +13,41 @@
 //! values count. When two members give the same field, the last one counts. A list of objects, which Lytics' collector
 //! calls invalid, is accepted: Braze's exports are full of them.
 //!
-//! Fields are handed on while the text is read, so a record costs no more memory than the fields somebody wants. Nesting
-//! is bounded by serde_json's recursion limit of 128.
+//! Fields are handed on while the text is read, so a record costs no more memory than the fields somebody wants. What is
+//! nested more than 127 deep is refused.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use hifijson::num::LexWrite as _;
+use hifijson::str::LexAlloc as _;
+use hifijson::token::Lex as _;
+use hifijson::{Expect, SliceLexer};
 
 use super::kind::VALUES_MAX;
 use super::value::print_number;
 use super::{Reason, Value};
 
-/// Hands every flat field of a JSON object to `take`, in the order of the text.
-pub(super) fn flatten<'r>(json: &'r [u8], mut take: impl FnMut(&str, Value<'r>)) -> Result<(), Reason> {
-    let text = std::str::from_utf8(json).map_err(|error| Reason::Malformed(error.to_string()))?;
-    let found = match text.trim_start_matches([' ', '\t', '\r', '\n']).bytes().next() {
+/// Objects and lists within each other, at most.
+const DEPTH_MAX: usize = 127;
+
+/// Hands every flat field of a JSON object to `take`, in the order of the text, and what stands between blanks to `keep`.
+pub(super) fn flatten<'r>(
+    json: &'r [u8],
+    keep: impl FnMut(&str),
+    take: impl FnMut(&str, Value<'r>),
+) -> Result<(), Reason> {
+    let json = std::str::from_utf8(json).map_err(|error| Reason::Malformed(error.to_string()))?;
+    let mut walk = Walk {
+        json,
+        at: 0,
+        run: 0,
+        depth: 0,
+        path: String::new(),
+        keep,
+        take,
+    };
+    let found = match walk.next() {
         Some(b'[') => "a list",
         Some(b'"') => "a text",
         Some(b'0'..=b'9' | b'-') => "a number",
@@ -39,168 +58,290 @@ pub(super) fn flatten<'r>(json: &'r [u8], mut take: impl FnMut(&str, Value<'r>))
     if !found.is_empty() {
         return Err(Reason::NotAnObject { found });
     }
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let mut path = String::new();
-    let walk = Walk {
-        path: &mut path,
-        top: true,
-        take: &mut take,
-    };
-    walk.deserialize(&mut deserializer)
-        .and_then(|_| deserializer.end())
-        .map_err(|error| Reason::Malformed(error.to_string()))
+    walk.record().map_err(|fault| {
+        let read = &json.as_bytes()[..walk.at];
+        let lines = read.split(|byte| *byte == b'\n');
+        let (line, column) = lines.fold((0, 0), |(line, _), text| (line + 1, text.len() + 1));
+        Reason::Malformed(format!("{fault} at line {line} column {column}"))
+    })
 }
 
-/// What stood at a path.
-enum Seen<'r> {
-    Null,
-    Scalar(Cow<'r, str>),
-    /// An object or a list; its fields are already handed on.
-    Nested,
+/// Why a text is no record.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error(transparent)]
+    Syntax(#[from] hifijson::Error),
+    #[error("recursion limit exceeded")]
+    TooDeep,
+    #[error("number out of range")]
+    OutOfRange,
 }
 
-/// Reads the value at `path`: hands on the fields of an object or a list, gives back a scalar.
-struct Walk<'w, F> {
-    path: &'w mut String,
-    top: bool,
-    take: &'w mut F,
-}
-
-impl<'r, F: FnMut(&str, Value<'r>)> DeserializeSeed<'r> for Walk<'_, F> {
-    type Value = Seen<'r>;
-
-    fn deserialize<D: Deserializer<'r>>(self, deserializer: D) -> Result<Seen<'r>, D::Error> {
-        deserializer.deserialize_any(self)
+impl From<Expect> for Fault {
+    fn from(expected: Expect) -> Self {
+        Self::Syntax(expected.into())
     }
 }
 
-impl<'r, F: FnMut(&str, Value<'r>)> Visitor<'r> for Walk<'_, F> {
-    type Value = Seen<'r>;
+/// Where it stands in the text.
+struct Walk<'r, K, F> {
+    json: &'r str,
+    at: usize,
+    /// Behind the last blank.
+    run: usize,
+    depth: usize,
+    /// Where it stands within what is nested; the members of the record itself go by their names.
+    path: String,
+    keep: K,
+    take: F,
+}
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_map<A: MapAccess<'r>>(self, mut members: A) -> Result<Seen<'r>, A::Error> {
-        let parent = self.path.len();
-        while members
-            .next_key_seed(Key {
-                path: self.path,
-                top: self.top,
-            })?
-            .is_some()
-        {
-            let seen = members.next_value_seed(Walk {
-                path: self.path,
-                top: false,
-                take: self.take,
-            })?;
-            match seen {
-                Seen::Null => (self.take)(self.path, Value::list(Vec::new())),
-                Seen::Scalar(text) => (self.take)(self.path, Value::Text(text)),
-                Seen::Nested => {}
-            }
-            self.path.truncate(parent);
+impl<'r, K: FnMut(&str), F: FnMut(&str, Value<'r>)> Walk<'r, K, F> {
+    fn record(&mut self) -> Result<(), Fault> {
+        if self.peek(Expect::Value)? != b'{' {
+            return Err(Expect::Value.into());
         }
-        Ok(Seen::Nested)
+        self.object()?;
+        match self.next() {
+            None => self.keep_run(),
+            Some(_) => return Err(Expect::Eof.into()),
+        }
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'r>>(self, mut items: A) -> Result<Seen<'r>, A::Error> {
+    /// Hands on the fields of the object that begins here.
+    fn object(&mut self) -> Result<(), Fault> {
+        self.enter()?;
+        let mut next = self.peek(Expect::ValueOrEnd)?;
+        while next != b'}' {
+            if next != b'"' {
+                return Err(Expect::String.into());
+            }
+            let name = self.text()?;
+            if self.peek(Expect::Colon)? != b':' {
+                return Err(Expect::Colon.into());
+            }
+            self.at += 1;
+            self.member(&name)?;
+            next = self.peek(Expect::CommaOrEnd)?;
+            match next {
+                b',' => {
+                    self.at += 1;
+                    next = self.peek(Expect::String)?;
+                    if next == b'}' {
+                        return Err(Expect::String.into());
+                    }
+                }
+                b'}' => {}
+                _ => return Err(Expect::CommaOrEnd.into()),
+            }
+        }
+        self.leave();
+        Ok(())
+    }
+
+    fn member(&mut self, name: &str) -> Result<(), Fault> {
+        let next = self.peek(Expect::Value)?;
+        let is_of_record = self.depth == 1;
+        if is_of_record && !is_nested(next) {
+            let value = field(self.scalar(next)?);
+            (self.take)(name, value);
+            return Ok(());
+        }
+        let parent = self.path.len();
+        if !is_of_record {
+            self.path.push('.');
+        }
+        self.path.push_str(name);
+        if is_nested(next) {
+            self.nested(next)?;
+        } else {
+            let value = field(self.scalar(next)?);
+            (self.take)(&self.path, value);
+        }
+        self.path.truncate(parent);
+        Ok(())
+    }
+
+    fn nested(&mut self, next: u8) -> Result<(), Fault> {
+        if next == b'{' { self.object() } else { self.list() }
+    }
+
+    /// Hands on the list that begins here: as one field, or as those of its items if not all of them are scalars.
+    fn list(&mut self) -> Result<(), Fault> {
+        self.enter()?;
         let parent = self.path.len();
         let mut scalars = Vec::new();
         let mut only_scalars = true;
+        let mut next = self.peek(Expect::ValueOrEnd)?;
         for index in 0_usize.. {
-            push_index(self.path, index);
-            let seen = items.next_element_seed(Walk {
-                path: self.path,
-                top: false,
-                take: self.take,
-            })?;
-            self.path.truncate(parent);
-            match seen {
-                None => break,
-                Some(Seen::Scalar(text)) if scalars.len() < VALUES_MAX => scalars.push((index, text)),
-                Some(Seen::Scalar(_) | Seen::Null) => {}
-                Some(Seen::Nested) => only_scalars = false,
+            if next == b']' {
+                break;
             }
-        }
-        if only_scalars {
-            (self.take)(
-                self.path,
-                Value::list(scalars.into_iter().map(|(_, text)| Value::Text(text)).collect()),
-            );
-        } else {
-            for (index, text) in scalars {
-                push_index(self.path, index);
-                (self.take)(self.path, Value::Text(text));
+            if is_nested(next) {
+                only_scalars = false;
+                push_index(&mut self.path, index);
+                self.nested(next)?;
                 self.path.truncate(parent);
+            } else if let Some(text) = self.scalar(next)?
+                && scalars.len() < VALUES_MAX
+            {
+                scalars.push((index, text));
+            }
+            next = self.peek(Expect::CommaOrEnd)?;
+            match next {
+                b',' => {
+                    self.at += 1;
+                    next = self.peek(Expect::Value)?;
+                    if next == b']' {
+                        return Err(Expect::Value.into());
+                    }
+                }
+                b']' => {}
+                _ => return Err(Expect::CommaOrEnd.into()),
             }
         }
-        Ok(Seen::Nested)
+        self.leave();
+        if only_scalars {
+            let items = scalars.into_iter().map(|(_, text)| Value::Text(text)).collect();
+            (self.take)(&self.path, Value::list(items));
+            return Ok(());
+        }
+        for (index, text) in scalars {
+            push_index(&mut self.path, index);
+            (self.take)(&self.path, Value::Text(text));
+            self.path.truncate(parent);
+        }
+        Ok(())
     }
 
-    fn visit_borrowed_str<E: Error>(self, text: &'r str) -> Result<Seen<'r>, E> {
-        Ok(Seen::Scalar(Cow::Borrowed(text)))
+    /// The scalar that begins here as a text; `None` if it is null.
+    fn scalar(&mut self, next: u8) -> Result<Option<Cow<'r, str>>, Fault> {
+        if next == b'"' {
+            return self.text().map(Some);
+        }
+        match next {
+            b'-' | b'0'..=b'9' => {
+                let (number, parts) = self.lex(|lexer| Ok(lexer.num_string().validated()?))?;
+                plain(number, parts.is_int()).ok_or(Fault::OutOfRange).map(Some)
+            }
+            _ => match self.lex(|lexer| Ok(lexer.null_or_bool().ok_or(Expect::Value)?))? {
+                Some(true) => Ok(Some("true".into())),
+                Some(false) => Ok(Some("false".into())),
+                None => Ok(None),
+            },
+        }
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Seen<'r>, E> {
-        Ok(Seen::Scalar(Cow::Owned(text.to_owned())))
+    /// The text that begins here: a value or a name.
+    fn text(&mut self) -> Result<Cow<'r, str>, Fault> {
+        let rest = &self.json[self.at + 1..];
+        let length = unescaped(rest.as_bytes());
+        // Most texts have nothing that is escaped.
+        if rest.as_bytes().get(length) == Some(&b'"') {
+            self.at += length + 2;
+            return Ok(rest[..length].into());
+        }
+        self.lex(|lexer| Ok(lexer.discarded().str_string()?))
     }
 
-    fn visit_bool<E: Error>(self, bool: bool) -> Result<Seen<'r>, E> {
-        Ok(Seen::Scalar(Cow::Borrowed(if bool { "true" } else { "false" })))
+    /// Reads a token that a library knows better.
+    fn lex<T>(&mut self, read: impl FnOnce(&mut SliceLexer<'r>) -> Result<T, hifijson::Error>) -> Result<T, Fault> {
+        let mut lexer = SliceLexer::new(&self.json.as_bytes()[self.at..]);
+        let token = read(&mut lexer);
+        self.at = self.json.len() - lexer.as_slice().len();
+        Ok(token?)
     }
 
-    fn visit_i64<E: Error>(self, int: i64) -> Result<Seen<'r>, E> {
-        Ok(Seen::Scalar(int.to_string().into()))
+    fn enter(&mut self) -> Result<(), Fault> {
+        if self.depth == DEPTH_MAX {
+            return Err(Fault::TooDeep);
+        }
+        self.depth += 1;
+        self.at += 1;
+        Ok(())
     }
 
-    fn visit_u64<E: Error>(self, int: u64) -> Result<Seen<'r>, E> {
-        Ok(Seen::Scalar(int.to_string().into()))
+    fn leave(&mut self) {
+        self.depth -= 1;
+        self.at += 1;
     }
 
-    fn visit_f64<E: Error>(self, number: f64) -> Result<Seen<'r>, E> {
-        Ok(Seen::Scalar(print_number(number).into()))
+    fn peek(&mut self, expected: Expect) -> Result<u8, Fault> {
+        self.next().ok_or_else(|| expected.into())
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Seen<'r>, E> {
-        Ok(Seen::Null)
+    /// The first byte of the next token.
+    fn next(&mut self) -> Option<u8> {
+        let next = self.here()?;
+        if !is_blank(next) {
+            return Some(next);
+        }
+        self.keep_run();
+        while self.here().is_some_and(is_blank) {
+            self.at += 1;
+        }
+        self.run = self.at;
+        self.here()
     }
+
+    fn here(&self) -> Option<u8> {
+        self.json.as_bytes().get(self.at).copied()
+    }
+
+    fn keep_run(&mut self) {
+        (self.keep)(&self.json[self.run..self.at]);
+    }
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+fn is_nested(next: u8) -> bool {
+    matches!(next, b'{' | b'[')
+}
+
+/// What a scalar gives as a field: null is the empty list.
+fn field(scalar: Option<Cow<'_, str>>) -> Value<'_> {
+    scalar.map_or_else(|| Value::list(Vec::new()), Value::Text)
+}
+
+/// How many bytes stand before a quote, a backslash or a control character. Eight are looked at together: what is subtracted turns the
+/// high bit of a byte on if there is one of those, and of higher bytes perhaps without.
+fn unescaped(text: &[u8]) -> usize {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    let is_equal = |word: u64, byte: u64| {
+        let difference = word ^ (EACH * byte);
+        difference.wrapping_sub(EACH) & !difference
+    };
+    let (words, rest) = text.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let is_control = word.wrapping_sub(EACH * 0x20) & !word;
+        let found = (is_equal(word, 0x22) | is_equal(word, 0x5c) | is_control) & (EACH * 0x80);
+        if found != 0 {
+            return index * 8 + found.trailing_zeros() as usize / 8;
+        }
+    }
+    let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+    text.len() - rest.len() + rest.iter().position(ends).unwrap_or(rest.len())
+}
+
+/// A number without its exponent. What fits 64 bits is exact. Nothing if it is larger than any float.
+fn plain(number: &str, is_int: bool) -> Option<Cow<'_, str>> {
+    // Of up to 18 digits all fit.
+    let fits = || number.len() <= 18 || number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok();
+    if is_int && fits() {
+        return Some(number.into());
+    }
+    let number: f64 = number.parse().ok()?;
+    number.is_finite().then(|| print_number(number).into())
 }
 
 fn push_index(path: &mut String, index: usize) {
     // Writing to a `String` cannot fail.
     let _infallible = write!(path, "[{index}]");
-}
-
-/// Appends a member's name to the path.
-struct Key<'p> {
-    path: &'p mut String,
-    top: bool,
-}
-
-impl<'r> DeserializeSeed<'r> for Key<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'r>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Key<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a member's name")
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<(), E> {
-        if !self.top {
-            self.path.push('.');
-        }
-        self.path.push_str(name);
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -210,15 +351,19 @@ mod tests {
     /// Every field on a line, a list in brackets.
     fn flat(json: &str) -> Result<String, Reason> {
         let mut lines = Vec::new();
-        flatten(json.as_bytes(), |path, value| {
-            lines.push(match value {
-                Value::List(items) => {
-                    let texts: Vec<_> = items.into_each().filter_map(Value::into_text).collect();
-                    format!("{path}=[{}]", texts.join(","))
-                }
-                value => format!("{path}={}", value.into_text().unwrap()),
-            });
-        })?;
+        flatten(
+            json.as_bytes(),
+            |_| {},
+            |path, value| {
+                lines.push(match value {
+                    Value::List(items) => {
+                        let texts: Vec<_> = items.into_each().filter_map(Value::into_text).collect();
+                        format!("{path}=[{}]", texts.join(","))
+                    }
+                    value => format!("{path}={}", value.into_text().unwrap()),
+                });
+            },
+        )?;
         Ok(lines.join(" "))
     }
 
@@ -255,18 +400,81 @@ mod tests {
 
     #[test]
     fn a_text_without_escapes_is_borrowed_from_the_record() {
-        flatten(br#"{"city":"Porto"}"#, |_, value| {
-            assert!(matches!(value, Value::Text(Cow::Borrowed("Porto"))))
-        })
+        flatten(
+            br#"{"city":"Porto"}"#,
+            |_| {},
+            |_, value| assert!(matches!(value, Value::Text(Cow::Borrowed("Porto")))),
+        )
         .unwrap();
+    }
+
+    #[test]
+    fn what_stands_between_blanks_is_kept_as_it_was_written() {
+        let kept = |json: &str| {
+            let mut kept = String::new();
+            flatten(json.as_bytes(), |run| kept.push_str(run), |_, _| {}).unwrap();
+            kept
+        };
+        for (json, expected) in [
+            (
+                "\r\n{ \"a\" :\t\"x \\\" y\" ,\n\"b\":[1.0 , {} ]} ",
+                r#"{"a":"x \" y","b":[1.0,{}]}"#,
+            ),
+            (r#"{"a":null}"#, r#"{"a":null}"#),
+            ("{ }", "{}"),
+        ] {
+            assert_eq!(kept(json), expected);
+        }
+    }
+
+    #[test]
+    fn wherever_a_text_ends_it_ends_there() {
+        for length in 0..40 {
+            for end in ["\"", "\\", "\n", "\u{1f}", ""] {
+                let text = "é!ÿ~ \u{7f}".chars().cycle().take(length).collect::<String>();
+                let json = format!("{text}{end}\"\\ and so on");
+                assert_eq!(unescaped(json.as_bytes()), text.len(), "{json:?}");
+                assert_eq!(unescaped(text.as_bytes()), text.len(), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_of_64_bits_is_exact_and_a_larger_one_a_float() {
+        for (json, expected) in [
+            ("9223372036854775807", "9223372036854775807"),
+            ("-9223372036854775808", "-9223372036854775808"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("18446744073709551616", "18446744073709552000"),
+            ("-0", "-0"),
+            ("-0.0", "-0"),
+            ("0e5", "0"),
+        ] {
+            assert_eq!(flat(&format!("{{\"n\":{json}}}")).unwrap(), format!("n={expected}"));
+        }
+        assert!(matches!(flat(r#"{"n":1e400}"#), Err(Reason::Malformed(_))));
+    }
+
+    #[test]
+    fn nesting_ends_at_127() {
+        let nested = |depth: usize| {
+            let json = format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+            flat(&json).map(|flat| flat.len())
+        };
+        assert_eq!(nested(127), Ok(127 + 126 + 2));
+        assert!(matches!(nested(128), Err(Reason::Malformed(_))));
     }
 
     #[test]
     fn a_list_ends_after_a_thousand_values() {
         let items = vec!["1"; 1_001].join(",");
-        flatten(format!(r#"{{"a":[{items}]}}"#).as_bytes(), |_, value| {
-            assert!(matches!(value, Value::List(items) if items.len() == 1_000));
-        })
+        flatten(
+            format!(r#"{{"a":[{items}]}}"#).as_bytes(),
+            |_| {},
+            |_, value| {
+                assert!(matches!(value, Value::List(items) if items.len() == 1_000));
+            },
+        )
         .unwrap();
     }
 
@@ -291,6 +499,19 @@ mod tests {
             "{",
             r#"{"a":}"#,
             r#"{"a":1} x"#,
+            r#"{"a":1,}"#,
+            r#"{"a":[1,]}"#,
+            r#"{"a":[1 2]}"#,
+            r#"{"a" 1}"#,
+            r#"{"a":1 "b":2}"#,
+            r#"{"a":01}"#,
+            r#"{"a":1.}"#,
+            r#"{"a":-}"#,
+            r#"{"a":truest}"#,
+            r#"{"a":"\x"}"#,
+            "{a:1}",
+            "{,}",
+            "\u{feff}{}",
             r#"{"a":"line
 break"}"#,
             r#"{"a":"\ud800"}"#,
@@ -300,7 +521,7 @@ break"}"#,
             assert!(matches!(flat(json), Err(Reason::Malformed(_))), "{json}");
         }
         assert!(matches!(
-            flatten(b"{\"a\":\"\xff\"}", |_, _| {}),
+            flatten(b"{\"a\":\"\xff\"}", |_| {}, |_, _| {}),
             Err(Reason::Malformed(_))
         ));
     }

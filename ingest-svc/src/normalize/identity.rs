@@ -6,7 +6,9 @@
 //! no profile has, we keep it on the rejected topic.
 
 use proto::profile::v1::value::Kind;
-use proto::profile::v1::{Field, Identity, ProfileEvent, Value};
+use proto::profile::v1::{ProfileEvent, Value};
+
+use super::event::{Field, Identity, Typed, key};
 
 /// Bytes of an identity's value, at most.
 const IDENTITY_BYTES_MAX: usize = 256;
@@ -16,33 +18,33 @@ fn is_usable(text: &str) -> bool {
 }
 
 /// Takes the values out of `value` that cannot identify anybody. `None` if nothing is left; counts what was taken.
-pub(super) fn usable(value: Value, dropped: &mut usize) -> Option<Value> {
+pub(super) fn usable<'e>(value: Typed<'e>, dropped: &mut usize) -> Option<Typed<'e>> {
     let mut keep = |text: &str| {
         let usable = is_usable(text);
         *dropped += usize::from(!usable);
         usable
     };
-    match value.kind? {
-        Kind::StringValue(text) if !keep(&text) => None,
-        Kind::StringList(mut list) => {
+    match value {
+        Typed::Text(text) => keep(&text).then_some(Typed::Text(text)),
+        Typed::Other(Value {
+            kind: Some(Kind::StringList(mut list)),
+        }) => {
             list.values.retain(|text| keep(text));
-            (!list.values.is_empty()).then_some(Value {
-                kind: Some(Kind::StringList(list)),
-            })
+            (!list.values.is_empty()).then(|| Kind::StringList(list).into())
         }
-        kind => Some(Value { kind: Some(kind) }),
+        other => Some(other),
     }
 }
 
 /// Adds the other of two values that are one person's behind the one that is there, as the same field's.
-pub(super) fn link(identities: &mut Vec<Identity>, [one, other]: &[String; 2]) {
+pub(super) fn link<'e>(identities: &mut Vec<Identity<'e>>, [one, other]: &'e [String; 2]) {
     for (there, missing) in [(one, other), (other, one)] {
         let Some(place) = identities.iter().position(|identity| identity.value == *there) else {
             continue;
         };
         let added = Identity {
-            field: identities[place].field.clone(),
-            value: missing.clone(),
+            field: identities[place].field,
+            value: missing,
         };
         if is_usable(missing) && !identities.contains(&added) {
             identities.insert(place + 1, added);
@@ -52,24 +54,20 @@ pub(super) fn link(identities: &mut Vec<Identity>, [one, other]: &[String; 2]) {
 }
 
 /// Adds the identities that a `BY` field gives.
-pub(super) fn push(identities: &mut Vec<Identity>, field: &Field) {
-    let texts = match field.value.as_ref().and_then(|value| value.kind.as_ref()) {
-        Some(Kind::StringValue(text)) => std::slice::from_ref(text),
-        Some(Kind::StringList(list)) => &list.values,
-        _ => &[],
-    };
-    identities.extend(texts.iter().map(|text| Identity {
-        field: field.name.clone(),
-        value: text.clone(),
-    }));
+pub(super) fn push<'e>(identities: &mut Vec<Identity<'e>>, Field { column, value }: &'e Field<'e>) {
+    let field = column.field.as_str();
+    match value {
+        Typed::Text(value) => identities.push(Identity { field, value }),
+        Typed::Other(Value {
+            kind: Some(Kind::StringList(list)),
+        }) => identities.extend(list.values.iter().map(|value| Identity { field, value })),
+        Typed::Other(_) => {}
+    }
 }
 
 /// The Kafka key of an event: its first identity as `<field>:<value>`. Empty if it has none, which no event of
 /// [`normalize`](super::normalize()) does.
 pub fn record_key(event: &ProfileEvent) -> String {
-    event
-        .identities
-        .first()
-        .map(|first| format!("{}:{}", first.field, first.value))
-        .unwrap_or_default()
+    let first = event.identities.first();
+    first.map_or_else(String::new, |first| key(&first.field, &first.value))
 }

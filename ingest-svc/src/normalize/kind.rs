@@ -2,13 +2,15 @@
 
 mod merge;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 use proto::profile::v1::value::Kind as TypedKind;
-use proto::profile::v1::{BoolMap, IntMap, NumberMap, StringList, StringMap, TimeList, TimeMap, Value as Typed};
+use proto::profile::v1::{BoolMap, IntMap, NumberMap, StringList, StringMap, TimeList, TimeMap};
 
 use super::Value;
+use super::event::Typed;
 use super::value::Items;
 pub(super) use merge::{can_merge, merge_operator_names, parse_merge_operator};
 
@@ -106,10 +108,10 @@ impl Kind {
 
     /// A value as this kind; nothing if it cannot be converted or nothing is in it. Texts become dates by the recogniser of
     /// `todate`, with `now` as the anchor. Of a list or a map, what cannot be converted is left out.
-    pub(super) fn typed(self, value: Value<'_>, now: Timestamp) -> Option<Typed> {
+    pub(super) fn typed<'e>(self, value: Value<'e>, now: Timestamp) -> Option<Typed<'e>> {
         let date = |value: Value<'_>| value.into_date(now).map(proto_timestamp);
         let kind = match self {
-            Self::Text => TypedKind::StringValue(filled(value)?),
+            Self::Text => return Some(Typed::Text(filled(value)?)),
             Self::Bool => TypedKind::BoolValue(value.into_bool()?),
             Self::Int => TypedKind::IntValue(value.into_int()?),
             Self::Number => TypedKind::NumberValue(value.into_number()?),
@@ -133,7 +135,7 @@ impl Kind {
                 values: by_key(value, Value::into_number)?,
             }),
             Self::TextMap => TypedKind::StringMap(StringMap {
-                values: by_key(value, filled)?,
+                values: by_key(value, owned)?,
             }),
             Self::DateMap => TypedKind::TimeMap(TimeMap {
                 values: by_key(value, date)?,
@@ -142,17 +144,21 @@ impl Kind {
                 values: by_key(value, Value::into_bool)?,
             }),
         };
-        Some(Typed { kind: Some(kind) })
+        Some(kind.into())
     }
 }
 
 /// A text that is not empty.
-fn filled(value: Value<'_>) -> Option<String> {
-    Some(value.into_text().filter(|text| !text.is_empty())?.into_owned())
+fn filled(value: Value<'_>) -> Option<Cow<'_, str>> {
+    value.into_text().filter(|text| !text.is_empty())
+}
+
+fn owned(value: Value<'_>) -> Option<String> {
+    filled(value).map(Cow::into_owned)
 }
 
 fn texts(value: Value<'_>) -> Option<StringList> {
-    let values = distinct(value, filled, String::clone)?;
+    let values = distinct(value, owned, String::clone)?;
     Some(StringList { values })
 }
 

@@ -1,16 +1,19 @@
 //! A compiled LQL statement: what a stream's records say about profiles.
 
 mod compile;
+mod sources;
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use proto::profile::v1::{MergeOperator, Value};
+use proto::profile::v1::MergeOperator;
 
 use super::Kind;
+use super::event::Typed;
 use super::expression::{Expression, Scope};
 use super::lql::{self, Problem, Problems};
 use super::test::Stage;
+use sources::Sources;
 
 /// Which column of which field makes a profile field, and which of those identify a person.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +24,8 @@ pub struct Mapping {
     columns: Vec<Column>,
     /// The columns that identify, in the order of `BY`.
     identity: Vec<usize>,
-    /// Names of the record's fields that some expression uses, sorted: a field's place is its slot.
-    sources: Vec<String>,
+    /// The record's fields that some expression uses.
+    sources: Sources,
     /// What the names of the fields that `match` asks for begin with.
     prefixes: Vec<String>,
     /// What `WHERE` says.
@@ -49,7 +52,7 @@ pub struct Column {
 
 impl Column {
     /// What the column gives for a record, or the stage at which nothing came of it.
-    pub(super) fn value(&self, scope: Scope<'_>) -> Result<Value, Stage> {
+    pub(super) fn value<'e>(&'e self, scope: Scope<'e>) -> Result<Typed<'e>, Stage> {
         if self.guard.as_ref().is_some_and(|guard| !guard.is_true(scope)) {
             return Err(Stage::Guard);
         }
@@ -130,7 +133,7 @@ impl Mapping {
     }
 
     /// The profile fields that identify a person, strongest first.
-    pub fn identity_fields(&self) -> impl Iterator<Item = &str> {
+    pub fn identity_fields(&self) -> impl ExactSizeIterator<Item = &str> {
         self.identity.iter().map(|column| self.columns[*column].field.as_str())
     }
 
@@ -139,8 +142,8 @@ impl Mapping {
         self.identity.iter().position(|identity| *identity == column)
     }
 
-    /// The names of the record's fields that the mapping uses; a field's place is its slot.
-    pub(super) fn sources(&self) -> &[String] {
+    /// The record's fields that the mapping uses.
+    pub(super) fn sources(&self) -> &Sources {
         &self.sources
     }
 
@@ -152,13 +155,6 @@ impl Mapping {
     /// Whether a call of `match` may ask for a record's field.
     pub(super) fn may_match(&self, source: &str) -> bool {
         self.prefixes.iter().any(|prefix| source.starts_with(prefix))
-    }
-
-    /// The slot of a record's field; `None` if the mapping does not use it.
-    pub(super) fn slot(&self, source: &str) -> Option<usize> {
-        self.sources
-            .binary_search_by(|candidate| candidate.as_str().cmp(source))
-            .ok()
     }
 }
 

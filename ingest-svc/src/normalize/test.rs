@@ -5,7 +5,9 @@ mod explain;
 use jiff::Timestamp;
 use proto::profile::v1::Value;
 
-use super::{Kind, Mapping, Normalized, RawRecord, Reason, run};
+use super::event::Typed;
+use super::expression::Scope;
+use super::{Column, Kind, Mapping, Normalized, RawRecord, Reason, normalized, run};
 
 /// What became of a record, and of each column.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,14 +75,15 @@ pub(super) enum Stage {
 /// Tries a mapping out on a record: what [`normalize`](super::normalize()) would give, and what each column did.
 pub fn test(mapping: &Mapping, raw: &RawRecord<'_>, received: Timestamp) -> Tested {
     let mut columns = Vec::with_capacity(mapping.columns().len());
-    let outcome = run(mapping, raw, received, |column, value, scope| {
+    let watch = |column: &Column, value: &Result<Typed<'_>, Stage>, scope: Scope<'_>| {
         columns.push(TestedColumn {
             field: column.field.clone(),
             value: match value {
-                Ok(value) => Ok(value.clone()),
+                Ok(value) => Ok(value.message()),
                 Err(stage) => Err(explain::nothing(mapping, column, *stage, scope)),
             },
         });
-    });
+    };
+    let outcome = run(mapping, raw, received, watch, normalized);
     Tested { outcome, columns }
 }

@@ -35,7 +35,7 @@ async fn what_the_mapping_does_not_want_is_written_nowhere_and_its_neighbours_ke
             json: json.as_bytes(),
             timestamp_field: None,
         };
-        Ok(normalize(&mapping, &raw, Timestamp::UNIX_EPOCH)?)
+        Ok(encode(&mapping, &raw, Timestamp::UNIX_EPOCH)?)
     });
     let raw = records.map(Bytes::from).to_vec();
     let written = publish.write(&origin, raw, events.collect(), Timestamp::UNIX_EPOCH, None);

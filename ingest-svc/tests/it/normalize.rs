@@ -17,12 +17,31 @@ mod properties;
 mod robust;
 mod tested;
 
-use ingest_svc::normalize::{Mapping, Normalized, RawRecord, Reason, normalize};
+use ingest_svc::normalize::{Mapping, Normalized, RawRecord, Reason, encode, record_key};
 use jiff::Timestamp;
+use prost::Message;
 use proto::profile::v1::value::Kind;
 
 /// 2026-03-10T12:00:00.25Z: when every record of these tests arrives.
 const RECEIVED: Timestamp = Timestamp::constant(1_773_144_000, 250_000_000);
+
+/// Normalizes a record, and sees to it that what is published is the same event, in the bytes that prost writes.
+fn normalize(mapping: &Mapping, raw: &RawRecord<'_>, received: Timestamp) -> Result<Normalized, Reason> {
+    let normalized = ingest_svc::normalize::normalize(mapping, raw, received);
+    let json = String::from_utf8_lossy(raw.json);
+    match (&normalized, encode(mapping, raw, received)) {
+        (Ok(normalized), Ok(encoded)) => {
+            let event = &normalized.event;
+            assert_eq!(encoded.payload, event.encode_to_vec(), "{json}");
+            assert_eq!(encoded.key, record_key(event), "{json}");
+            assert_eq!(encoded.event_id.as_str(), event.event_id, "{json}");
+            assert_eq!(encoded.identities_dropped, normalized.identities_dropped, "{json}");
+        }
+        (Err(reason), Err(other)) => assert_eq!(*reason, other, "{json}"),
+        (normalized, encoded) => panic!("{json}: {normalized:?} but {encoded:?}"),
+    }
+    normalized
+}
 
 /// Normalizes a record of account 1234 for the mapping's stream.
 fn run(mapping: &Mapping, json: &str) -> Result<Normalized, Reason> {

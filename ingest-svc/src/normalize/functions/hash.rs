@@ -55,7 +55,7 @@ fn uuid(arguments: Arguments<'_>) -> String {
         Prepared::Place(place) => *place,
         _ => 0,
     };
-    let hash = Sha256::digest(format!("{place} {}", arguments.scope.event_id()));
+    let hash = Sha256::digest(format!("{place} {}", arguments.scope.event_id));
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash[..16]);
     uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()

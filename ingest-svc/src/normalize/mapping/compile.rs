@@ -10,7 +10,7 @@ use proto::profile::v1::MergeOperator;
 use super::super::kind::{self, Kind};
 use super::super::lql::{self, Name, Problems, Statement};
 use super::super::suggestion;
-use super::{Column, Expression, Mapping};
+use super::{Column, Expression, Mapping, Sources};
 use crate::source::STREAM_BYTES_MAX;
 use expression::{Compiler, own_kind};
 
@@ -44,8 +44,7 @@ pub(super) fn compile(statement: Statement, problems: &mut Problems<'_>) -> Mapp
         .chain(&statement.condition);
     let mut sources = Vec::new();
     expressions.for_each(|expression| collect_sources(expression, &mut sources));
-    sources.sort();
-    sources.dedup();
+    let sources = Sources::new(sources);
     let mut compiler = Compiler {
         sources: &sources,
         prefixes: Vec::new(),

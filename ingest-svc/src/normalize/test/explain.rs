@@ -25,7 +25,7 @@ pub(super) fn nothing(mapping: &Mapping, column: &Column, stage: Stage, scope: S
 fn no_value(mapping: &Mapping, expression: &Expression, scope: Scope<'_>) -> Nothing {
     let parts = match expression {
         Expression::Field(slot) => {
-            let field = mapping.sources().get(*slot).cloned().unwrap_or_default();
+            let field = mapping.sources().name(*slot).unwrap_or_default().to_owned();
             return Nothing::NoField { field };
         }
         Expression::Call(_, parts, _) => parts.as_slice(),

@@ -38,6 +38,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::normalize::EventId;
     use crate::publish::Refusal;
 
     #[test]
@@ -47,7 +48,7 @@ mod tests {
         tally.add(&Outcome::NotWanted);
         tally.add(&refused());
         tally.add(&Outcome::Published {
-            event_id: String::new(),
+            event_id: EventId::default(),
         });
         for _ in 0..REJECTED_LISTED_MAX {
             tally.add(&refused());

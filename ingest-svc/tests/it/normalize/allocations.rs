@@ -1,7 +1,6 @@
 //! What the pure path allocates. Counted, not timed: the same on every machine.
 
-use ingest_svc::normalize::{Mapping, RawRecord, normalize, record_key};
-use prost::Message;
+use ingest_svc::normalize::{Mapping, RawRecord, encode};
 
 use super::RECEIVED;
 
@@ -19,9 +18,8 @@ fn a_webhook_costs_no_more_allocations_than_were_accepted() {
         timestamp_field: None,
     };
     let allocated = allocation_counter::measure(|| {
-        let normalized = normalize(mapping, &raw, RECEIVED).unwrap();
-        assert!(!record_key(&normalized.event).is_empty());
-        assert!(normalized.event.encode_to_vec().len() > json.len() / 2);
+        let event = encode(mapping, &raw, RECEIVED).unwrap();
+        assert!(!event.key.is_empty() && event.payload.len() > json.len() / 2);
     });
     assert!(allocated.count_total <= ACCEPTED, "{allocated:?}");
 }

@@ -1,9 +1,9 @@
 //! The event around the fields: who it is about, what it is called, what it says of itself.
 
-use ingest_svc::normalize::{Mapping, RawRecord, Reason, normalize, record_key};
+use ingest_svc::normalize::{Mapping, RawRecord, Reason, record_key};
 use proto::profile::v1::{Identity, MergeOperator};
 
-use super::{RECEIVED, run, text};
+use super::{RECEIVED, normalize, run, text};
 
 fn identities(event: &[Identity]) -> Vec<(&str, &str)> {
     event

@@ -216,8 +216,6 @@ fn a_merge_operator_travels_with_its_field() {
         json: br#"{"id":"1","x":["a","a"]}"#,
         timestamp_field: None,
     };
-    let event = ingest_svc::normalize::normalize(&mapping, &raw, RECEIVED)
-        .unwrap()
-        .event;
+    let event = super::normalize(&mapping, &raw, RECEIVED).unwrap().event;
     assert_eq!(event.fields[1].merge_operator(), MergeOperator::MapMax);
 }

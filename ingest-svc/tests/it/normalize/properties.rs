@@ -1,11 +1,11 @@
 //! Whatever comes in, nothing panics, and what comes out keeps the contract.
 
-use ingest_svc::normalize::{Mapping, RawRecord, normalize};
+use ingest_svc::normalize::{Mapping, RawRecord};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proto::profile::v1::value::Kind;
 
-use super::{RECEIVED, constant, of_text, run};
+use super::{RECEIVED, constant, normalize, of_text, run};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]

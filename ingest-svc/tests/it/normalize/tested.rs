@@ -1,8 +1,8 @@
 //! Trying a mapping out: what each column gave, or why it gave nothing.
 
-use ingest_svc::normalize::{Mapping, Nothing, RawRecord, Tested, normalize, test};
+use ingest_svc::normalize::{Mapping, Nothing, RawRecord, Tested, test};
 
-use super::{RECEIVED, text};
+use super::{RECEIVED, normalize, text};
 
 fn tested(mapping: &Mapping, json: &str) -> Tested {
     let raw = RawRecord {

@@ -17,6 +17,7 @@
 //! Written here because no crate reads this: addr-spec knows neither display names nor groups and drops the blanks inside
 //! of quotes, email_address knows no comments, and mail-parser takes whatever it is given, since it reads real mail.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// What a mailbox holds.
@@ -35,7 +36,7 @@ impl Mailbox {
             rest: text.trim(),
             name: String::new(),
         };
-        let address = reader.mailbox_or_group()?.to_lowercase();
+        let address = in_lower_case(reader.mailbox_or_group()?);
         reader.skip_blanks_and_comments()?;
         let name = reader.name;
         reader.rest.is_empty().then_some(Self { address, name })
@@ -90,8 +91,10 @@ impl<'t> Reader<'t> {
 
     fn addr_spec(&mut self) -> Option<String> {
         let local = match self.quoted_string() {
-            Some(content) => Some(content).filter(|content| !content.is_empty())?,
-            None => self.atom().filter(|atom| is_dot_atom(atom))?.to_owned(),
+            Some(content) if content.is_empty() => return None,
+            Some(content) if is_dot_atom(&content) => content.into(),
+            Some(content) => quote(&content).into(),
+            None => Cow::Borrowed(self.dot_atom()?),
         };
         while self.rest.starts_with('(') {
             self.comment()?;
@@ -104,16 +107,21 @@ impl<'t> Reader<'t> {
             Some((literal, rest)) => {
                 let ip = literal.strip_prefix("IPv6:").unwrap_or(literal);
                 ip.parse::<IpAddr>().ok()?;
+                let (literal, _) = self.rest.split_at(self.rest.len() - rest.len());
                 self.rest = rest;
-                format!("[{literal}]")
+                literal
             }
-            None => self.atom().filter(|atom| is_dot_atom(atom))?.to_owned(),
+            None => self.dot_atom()?,
         };
-        Some(if is_dot_atom(&local) {
-            format!("{local}@{domain}")
-        } else {
-            format!("{}@{domain}", quote(&local))
-        })
+        let mut address = String::with_capacity(local.len() + 1 + domain.len());
+        address.push_str(&local);
+        address.push('@');
+        address.push_str(domain);
+        Some(address)
+    }
+
+    fn dot_atom(&mut self) -> Option<&'t str> {
+        self.atom().filter(|atom| is_dot_atom(atom))
     }
 
     /// Words, quoted or not, and whether there were any; more lenient than the RFC: dots may stand anywhere.
@@ -133,7 +141,8 @@ impl<'t> Reader<'t> {
     }
 
     fn atom(&mut self) -> Option<&'t str> {
-        let length = self.rest.find(|c| !is_atext(c) && c != '.').unwrap_or(self.rest.len());
+        let ends = |byte: u8| !is_atext(byte) && byte != b'.';
+        let length = self.rest.bytes().position(ends).unwrap_or(self.rest.len());
         let (atom, rest) = self.rest.split_at(length);
         self.rest = rest;
         (!atom.is_empty()).then_some(atom)
@@ -202,11 +211,11 @@ impl<'t> Reader<'t> {
 }
 
 /// What may stand in an atom: anything visible but the specials of RFC 5322 §3.2.3, and everything beyond ASCII (RFC 6532).
-fn is_atext(c: char) -> bool {
+fn is_atext(byte: u8) -> bool {
     !matches!(
-        c,
-        '(' | ')' | '<' | '>' | '[' | ']' | ':' | ';' | '@' | '\\' | ',' | '"' | '.'
-    ) && is_visible(c)
+        byte,
+        0..=b' ' | b'(' | b')' | b'<' | b'>' | b'[' | b']' | b':' | b';' | b'@' | b'\\' | b',' | b'"' | b'.' | 0x7f
+    )
 }
 
 fn is_visible(c: char) -> bool {
@@ -219,8 +228,16 @@ fn is_visible_or_blank(c: char) -> bool {
 
 /// Atoms joined by single dots.
 fn is_dot_atom(text: &str) -> bool {
-    text.split('.')
-        .all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
+    let mut atoms = text.as_bytes().split(|byte| *byte == b'.');
+    atoms.all(|atom| !atom.is_empty() && atom.iter().copied().all(is_atext))
+}
+
+fn in_lower_case(mut address: String) -> String {
+    if !address.is_ascii() {
+        return address.to_lowercase();
+    }
+    address.make_ascii_lowercase();
+    address
 }
 
 fn quote(local: &str) -> String {

@@ -5,12 +5,12 @@ use super::super::super::kind::Kind;
 use super::super::super::lql::{self, Name, Operator, Problems};
 use super::super::super::suggestion;
 use super::super::super::value::Value;
-use super::Expression;
+use super::{Expression, Sources};
 
 /// What expressions are compiled against, and what is found on the way.
 pub(super) struct Compiler<'c, 'p> {
-    /// The fields of the record by slot.
-    pub(super) sources: &'c [String],
+    /// The fields of the record.
+    pub(super) sources: &'c Sources,
     /// What `match` was called with.
     pub(super) prefixes: Vec<String>,
     pub(super) problems: &'c mut Problems<'p>,
@@ -25,7 +25,7 @@ impl Compiler<'_, '_> {
             lql::Expression::Number(number) => Expression::Literal(Value::Number(number)),
             lql::Expression::Bool(bool) => Expression::Literal(Value::Bool(bool)),
             lql::Expression::Null => Expression::Nothing,
-            lql::Expression::Field(Name { text, .. }) => Expression::Field(self.sources.binary_search(&text).ok()?),
+            lql::Expression::Field(Name { text, .. }) => Expression::Field(self.sources.slot(&text)?),
             lql::Expression::List(items) => list(self.all(items)?),
             lql::Expression::Call { function, arguments } => self.call(&function, arguments)?,
             lql::Expression::Minus(operand) => Expression::Minus(self.boxed(*operand)?),
