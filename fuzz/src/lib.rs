@@ -1,6 +1,6 @@
 //! What the targets share. Each target takes any bytes, and fails if anything panics, takes too long, or needs too much memory.
 
-use ingest_svc::normalize::{Mapping, RawRecord, normalize, record_key, test};
+use ingest_svc::normalize::{Mapping, RawRecord, encode, normalize, record_key, test};
 use ingest_svc::source::Raw;
 use jiff::Timestamp;
 use prost::Message;
@@ -15,7 +15,7 @@ pub fn map(mapping: &Mapping, raw: &Raw) {
     }
 }
 
-/// Maps what may be a JSON object: twice, which gives the same, and once to be told why.
+/// Maps what may be a JSON object: twice, which gives the same, once as it is published, and once to be told why.
 ///
 /// # Panics
 /// If what comes out breaks a promise.
@@ -28,6 +28,8 @@ pub fn map_json(mapping: &Mapping, json: &[u8]) {
     };
     let normalized = normalize(mapping, &raw, Timestamp::UNIX_EPOCH);
     assert_eq!(normalized, normalize(mapping, &raw, Timestamp::UNIX_EPOCH));
+    let encoded = encode(mapping, &raw, Timestamp::UNIX_EPOCH);
+    assert_eq!(encoded.is_ok(), normalized.is_ok());
     let _explained = test(mapping, &raw, Timestamp::UNIX_EPOCH);
     if let Ok(normalized) = normalized {
         assert!(!record_key(&normalized.event).is_empty());
@@ -38,6 +40,8 @@ pub fn map_json(mapping: &Mapping, json: &[u8]) {
                 .iter()
                 .all(|identity| identity.value.len() <= 256)
         );
-        assert!(!normalized.event.encode_to_vec().is_empty());
+        let encoded = encoded.expect("both or neither");
+        assert_eq!(encoded.payload, normalized.event.encode_to_vec());
+        assert_eq!(encoded.key, record_key(&normalized.event));
     }
 }

@@ -7,8 +7,8 @@
 //!      └▶ event id
 //! ```
 //!
-//! What decides here, each in the module of its name: how nesting becomes field names (`flatten`), what an empty text
-//! means (`value`), which texts are dates (`dates`) and e-mail addresses (`functions`), who a record is about
+//! What decides here, each in the module of its name: how nesting becomes field names (`flatten`), which of them count (`wanted`),
+//! what an empty text means (`value`), which texts are dates (`dates`) and e-mail addresses (`functions`), who a record is about
 //! (`identity`), what it tells that somebody did (`activity`), and what makes two records the same (`event_id`).
 //!
 //! * A column without a value is absent from the event; the others are in the order of the mapping. [`test()`] tells why.
@@ -18,6 +18,7 @@
 //!   when the activity happened; absent if the record has no date there. `receive_time` is when the record arrived.
 //! * What `now` means in a mapping is the event time, else the receive time. Neither is in the event id.
 //! * The event names its mapping and that one's version.
+//! * Texts are lent by the record and names by the mapping until the bytes of the event are written (`event`).
 
 mod activity;
 mod dates;
@@ -33,6 +34,7 @@ mod mapping;
 mod suggestion;
 mod test;
 mod value;
+mod wanted;
 
 use event::{Event, Field, Typed};
 use event_id::Distinct;
@@ -48,6 +50,7 @@ pub use mapping::{Column, Mapping};
 use test::Stage;
 pub use test::{Nothing, Tested, TestedColumn, test};
 use value::Value;
+use wanted::Wanted;
 
 /// One record as a source received it.
 #[derive(Clone, Copy, Debug)]
@@ -147,8 +150,7 @@ pub fn encode(mapping: &Mapping, raw: &RawRecord<'_>, received: Timestamp) -> Re
     let encoded = |event: Event<'_>, identities_dropped| Encoded {
         event_id: event.id,
         key: event.key(),
-        // Names and lengths take about as much as names and marks do in JSON; the rest is what does not grow with the record.
-        payload: event.encode(256 + raw.json.len() + raw.json.len() / 2),
+        payload: event.encode(),
         identities_dropped,
     };
     run(mapping, raw, received, |_, _, _| {}, encoded)
@@ -170,35 +172,22 @@ fn run<T>(
     mut watch: impl FnMut(&Column, &Result<Typed<'_>, Stage>, Scope<'_>),
     finish: impl FnOnce(Event<'_>, usize) -> T,
 ) -> Result<T, Reason> {
-    let mut values = vec![None; mapping.sources().len()];
-    let mut matched = Vec::new();
-    let mut time = None;
-    let mut may_tell = raw.stream == CURRENTS_STREAM;
+    let mut wanted = Wanted::new(mapping, raw);
     let mut distinct = Distinct::new(raw.account, raw.stream, raw.json.len());
-    let keep = |run: &str| distinct.push(run);
-    flatten::flatten(raw.json, keep, |path, value| {
-        may_tell |= path == activity::EVENT_TYPE;
-        if raw.timestamp_field == Some(path) {
-            time = Some(value.clone());
-        }
-        let value = Some(value).filter(|value| !matches!(value, Value::List(items) if items.is_empty()));
-        if mapping.may_match(path) {
-            matched.extend(value.clone().map(|value| (path.to_owned().into(), value)));
-        }
-        if let Some(slot) = mapping.sources().slot(path) {
-            values[slot] = value;
-        }
-    })?;
-    let told = if may_tell { activity::read(raw, received)? } else { None };
-    let event_time = time.and_then(|time| time.into_date(received));
+    flatten::flatten(raw.json, |run| distinct.push(run), &mut wanted)?;
+    let told = match wanted.has_event_type || raw.stream == CURRENTS_STREAM {
+        true => activity::read(raw, received)?,
+        false => None,
+    };
+    let event_time = wanted.time.and_then(|time| time.into_date(received));
     let event_time = event_time.or(told.as_ref().and_then(|told| told.time));
     if let Some(id) = told.as_ref().and_then(|told| told.id) {
         distinct.replace(id.get());
     }
     let event_id = distinct.id();
     let scope = Scope {
-        fields: &values,
-        matched: &matched,
+        fields: &wanted.values,
+        matched: &wanted.matched,
         now: event_time.unwrap_or(received),
         event_id: &event_id,
     };
@@ -206,23 +195,20 @@ fn run<T>(
         return Err(Reason::NotWanted);
     }
     let mut fields = Vec::with_capacity(mapping.columns().len());
-    let mut ranked = Vec::with_capacity(mapping.identity_fields().len());
     let mut identities_dropped = 0;
-    for (index, column) in mapping.columns().iter().enumerate() {
-        let rank = mapping.rank(index);
-        let value = column.value(scope).and_then(|value| match rank {
-            Some(_) => identity::usable(value, &mut identities_dropped).ok_or(Stage::Identity),
-            None => Ok(value),
+    for column in mapping.columns() {
+        let value = column.value(&scope).and_then(|value| match column.identifies {
+            true => identity::usable(value, &mut identities_dropped).ok_or(Stage::Identity),
+            false => Ok(value),
         });
         watch(column, &value, scope);
         let Ok(value) = value else { continue };
-        ranked.extend(rank.map(|rank| (rank, fields.len())));
         fields.push(Field { column, value });
     }
-    ranked.sort_unstable();
-    let mut identities = Vec::with_capacity(ranked.len());
-    for (_, place) in ranked {
-        identity::push(&mut identities, &fields[place]);
+    let mut identities = Vec::with_capacity(mapping.identity().len());
+    for column in mapping.identity() {
+        let field = fields.iter().find(|field| std::ptr::eq(field.column, column));
+        identity::push(&mut identities, field);
     }
     let (activity, merged) = told.map(|told| (told.activity, told.merged)).unzip();
     if let Some(merged) = merged.as_ref().and_then(Option::as_ref) {
@@ -230,7 +216,7 @@ fn run<T>(
     }
     if identities.is_empty() {
         return Err(Reason::NoIdentity {
-            fields: sentence_part(mapping.identity_fields()),
+            fields: sentence_part(mapping.identity().map(|column| column.field.as_str())),
         });
     }
     let event = Event {

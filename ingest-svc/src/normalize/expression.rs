@@ -97,6 +97,17 @@ impl Expression {
         }
     }
 
+    /// The text of a bare field, which most expressions are; nothing if it is another expression, or has none.
+    pub(super) fn lent_text<'e>(&self, scope: &Scope<'e>) -> Option<&'e str> {
+        match self {
+            Self::Field(slot) => match scope.fields.get(*slot)? {
+                Some(Value::Text(text)) => Some(text),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// As a condition: no value is not true.
     pub(super) fn is_true(&self, scope: Scope<'_>) -> bool {
         self.evaluate(scope).and_then(Value::into_bool) == Some(true)
@@ -125,7 +136,11 @@ impl<'e> Arguments<'e> {
 
     /// One argument as a text.
     pub(super) fn text(&self, index: usize) -> Option<std::borrow::Cow<'e, str>> {
-        self.get(index)?.into_text()
+        let expression = self.expressions.get(index)?;
+        match expression.lent_text(&self.scope) {
+            Some(text) => Some(text.into()),
+            None => expression.evaluate(self.scope)?.into_text(),
+        }
     }
 
     /// The values of all arguments from one on.

@@ -14,7 +14,7 @@ use super::event::{Field, Identity, Typed, key};
 const IDENTITY_BYTES_MAX: usize = 256;
 
 fn is_usable(text: &str) -> bool {
-    text.len() <= IDENTITY_BYTES_MAX && !text.trim().is_empty()
+    text.len() <= IDENTITY_BYTES_MAX && text.contains(|c: char| !c.is_whitespace())
 }
 
 /// Takes the values out of `value` that cannot identify anybody. `None` if nothing is left; counts what was taken.
@@ -53,8 +53,9 @@ pub(super) fn link<'e>(identities: &mut Vec<Identity<'e>>, [one, other]: &'e [St
     }
 }
 
-/// Adds the identities that a `BY` field gives.
-pub(super) fn push<'e>(identities: &mut Vec<Identity<'e>>, Field { column, value }: &'e Field<'e>) {
+/// Adds the identities that a `BY` field gives, if it is there.
+pub(super) fn push<'e>(identities: &mut Vec<Identity<'e>>, field: Option<&'e Field<'e>>) {
+    let Some(Field { column, value }) = field else { return };
     let field = column.field.as_str();
     match value {
         Typed::Text(value) => identities.push(Identity { field, value }),

@@ -48,15 +48,30 @@ pub struct Column {
     pub(super) expression: Expression,
     /// What `IF` says.
     pub(super) guard: Option<Expression>,
+    /// Whether `BY` names it.
+    pub(super) identifies: bool,
 }
 
 impl Column {
     /// What the column gives for a record, or the stage at which nothing came of it.
-    pub(super) fn value<'e>(&'e self, scope: Scope<'e>) -> Result<Typed<'e>, Stage> {
-        if self.guard.as_ref().is_some_and(|guard| !guard.is_true(scope)) {
+    #[inline(always)]
+    pub(super) fn value<'e>(&'e self, scope: &Scope<'e>) -> Result<Typed<'e>, Stage> {
+        // Most columns are the text of a field.
+        if self.kind == Kind::Text
+            && self.guard.is_none()
+            && let Some(text) = self.expression.lent_text(scope)
+            && !text.is_empty()
+        {
+            return Ok(Typed::Text(text.into()));
+        }
+        self.evaluated(scope)
+    }
+
+    fn evaluated<'e>(&'e self, scope: &Scope<'e>) -> Result<Typed<'e>, Stage> {
+        if self.guard.as_ref().is_some_and(|guard| !guard.is_true(*scope)) {
             return Err(Stage::Guard);
         }
-        let value = self.expression.evaluate(scope).ok_or(Stage::Expression)?;
+        let value = self.expression.evaluate(*scope).ok_or(Stage::Expression)?;
         self.kind.typed(value, scope.now).ok_or(Stage::Kind)
     }
 }
@@ -132,14 +147,9 @@ impl Mapping {
         &self.columns
     }
 
-    /// The profile fields that identify a person, strongest first.
-    pub fn identity_fields(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.identity.iter().map(|column| self.columns[*column].field.as_str())
-    }
-
-    /// The place of a column in `BY`, if it is there.
-    pub(super) fn rank(&self, column: usize) -> Option<usize> {
-        self.identity.iter().position(|identity| *identity == column)
+    /// The columns that identify a person, strongest first.
+    pub fn identity(&self) -> impl ExactSizeIterator<Item = &Column> {
+        self.identity.iter().map(|column| &self.columns[*column])
     }
 
     /// The record's fields that the mapping uses.

@@ -6,11 +6,19 @@ use prost::encoding::{encode_varint, encoded_len_varint, message, uint64};
 use super::super::kind::proto_timestamp;
 use super::{Event, Field, Typed};
 
+/// What most events have room in.
+const MOST_BYTES: usize = 1024;
+/// What a text or a message has behind its number.
+const DELIMITED: u8 = 2;
+/// What stands before a field's merge operator.
+const MERGE_OPERATOR: u8 = 3 << 3;
+
 impl Event<'_> {
     /// What prost makes of [`message`](Event::message).
-    pub(in super::super) fn encode(&self, bytes_expected: usize) -> Vec<u8> {
-        let mut out = Vec::with_capacity(bytes_expected);
-        text(1, self.id.as_str(), &mut out);
+    pub(in super::super) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(MOST_BYTES);
+        begin(1, self.id.digits().len(), &mut out);
+        out.extend_from_slice(self.id.digits());
         if self.account != 0 {
             uint64::encode(2, &self.account, &mut out);
         }
@@ -40,12 +48,17 @@ impl Event<'_> {
 
 fn encode_field(field: &Field<'_>, out: &mut Vec<u8>) {
     let Field { column, value } = field;
+    let merge_operator = i32::from(column.merge_operator).unsigned_abs().into();
+    if let Typed::Text(text) = value
+        && encode_short(&column.field, text, merge_operator, out)
+    {
+        return;
+    }
     let value_bytes = match value {
         // One of the kinds is there even if it is empty.
         Typed::Text(text) => delimited_len(text.len()),
         Typed::Other(value) => value.encoded_len(),
     };
-    let merge_operator = i32::from(column.merge_operator).unsigned_abs().into();
     let merge_bytes = if merge_operator == 0 {
         0
     } else {
@@ -63,37 +76,63 @@ fn encode_field(field: &Field<'_>, out: &mut Vec<u8>) {
         Typed::Other(value) => value.encode_raw(out),
     }
     if merge_operator != 0 {
-        key_and_varint(3 << 3, merge_operator, out);
+        key_and_varint(MERGE_OPERATOR, merge_operator, out);
     }
 }
 
+/// The same for what most fields are: a text so short that each length and number is one byte. Whether it is that.
+fn encode_short(name: &str, value: &str, merge_operator: u64, out: &mut Vec<u8>) -> bool {
+    let all = 8 + name.len() + value.len();
+    let Ok(all @ 9..0x80) = u8::try_from(all) else {
+        return false;
+    };
+    let Ok(name_bytes @ 1..) = u8::try_from(name.len()) else {
+        return false;
+    };
+    let Ok(merge_operator @ 1..0x80) = u8::try_from(merge_operator) else {
+        return false;
+    };
+    let value_bytes = all - 8 - name_bytes;
+    out.extend_from_slice(&[9 << 3 | DELIMITED, all, 1 << 3 | DELIMITED, name_bytes]);
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(&[2 << 3 | DELIMITED, 2 + value_bytes, 1 << 3 | DELIMITED, value_bytes]);
+    out.extend_from_slice(value.as_bytes());
+    out.extend_from_slice(&[MERGE_OPERATOR, merge_operator]);
+    true
+}
+
 /// A text; nothing if it is empty.
+#[inline(always)]
 fn text(number: u8, text: &str, out: &mut Vec<u8>) {
     if !text.is_empty() {
         delimited(number, text, out);
     }
 }
 
+#[inline(always)]
 fn text_len(text: &str) -> usize {
     if text.is_empty() { 0 } else { delimited_len(text.len()) }
 }
 
+#[inline(always)]
 fn delimited(number: u8, text: &str, out: &mut Vec<u8>) {
     begin(number, text.len(), out);
     out.extend_from_slice(text.as_bytes());
 }
 
 /// Bytes of a field that holds so many.
+#[inline(always)]
 fn delimited_len(bytes: usize) -> usize {
     1 + encoded_len_varint(bytes as u64) + bytes
 }
 
 /// What stands before a text or a message of so many bytes.
+#[inline(always)]
 fn begin(number: u8, bytes: usize, out: &mut Vec<u8>) {
-    const LENGTH_DELIMITED: u8 = 2;
-    key_and_varint(number << 3 | LENGTH_DELIMITED, bytes as u64, out);
+    key_and_varint(number << 3 | DELIMITED, bytes as u64, out);
 }
 
+#[inline(always)]
 fn key_and_varint(key: u8, number: u64, out: &mut Vec<u8>) {
     match u8::try_from(number) {
         Ok(byte @ ..0x80) => out.extend_from_slice(&[key, byte]),

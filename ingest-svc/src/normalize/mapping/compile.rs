@@ -71,6 +71,7 @@ pub(super) fn compile(statement: Statement, problems: &mut Problems<'_>) -> Mapp
         .map(|condition| compiler.expression(condition).unwrap_or(Expression::Nothing));
     let prefixes = compiler.prefixes;
     let identity = identity(statement.by, &columns, &places, problems);
+    identity.iter().for_each(|column| columns[*column].identifies = true);
     let text = |name: Option<Name>| name.map(|name| name.text).unwrap_or_default();
     Mapping {
         alias: text(statement.alias),
@@ -160,6 +161,7 @@ fn compile_column(column: lql::Column, compiler: &mut Compiler<'_, '_>) -> Colum
         long_description: column.long_description,
         expression: expression.unwrap_or(Expression::Nothing),
         guard,
+        identifies: false,
     }
 }
 

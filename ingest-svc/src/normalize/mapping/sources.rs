@@ -4,8 +4,8 @@
 #[derive(Clone, Debug, Default)]
 pub(in super::super) struct Sources {
     names: Vec<String>,
-    /// The slots of the names of each length: few names have the same.
-    by_length: Vec<Vec<usize>>,
+    /// The names of each length with their slots: few names have the same.
+    by_length: Vec<Vec<(String, usize)>>,
 }
 
 impl Sources {
@@ -16,7 +16,7 @@ impl Sources {
         let length_max = names.iter().map(String::len).max().unwrap_or_default();
         let mut by_length = vec![Vec::new(); length_max + 1];
         for (slot, name) in names.iter().enumerate() {
-            by_length[name.len()].push(slot);
+            by_length[name.len()].push((name.clone(), slot));
         }
         Self { names, by_length }
     }
@@ -27,8 +27,8 @@ impl Sources {
 
     /// The slot of a name, if the mapping uses it.
     pub(in super::super) fn slot(&self, name: &str) -> Option<usize> {
-        let mut slots = self.by_length.get(name.len())?.iter().copied();
-        slots.find(|slot| self.names[*slot] == name)
+        let alike = self.by_length.get(name.len())?;
+        alike.iter().find(|(other, _)| other == name).map(|(_, slot)| *slot)
     }
 
     /// The name of a slot.

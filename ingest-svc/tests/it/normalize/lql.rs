@@ -25,7 +25,10 @@ fn the_shipped_mapping_is_the_baselines_table() {
     let mapping = Mapping::braze_users();
     assert_eq!((mapping.alias(), mapping.stream()), ("braze_users", "braze_users"));
     assert_eq!(
-        mapping.identity_fields().collect::<Vec<_>>(),
+        mapping
+            .identity()
+            .map(|column| column.field.as_str())
+            .collect::<Vec<_>>(),
         ["br_user_id", "email", "tw_uid"]
     );
     let columns: Vec<_> = mapping

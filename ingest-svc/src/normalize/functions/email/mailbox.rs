@@ -120,8 +120,20 @@ impl<'t> Reader<'t> {
         Some(address)
     }
 
+    /// Atoms joined by single dots.
     fn dot_atom(&mut self) -> Option<&'t str> {
-        self.atom().filter(|atom| is_dot_atom(atom))
+        let mut may_end = false;
+        let ends = |byte: u8| {
+            let goes_on = is_atext(byte) || (byte == b'.' && may_end);
+            if goes_on {
+                may_end = byte != b'.';
+            }
+            !goes_on
+        };
+        let length = self.rest.bytes().position(ends).unwrap_or(self.rest.len());
+        let (atoms, rest) = self.rest.split_at(length);
+        self.rest = rest;
+        may_end.then_some(atoms)
     }
 
     /// Words, quoted or not, and whether there were any; more lenient than the RFC: dots may stand anywhere.
@@ -212,10 +224,20 @@ impl<'t> Reader<'t> {
 
 /// What may stand in an atom: anything visible but the specials of RFC 5322 §3.2.3, and everything beyond ASCII (RFC 6532).
 fn is_atext(byte: u8) -> bool {
-    !matches!(
-        byte,
-        0..=b' ' | b'(' | b')' | b'<' | b'>' | b'[' | b']' | b':' | b';' | b'@' | b'\\' | b',' | b'"' | b'.' | 0x7f
-    )
+    static ATEXT: [bool; 256] = {
+        let mut atext = [true; 256];
+        let mut byte = 0_u8;
+        while byte < 0x80 {
+            atext[byte as usize] = byte.is_ascii_graphic()
+                && !matches!(
+                    byte,
+                    b'(' | b')' | b'<' | b'>' | b'[' | b']' | b':' | b';' | b'@' | b'\\' | b',' | b'"' | b'.'
+                );
+            byte += 1;
+        }
+        atext
+    };
+    ATEXT[usize::from(byte)]
 }
 
 fn is_visible(c: char) -> bool {
