@@ -35,6 +35,17 @@ impl fmt::Display for EventId {
     }
 }
 
+/// The digits of each byte.
+static DIGITS: [[u8; 2]; 256] = {
+    let (of_half, mut of_byte) = (*b"0123456789abcdef", [[0; 2]; 256]);
+    let mut byte = 0;
+    while byte < of_byte.len() {
+        of_byte[byte] = [of_half[byte >> 4], of_half[byte & 15]];
+        byte += 1;
+    }
+    of_byte
+};
+
 /// What an id is made of, collected while the record is read.
 #[derive(Debug)]
 pub(super) struct Distinct {
@@ -68,12 +79,10 @@ impl Distinct {
 
     /// The id of the event.
     pub(super) fn id(&self) -> EventId {
-        const DIGITS: [u8; 16] = *b"0123456789abcdef";
         let hash = XxHash3_128::oneshot(&self.bytes).to_be_bytes();
         let mut id = [0; 32];
-        for (digits, byte) in id.chunks_exact_mut(2).zip(hash) {
-            digits[0] = DIGITS[usize::from(byte >> 4)];
-            digits[1] = DIGITS[usize::from(byte & 15)];
+        for (digits, byte) in id.as_chunks_mut().0.iter_mut().zip(hash) {
+            *digits = DIGITS[usize::from(byte)];
         }
         EventId(id)
     }

@@ -21,8 +21,9 @@ pub(super) struct Wanted<'r> {
 
 impl<'r> Wanted<'r> {
     pub(super) fn new(mapping: &'r Mapping, raw: &RawRecord<'r>) -> Self {
-        let mut values = Vec::new();
-        values.resize_with(mapping.sources().len(), || None);
+        let slots = mapping.sources().len();
+        let mut values = Vec::with_capacity(slots);
+        values.resize_with(slots, || None);
         Self {
             mapping,
             timestamp_field: raw.timestamp_field,

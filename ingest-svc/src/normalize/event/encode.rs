@@ -1,7 +1,7 @@
 //! An event as the bytes of its message, without building that. The numbers are those of `profile_event.proto`.
 
 use prost::Message;
-use prost::encoding::{encode_varint, encoded_len_varint, message, uint64};
+use prost::encoding::{encode_varint, encoded_len_varint};
 
 use super::super::kind::proto_timestamp;
 use super::{Event, Field, Typed};
@@ -10,8 +10,6 @@ use super::{Event, Field, Typed};
 const MOST_BYTES: usize = 1024;
 /// What a text or a message has behind its number.
 const DELIMITED: u8 = 2;
-/// What stands before a field's merge operator.
-const MERGE_OPERATOR: u8 = 3 << 3;
 
 impl Event<'_> {
     /// What prost makes of [`message`](Event::message).
@@ -19,18 +17,14 @@ impl Event<'_> {
         let mut out = Vec::with_capacity(MOST_BYTES);
         begin(1, self.id.digits().len(), &mut out);
         out.extend_from_slice(self.id.digits());
-        if self.account != 0 {
-            uint64::encode(2, &self.account, &mut out);
-        }
+        number(2, self.account, &mut out);
         text(3, self.stream, &mut out);
         if let Some(moment) = self.event_time {
-            message::encode(4, &proto_timestamp(moment), &mut out);
+            message(4, &proto_timestamp(moment), &mut out);
         }
-        message::encode(5, &proto_timestamp(self.receive_time), &mut out);
+        message(5, &proto_timestamp(self.receive_time), &mut out);
         text(6, self.mapping.alias(), &mut out);
-        if self.mapping.version() != 0 {
-            uint64::encode(7, &self.mapping.version(), &mut out);
-        }
+        number(7, self.mapping.version(), &mut out);
         for identity in &self.identities {
             begin(8, text_len(identity.field) + text_len(identity.value), &mut out);
             text(1, identity.field, &mut out);
@@ -40,7 +34,7 @@ impl Event<'_> {
             encode_field(field, &mut out);
         }
         if let Some(activity) = &self.activity {
-            message::encode(11, activity, &mut out);
+            message(11, &**activity, &mut out);
         }
         out
     }
@@ -75,9 +69,7 @@ fn encode_field(field: &Field<'_>, out: &mut Vec<u8>) {
         Typed::Text(text) => delimited(1, text, out),
         Typed::Other(value) => value.encode_raw(out),
     }
-    if merge_operator != 0 {
-        key_and_varint(MERGE_OPERATOR, merge_operator, out);
-    }
+    number(3, merge_operator, out);
 }
 
 /// The same for what most fields are: a text so short that each length and number is one byte. Whether it is that.
@@ -97,8 +89,20 @@ fn encode_short(name: &str, value: &str, merge_operator: u64, out: &mut Vec<u8>)
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(&[2 << 3 | DELIMITED, 2 + value_bytes, 1 << 3 | DELIMITED, value_bytes]);
     out.extend_from_slice(value.as_bytes());
-    out.extend_from_slice(&[MERGE_OPERATOR, merge_operator]);
+    out.extend_from_slice(&[3 << 3, merge_operator]);
     true
+}
+
+fn message(number: u8, message: &impl Message, out: &mut Vec<u8>) {
+    begin(number, message.encoded_len(), out);
+    message.encode_raw(out);
+}
+
+/// A number; nothing if it is 0.
+fn number(number: u8, value: u64, out: &mut Vec<u8>) {
+    if value != 0 {
+        key_and_varint(number << 3, value, out);
+    }
 }
 
 /// A text; nothing if it is empty.
