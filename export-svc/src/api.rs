@@ -113,7 +113,18 @@ fn child<'a>(
     collection: &'static str,
     roles: &[Role],
 ) -> Result<(AccountNumber, &'a str), Status> {
-    let (account, id) = name::child(name, collection).map_err(|error| invalid_argument("name", error.to_string()))?;
+    child_at(caller, "name", name, collection, roles)
+}
+
+/// As [`child`], of a name that the request has in another field.
+fn child_at<'a>(
+    caller: &Caller,
+    field: &str,
+    name: &'a str,
+    collection: &'static str,
+    roles: &[Role],
+) -> Result<(AccountNumber, &'a str), Status> {
+    let (account, id) = name::child(name, collection).map_err(|error| invalid_argument(field, error.to_string()))?;
     caller.require(account, roles)?;
     Ok((account, id))
 }

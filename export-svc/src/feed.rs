@@ -13,7 +13,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use control::{ExportJob, Reset};
+use control::{Addition, ExportJob, Reset};
 use proto::export::v1::{ExportCounters, ExportJobState, FeedProgress};
 
 use self::first_pass::{FirstPasses, Pace};
@@ -55,6 +55,8 @@ pub(crate) struct Feed {
     pub(crate) job: Arc<ExportJob>,
     pub(crate) job_name: String,
     pub(crate) slug: Arc<str>,
+    /// With what it came to its job, if it was not there from the beginning.
+    added: Option<Addition>,
     /// The same for all feeds of a job: what requests are shared by.
     pub(crate) lane: LaneId,
     pub(crate) positions: Positions,
@@ -111,6 +113,12 @@ impl Feed {
             }
             self.reset = reset.number;
         }
+    }
+
+    /// The job has lost its audience since, and has got it again.
+    fn is_from_before(&self, job: &ExportJob) -> bool {
+        let added = job.addition(&self.slug);
+        added.is_some_and(|addition| self.reset < addition.number)
     }
 
     /// A reader serves it.
@@ -170,7 +178,12 @@ impl Feeds {
         }
         let (mut ended, mut unreadable) = (Vec::new(), Vec::new());
         for (id, feed) in self.feeds.iter_mut() {
-            match missing.remove(&(feed.job_name.clone(), feed.slug.to_string())) {
+            let key = (feed.job_name.clone(), feed.slug.to_string());
+            match missing.remove(&key) {
+                Some(job) if feed.is_from_before(job) => {
+                    missing.insert(key, job);
+                    ended.push(id);
+                }
                 Some(job) => {
                     // Whoever edits the job has acted.
                     if feed.job.revision != job.revision || feed.fault == Some(Fault::Unreadable) {
@@ -201,9 +214,15 @@ impl Feeds {
             }
         }
         self.by_slug.retain(|_, ids| !ids.is_empty());
-        let mut added = Vec::new();
         for ((job_name, slug), job) in missing {
-            let known = self.restored.remove(&settle::feed_key(workspace, &job.id, &slug));
+            let key = settle::feed_key(workspace, &job.id, &slug);
+            let addition = job.addition(&slug);
+            let number = addition.map_or(0, |addition| addition.number);
+            let restored = self.restored.remove(&key);
+            if restored.as_ref().is_some_and(|known| known.reset < number) {
+                self.tombstones.insert(key);
+            }
+            let known = restored.filter(|known| known.reset >= number);
             // Another job, gone since, may have exported it: what a predecessor has in flight for that one nothing tells.
             if self.in_doubt && known.is_none() && !job.new_audiences.contains(&slug) {
                 continue;
@@ -214,7 +233,8 @@ impl Feeds {
                     known.counters.unwrap_or_default(),
                 ),
                 None => {
-                    let start: &[_] = if job.existing_users { &[] } else { &job.start };
+                    let start = addition.map_or(&job.start, |addition| &addition.start);
+                    let start: &[_] = if job.existing_users { &[] } else { start };
                     (Positions::starting(self.partitions, start), ExportCounters::default())
                 }
             };
@@ -226,6 +246,7 @@ impl Feeds {
                 lane: same_job.map_or(self.next_id, |feed| feed.lane),
                 job: Arc::clone(job),
                 job_name,
+                added: addition.cloned(),
                 slug: Arc::clone(&slug),
                 began: (0..)
                     .take(self.partitions)
@@ -239,7 +260,7 @@ impl Feeds {
                 first_pass,
                 pace: Pace::default(),
                 fault: None,
-                reset: known.as_ref().map_or(0, |known| known.reset),
+                reset: known.as_ref().map_or(number, |known| known.reset),
                 moves: 0,
                 dirty: false,
             };
@@ -250,7 +271,6 @@ impl Feeds {
             self.feeds.insert(self.next_id, feed);
             let same = self.by_slug.entry(slug.as_bytes().into());
             same.or_default().push(self.next_id);
-            added.push(self.next_id);
         }
         // What a predecessor served and nobody wants any more.
         let kept: HashSet<_> = wanted

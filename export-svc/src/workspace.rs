@@ -370,11 +370,12 @@ impl Workspace {
             key_version: KEY_VERSION,
         };
         let mut written = vec![records.workspace(&progress)];
+        // First: an audience that has left its job may have come back.
+        self.tombstoned = std::mem::take(&mut self.feeds.tombstones).into_iter().collect();
+        written.extend(self.tombstoned.iter().map(|key| records.tombstone(key)));
         for (key, progress) in self.feeds.written(&self.key, last, &self.ends) {
             written.push(records.feed(&key, &progress));
         }
-        self.tombstoned = std::mem::take(&mut self.feeds.tombstones).into_iter().collect();
-        written.extend(self.tombstoned.iter().map(|key| records.tombstone(key)));
         written
     }
 

@@ -1,23 +1,25 @@
 //! `lytics.export.v1.ExportJobService`.
 
+mod edit;
 mod parse;
 mod reset;
 
-use control::{Directory, NewReset};
+use control::{Basis, Directory, NewReset};
 use jiff::Timestamp;
 use kafka::{Reader, ReaderOptions, Topics};
 use model::{AccountNumber, name};
 use proto::export::v1::export_job_service_server::ExportJobService;
 use proto::export::v1::{
     CreateExportJobRequest, CreateExportJobResponse, DeleteExportJobRequest, DeleteExportJobResponse, ExportJob,
-    ExportJobState, GetExportJobRequest, GetExportJobResponse, ListExportJobsRequest, ListExportJobsResponse,
-    PauseExportJobRequest, PauseExportJobResponse, ResetExportJobRequest, ResetExportJobResponse,
-    ResumeExportJobRequest, ResumeExportJobResponse,
+    ExportJobState, GetExportJobRequest, GetExportJobResponse, KillExportJobRequest, KillExportJobResponse,
+    ListExportJobsRequest, ListExportJobsResponse, PauseExportJobRequest, PauseExportJobResponse,
+    ResetExportJobRequest, ResetExportJobResponse, ResumeExportJobRequest, ResumeExportJobResponse,
+    UpdateExportJobRequest, UpdateExportJobResponse,
 };
 use tonic::{Request, Response, Status};
 
 use self::reset::Target;
-use super::{READ, WRITE, child, page, parent};
+use super::{READ, WRITE, child, child_at, page, parent};
 use crate::engine::EngineHandle;
 
 pub(super) struct Service {
@@ -27,17 +29,19 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// The job with what the engine says of it; one that the engine has not met yet is runnable. Whether it is paused its record
-    /// says, which the engine learns a moment later.
+    /// The job with what the engine says of it; one that the engine has not met yet is runnable. Whether it is paused or killed its
+    /// record says, which the engine learns a moment later.
     fn observed(&self, job: &control::ExportJob) -> ExportJob {
         let mut wire = job.to_wire();
+        if job.killed {
+            wire.set_state(ExportJobState::Killed);
+            return wire;
+        }
         let status = self.engine.job_status(&wire.name);
         let state = status.as_ref().map_or(ExportJobState::Runnable, |status| status.state);
-        wire.set_state(match (state, job.paused) {
-            (ExportJobState::Fault, _) => state,
-            (_, true) => ExportJobState::Paused,
-            (ExportJobState::Paused, false) => ExportJobState::Runnable,
-            _ => state,
+        wire.set_state(match state {
+            ExportJobState::Fault => state,
+            _ => job.state(state),
         });
         wire.counters = Some(status.as_ref().map(|status| status.counters).unwrap_or_default());
         if let Some(status) = status {
@@ -47,6 +51,22 @@ impl Service {
             wire.state_reason = status.reason;
         }
         wire
+    }
+
+    /// What a move of the job of that name goes by; `revision` is 0 if it does not matter.
+    fn basis(&self, name: &str, revision: u64) -> Basis {
+        let status = self.engine.job_status(name);
+        Basis {
+            revision: (revision != 0).then_some(revision),
+            observed: status.map(|status| status.state).unwrap_or_default(),
+        }
+    }
+
+    /// Where the account's membership topic ends, by partition. Open transactions included: nothing at or beyond it was there
+    /// before.
+    async fn ends(&self, account: AccountNumber) -> Result<Vec<(i32, i64)>, Status> {
+        let bounds = self.ask(account, reset::bounds).await?;
+        Ok(bounds.iter().map(|bounds| (bounds.partition, bounds.end)).collect())
     }
 
     /// Asks Kafka about the account's membership topic.
@@ -98,9 +118,7 @@ impl ExportJobService for Service {
         let mut new = parse::parse(account, request.export_job.unwrap_or_default())?;
         // An account that does not exist has no topic to ask.
         self.directory.account(model::AccountRef::Number(account))?;
-        // Open transactions included: nothing at or beyond its end was there before the job.
-        let bounds = self.ask(account, reset::bounds).await?;
-        new.start = bounds.iter().map(|bounds| (bounds.partition, bounds.end)).collect();
+        new.start = self.ends(account).await?;
         let job = self
             .directory
             .export_jobs()
@@ -154,12 +172,43 @@ impl ExportJobService for Service {
         Ok(Response::new(DeleteExportJobResponse {}))
     }
 
+    async fn update_export_job(
+        &self,
+        request: Request<UpdateExportJobRequest>,
+    ) -> Result<Response<UpdateExportJobResponse>, Status> {
+        let caller = self.directory.admit(&request, WRITE)?;
+        let UpdateExportJobRequest {
+            export_job,
+            update_mask,
+        } = request.into_inner();
+        let wanted = export_job.unwrap_or_default();
+        let (name, basis) = (wanted.name.clone(), self.basis(&wanted.name, wanted.revision));
+        let (account, id) = child_at(&caller, "export_job.name", &name, name::EXPORT_JOBS, WRITE)?;
+        let mut edit = edit::parse(wanted, &update_mask.unwrap_or_default())?;
+        if edit.audiences.is_some() {
+            // A job that does not exist may have no topic to ask.
+            self.directory.export_jobs().get(account, id)?;
+            edit.start = self.ends(account).await?;
+        }
+        let jobs = self.directory.export_jobs();
+        let job = jobs.update(account, id, edit, basis, Timestamp::now()).await?;
+        tracing::info!(%account, "changed {name}");
+        Ok(Response::new(UpdateExportJobResponse {
+            export_job: Some(self.observed(&job)),
+        }))
+    }
+
     async fn reset_export_job(
         &self,
         request: Request<ResetExportJobRequest>,
     ) -> Result<Response<ResetExportJobResponse>, Status> {
         let caller = self.directory.admit(&request, WRITE)?;
-        let ResetExportJobRequest { name, audiences, to } = request.into_inner();
+        let ResetExportJobRequest {
+            name,
+            audiences,
+            to,
+            revision,
+        } = request.into_inner();
         let (account, id) = child(&caller, &name, name::EXPORT_JOBS, WRITE)?;
         let job = self.directory.export_jobs().get(account, id)?;
         let target = reset::parse(&job.audiences, &audiences, to)?;
@@ -175,8 +224,8 @@ impl ExportJobService for Service {
             audiences,
             done: self.engine.reset_done(&job),
         };
-        let jobs = self.directory.export_jobs();
-        let job = jobs.reset(account, id, new, Timestamp::now()).await?;
+        let (jobs, basis) = (self.directory.export_jobs(), self.basis(&name, revision));
+        let job = jobs.reset(account, id, new, basis, Timestamp::now()).await?;
         tracing::info!(%account, "reset {name}");
         Ok(Response::new(ResetExportJobResponse {
             export_job: Some(self.observed(&job)),
@@ -188,13 +237,10 @@ impl ExportJobService for Service {
         request: Request<PauseExportJobRequest>,
     ) -> Result<Response<PauseExportJobResponse>, Status> {
         let caller = self.directory.admit(&request, WRITE)?;
-        let name = &request.get_ref().name;
+        let PauseExportJobRequest { name, revision } = request.get_ref();
         let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
-        let job = self
-            .directory
-            .export_jobs()
-            .pause(account, id, Timestamp::now())
-            .await?;
+        let (jobs, basis) = (self.directory.export_jobs(), self.basis(name, *revision));
+        let job = jobs.pause(account, id, basis, Timestamp::now()).await?;
         tracing::info!(%account, "paused {name}");
         Ok(Response::new(PauseExportJobResponse {
             export_job: Some(self.observed(&job)),
@@ -206,15 +252,27 @@ impl ExportJobService for Service {
         request: Request<ResumeExportJobRequest>,
     ) -> Result<Response<ResumeExportJobResponse>, Status> {
         let caller = self.directory.admit(&request, WRITE)?;
-        let name = &request.get_ref().name;
+        let ResumeExportJobRequest { name, revision } = request.get_ref();
         let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
-        let job = self
-            .directory
-            .export_jobs()
-            .resume(account, id, Timestamp::now())
-            .await?;
+        let (jobs, basis) = (self.directory.export_jobs(), self.basis(name, *revision));
+        let job = jobs.resume(account, id, basis, Timestamp::now()).await?;
         tracing::info!(%account, "resumed {name}");
         Ok(Response::new(ResumeExportJobResponse {
+            export_job: Some(self.observed(&job)),
+        }))
+    }
+
+    async fn kill_export_job(
+        &self,
+        request: Request<KillExportJobRequest>,
+    ) -> Result<Response<KillExportJobResponse>, Status> {
+        let caller = self.directory.admit(&request, WRITE)?;
+        let KillExportJobRequest { name, revision } = request.get_ref();
+        let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
+        let (jobs, basis) = (self.directory.export_jobs(), self.basis(name, *revision));
+        let job = jobs.kill(account, id, basis, Timestamp::now()).await?;
+        tracing::info!(%account, "killed {name}");
+        Ok(Response::new(KillExportJobResponse {
             export_job: Some(self.observed(&job)),
         }))
     }

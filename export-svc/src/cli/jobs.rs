@@ -3,6 +3,7 @@
 mod omitted;
 mod reset;
 mod show;
+mod update;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use tonic::Status;
 
 use self::omitted::Omitted;
 use self::reset::Reset;
+use self::update::Update;
 use super::resource::{One, Resource, all, resolve};
 use super::{Account, Remote, refused};
 
@@ -34,10 +36,18 @@ pub(super) enum Jobs {
     Get(One),
     /// List the jobs of an account.
     List(List),
+    /// Change a job's label, description and audiences.
+    ///
+    /// An audience that is added begins as those of a new job do: with its existing members if the job sends existing users, else
+    /// with what changes from now on. One that is removed is not exported any more; users at Braze keep its slug.
+    Update(Update),
     /// Let a job read and send nothing until it is resumed. It keeps its position, so no change is lost.
-    Pause(One),
+    Pause(Moved),
     /// Let a paused job go on where it was.
-    Resume(One),
+    Resume(Moved),
+    /// End a job for good and forget its position. It is still listed, and the slugs that it wrote stay in Braze; its audiences
+    /// may be exported by another job.
+    Kill(Moved),
     /// Let a job go on elsewhere in the membership topic: at offsets, at a time, or at the beginning.
     ///
     /// What lies behind that place is sent, also if it was sent before; what lies before it is not. Each user ends with the last
@@ -92,6 +102,16 @@ pub(super) struct Create {
     coalesce: Coalesce,
     #[command(flatten)]
     remote: Remote,
+}
+
+/// Arguments of a move that needs no others.
+#[derive(Debug, Args)]
+pub(super) struct Moved {
+    #[command(flatten)]
+    one: One,
+    /// Only if this is still the job's revision.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
+    revision: u64,
 }
 
 #[derive(Debug, Args)]
@@ -173,16 +193,26 @@ impl Jobs {
                     .output
                     .list(&all::<wire::ExportJob>(&channel, &account.name()).await?);
             }
-            Self::Pause(one) => {
+            Self::Update(update) => update.run().await?,
+            Self::Pause(Moved { one, revision }) => {
                 let (channel, name) = one.find::<wire::ExportJob>().await?;
                 let mut client = ExportJobServiceClient::new(channel);
-                let answer = client.pause_export_job(wire::PauseExportJobRequest { name }).await;
+                let request = wire::PauseExportJobRequest { name, revision };
+                let answer = client.pause_export_job(request).await;
                 one.show(answer.map_err(refused)?.into_inner().export_job);
             }
-            Self::Resume(one) => {
+            Self::Resume(Moved { one, revision }) => {
                 let (channel, name) = one.find::<wire::ExportJob>().await?;
                 let mut client = ExportJobServiceClient::new(channel);
-                let answer = client.resume_export_job(wire::ResumeExportJobRequest { name }).await;
+                let request = wire::ResumeExportJobRequest { name, revision };
+                let answer = client.resume_export_job(request).await;
+                one.show(answer.map_err(refused)?.into_inner().export_job);
+            }
+            Self::Kill(Moved { one, revision }) => {
+                let (channel, name) = one.find::<wire::ExportJob>().await?;
+                let mut client = ExportJobServiceClient::new(channel);
+                let request = wire::KillExportJobRequest { name, revision };
+                let answer = client.kill_export_job(request).await;
                 one.show(answer.map_err(refused)?.into_inner().export_job);
             }
             Self::Reset(reset) => reset.run().await?,

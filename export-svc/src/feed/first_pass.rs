@@ -77,9 +77,9 @@ impl Pace {
 }
 
 impl Feed {
-    /// Where its job started in the partition.
+    /// Where its job started in the partition, or where the topic ended when the audience was added to it.
     pub(super) fn start(&self, partition: i32) -> i64 {
-        let starts = &self.job.start;
+        let starts = self.added.as_ref().map_or(&self.job.start, |addition| &addition.start);
         let is_it = |(of, _): &&(i32, i64)| *of == partition;
         // Usually they are all there, in order; and this is asked often.
         let at_its_place = usize::try_from(partition).ok().and_then(|index| starts.get(index));

@@ -1,6 +1,7 @@
 //! The world around the feeds of the tests: a log with holes in two partitions that grows, two naive readers that go where they
 //! are told, and a book of what each feed was handed.
 
+mod added;
 mod compacted;
 mod doubt;
 mod first_pass;
@@ -40,7 +41,10 @@ fn job(slug: usize, existing_users: bool, start: [i64; 2]) -> Arc<ExportJob> {
         // To the others another job may have been first.
         new_audiences: Vec::from_iter(existing_users.then(|| SLUGS[slug].to_owned())),
         paused: false,
+        killed: false,
         resets: Vec::new(),
+        additions: Vec::new(),
+        last_number: 0,
         create_time: Timestamp::UNIX_EPOCH,
         update_time: Timestamp::UNIX_EPOCH,
         revision: 1,

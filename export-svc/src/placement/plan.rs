@@ -10,7 +10,7 @@ use model::AccountNumber;
 use crate::feed::{Credential, Grant, JobSet};
 use crate::hash::stable_hash;
 
-/// Every Braze workspace that has a job.
+/// Every Braze workspace that has a job that is not killed.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) workspaces: BTreeMap<String, Wanted>,
@@ -63,7 +63,7 @@ impl Planner {
         let mut workspaces: BTreeMap<String, (AccountNumber, JobSet)> = BTreeMap::new();
         let AllExportJobs { jobs, unreadable } = self.directory.export_jobs().all()?;
         let unreadable: Arc<BTreeSet<String>> = Arc::new(unreadable.into_iter().collect());
-        for job in jobs {
+        for job in jobs.into_iter().filter(|job| !job.killed) {
             let (_, wanted) = workspaces
                 .entry(job.workspace.clone())
                 .or_insert_with(|| (job.account, JobSet::none(&unreadable)));

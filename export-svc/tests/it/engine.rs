@@ -6,6 +6,7 @@ mod edges;
 mod existing;
 mod faults;
 mod identifiers;
+mod life;
 mod limits;
 mod mirror;
 mod moves;

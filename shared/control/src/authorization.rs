@@ -183,7 +183,7 @@ pub(crate) fn decide_delete(
     let leaving: Authorization = record::fetch(state, name)?;
     let jobs = name::format_child(account, name::EXPORT_JOBS, "");
     let users: Vec<String> = record::all::<ExportJob>(state, &jobs)
-        .filter(|(_, job)| job.authorization == name)
+        .filter(|(_, job)| job.authorization == name && !job.killed)
         .map(|(job_name, job)| format!("{job_name} (\"{}\")", job.label))
         .collect();
     if !users.is_empty() {

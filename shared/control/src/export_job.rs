@@ -13,9 +13,11 @@ use crate::authorization::Authorization;
 use crate::record::{self, Resource, State};
 use crate::{Directory, Error, Listed, Page, exported, id};
 
+mod edit;
 mod moves;
 
-pub use self::moves::{NewReset, Reset};
+pub use self::edit::{Addition, ExportJobEdit};
+pub use self::moves::{Basis, Move, NewReset, Reset};
 
 /// The only type of job.
 pub const TYPE: &str = "export_audiences";
@@ -55,8 +57,14 @@ pub struct ExportJob {
     pub new_audiences: Vec<String>,
     /// Somebody has paused it.
     pub paused: bool,
+    /// Somebody has killed it: it is still listed, and nothing else.
+    pub killed: bool,
     /// Where it is to go on elsewhere, oldest first: all that may not have been carried out, and the newest of the others.
     pub resets: Vec<Reset>,
+    /// Audiences that came after it was created, ascending by number.
+    pub additions: Vec<Addition>,
+    /// The last number that a reset or an addition was given.
+    pub last_number: u64,
     /// When it was created.
     pub create_time: Timestamp,
     /// When it was last edited.
@@ -193,7 +201,10 @@ impl Resource for ExportJob {
             start: to_stored(&self.start),
             new_audiences: self.new_audiences.clone(),
             paused: self.paused,
+            killed: self.killed,
             resets: self.resets.iter().map(Reset::to_stored).collect(),
+            additions: self.additions.iter().map(Addition::to_stored).collect(),
+            last_number: self.last_number,
         };
         ControlRecord {
             resource: Some(control_record::Resource::ExportJob(stored)),
@@ -230,7 +241,13 @@ impl Resource for ExportJob {
             start: from_stored(&stored.start),
             new_audiences: stored.new_audiences,
             paused: stored.paused,
+            killed: stored.killed,
+            // Before there were additions, the newest reset told it.
+            last_number: stored
+                .last_number
+                .max(stored.resets.last().map_or(0, |newest| newest.number)),
             resets: stored.resets.into_iter().map(Reset::from_stored).collect(),
+            additions: stored.additions.into_iter().map(Addition::from_stored).collect(),
             revision,
         })
     }
@@ -261,7 +278,21 @@ fn decide_create(state: &impl State, wanted: &ExportJob) -> Result<(Vec<Change>,
         workspace: authorization.workspace_key(),
         ..wanted.clone()
     };
+    check_others(state, &job)?;
+    let (new_audiences, mut changes) =
+        exported::decide_new(state, job.account, &authorization.instance, &job.audiences);
+    job.new_audiences = new_audiences;
+    // The last record's revision is the job's.
+    changes.push(job.put());
+    Ok((changes, job))
+}
+
+/// That no other job of the account has its label, or exports one of its audiences to the same place.
+fn check_others(state: &impl State, job: &ExportJob) -> Result<(), Error> {
     for (name, other) in record::scan::<ExportJob>(state, &name::format_child(job.account, name::EXPORT_JOBS, "")) {
+        if name == job.name() {
+            continue;
+        }
         let Some(other) = other else {
             return Err(Error::FailedPrecondition(format!(
                 "the record of {name} cannot be read, so it is not known whether it exports the same audiences; delete it, or \
@@ -274,7 +305,7 @@ fn decide_create(state: &impl State, wanted: &ExportJob) -> Result<(Vec<Change>,
                 other.label
             )));
         }
-        if other.workspace != job.workspace {
+        if other.killed || other.workspace != job.workspace {
             continue;
         }
         if let Some(audience) = job.audiences.iter().find(|audience| other.audiences.contains(audience)) {
@@ -284,11 +315,7 @@ fn decide_create(state: &impl State, wanted: &ExportJob) -> Result<(Vec<Change>,
             )));
         }
     }
-    let (new_audiences, mut changes) = exported::decide_new(state, &job, &authorization.instance);
-    job.new_audiences = new_audiences;
-    // The last record's revision is the job's.
-    changes.push(job.put());
-    Ok((changes, job))
+    Ok(())
 }
 
 fn decide_delete(state: &impl State, name: &str) -> Result<(Vec<Change>, ()), Error> {
@@ -387,7 +414,10 @@ fn build(account: AccountNumber, new: NewExportJob, now: Timestamp) -> ExportJob
         start: new.start,
         new_audiences: Vec::new(),
         paused: false,
+        killed: false,
         resets: Vec::new(),
+        additions: Vec::new(),
+        last_number: 0,
         create_time: now,
         update_time: now,
         revision: 0,

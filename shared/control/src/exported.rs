@@ -4,7 +4,7 @@ use kafka::Change;
 use model::AccountNumber;
 use proto::control::v1::{ControlRecord, ExportedAudience, control_record};
 
-use crate::export_job::{ATTRIBUTE, ExportJob};
+use crate::export_job::ATTRIBUTE;
 use crate::record::{self, Resource, State};
 
 /// An audience on a Braze instance. Its record outlives the job, the authorization and the account, as the users' slugs do. It does
@@ -51,10 +51,15 @@ impl Resource for Exported {
     }
 }
 
-/// The audiences of a new job that no job of its account ever exported to this Braze instance, and the changes that remember them.
-pub(crate) fn decide_new(state: &impl State, job: &ExportJob, instance: &str) -> (Vec<String>, Vec<Change>) {
+/// Those of these audiences that no job of the account ever exported to this Braze instance, and the changes that remember them.
+pub(crate) fn decide_new(
+    state: &impl State,
+    account: AccountNumber,
+    instance: &str,
+    audiences: &[String],
+) -> (Vec<String>, Vec<Change>) {
     let exported = |audience: &String| Exported {
-        account: job.account,
+        account,
         instance: instance.to_owned(),
         attribute: ATTRIBUTE.to_owned(),
         audience: audience.clone(),
@@ -65,7 +70,7 @@ pub(crate) fn decide_new(state: &impl State, job: &ExportJob, instance: &str) ->
             .get(&record::key::<Exported>(&exported(audience).name()))
             .is_none()
     };
-    let new: Vec<_> = job.audiences.iter().filter(is_new).cloned().collect();
+    let new: Vec<_> = audiences.iter().filter(is_new).cloned().collect();
     let changes = new.iter().map(|audience| exported(audience).put()).collect();
     (new, changes)
 }

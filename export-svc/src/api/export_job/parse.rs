@@ -68,7 +68,8 @@ pub(super) fn parse(account: AccountNumber, job: ExportJob) -> Result<NewExportJ
     })
 }
 
-fn audiences(violations: &mut Violations, audiences: &[String]) {
+/// Notes what is wrong with the slugs of a job's audiences.
+pub(super) fn audiences(violations: &mut Violations, audiences: &[String]) {
     if audiences.is_empty() || audiences.len() > AUDIENCES_MAX {
         violations.add(
             "export_job.audiences",

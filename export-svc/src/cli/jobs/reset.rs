@@ -21,6 +21,9 @@ pub(in crate::cli) struct Reset {
     audiences: Vec<String>,
     #[command(flatten)]
     place: Place,
+    /// Only if this is still the job's revision.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
+    revision: u64,
 }
 
 #[derive(Debug, Args)]
@@ -71,6 +74,7 @@ impl Reset {
             name,
             audiences: self.audiences,
             to: Some(self.place.to_wire()),
+            revision: self.revision,
         };
         let answer = ExportJobServiceClient::new(channel).reset_export_job(request).await;
         self.one.show(answer.map_err(refused)?.into_inner().export_job);

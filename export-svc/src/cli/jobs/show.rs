@@ -19,28 +19,38 @@ impl Show for wire::ExportJob {
     ];
 
     fn row(&self) -> Vec<String> {
-        let counters = self.counters.unwrap_or_default();
+        let count =
+            |of: fn(wire::ExportCounters) -> u64| self.counters.map_or_else(String::new, |all| of(all).to_string());
         vec![
             self.name.clone(),
             self.label.clone(),
             state(self),
             self.audiences.join(","),
-            counters.added.to_string(),
-            counters.removed.to_string(),
-            counters.omitted.to_string(),
-            counters.rejected.to_string(),
+            count(|all| all.added),
+            count(|all| all.removed),
+            count(|all| all.omitted),
+            count(|all| all.rejected),
             self.unread.map_or_else(String::new, |unread| unread.to_string()),
         ]
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
-        let wire::ExportCounters {
-            added,
-            removed,
-            omitted,
-            rejected,
-            identity_conflicts,
-        } = self.counters.unwrap_or_default();
+        let counters = self.counters.map(|counters| {
+            let wire::ExportCounters {
+                added,
+                removed,
+                omitted,
+                rejected,
+                identity_conflicts,
+            } = counters;
+            json!({
+                "added": added,
+                "removed": removed,
+                "omitted": omitted,
+                "rejected": rejected,
+                "identityConflicts": identity_conflicts,
+            })
+        });
         vec![
             ("name", json!(self.name)),
             ("type", json!(self.r#type)),
@@ -58,16 +68,7 @@ impl Show for wire::ExportJob {
             ("flushAfter", seconds(self.flush_after)),
             ("batchUpdatesMax", json!(self.batch_updates_max)),
             ("coalesce", json!(word(self.coalesce().as_str_name(), "COALESCE_"))),
-            (
-                "counters",
-                json!({
-                    "added": added,
-                    "removed": removed,
-                    "omitted": omitted,
-                    "rejected": rejected,
-                    "identityConflicts": identity_conflicts,
-                }),
-            ),
+            ("counters", json!(counters)),
             ("unread", json!(self.unread)),
             ("unreadBeforeStart", json!(self.unread_before_start)),
             ("estimatedDuration", seconds(self.estimated_duration)),

@@ -30,6 +30,14 @@ struct Named {
     name: String,
 }
 
+impl Named {
+    /// The name of a resource that a request has as its first field.
+    fn within(name: &str) -> String {
+        let name = name.to_owned();
+        String::from_utf8(Self { name }.encode_to_vec()).unwrap()
+    }
+}
+
 /// Resources of account 1234.
 struct Foreign {
     authorization: String,
@@ -74,6 +82,11 @@ impl Foreign {
             ),
             named("/lytics.export.v1.ExportJobService/PauseExportJob", &self.job),
             named("/lytics.export.v1.ExportJobService/ResumeExportJob", &self.job),
+            named("/lytics.export.v1.ExportJobService/KillExportJob", &self.job),
+            named(
+                "/lytics.export.v1.ExportJobService/UpdateExportJob",
+                &Named::within(&self.job),
+            ),
             named("/lytics.export.v1.ExportJobService/ResetExportJob", &self.job),
             named("/lytics.export.v1.ExportJobService/GetExportJob", &self.job),
             named("/lytics.export.v1.ExportJobService/ListExportJobs", ACCOUNT),
@@ -106,7 +119,7 @@ async fn no_method_answers_without_a_token_or_with_the_wrong_role() {
     let brokers = kafka::testing::brokers();
     let service = Service::start(config(&brokers)).await;
     let methods = methods(proto::DESCRIPTORS, &SERVICES);
-    assert_eq!(methods.len(), 18, "a new method belongs into this test: {methods:?}");
+    assert_eq!(methods.len(), 20, "a new method belongs into this test: {methods:?}");
     let nobody = service.connect(None).await;
     let stranger = service.connect(Some("lb_1234_0000000000000a_0000")).await;
     for method in &methods {

@@ -273,11 +273,17 @@ async fn every_resource_can_be_listed_shown_and_deleted() {
     assert!(again.contains("is paused already"), "{again}");
     let resumed = done(&service, &["jobs", "resume", "J", "--account", "7"]).await;
     assert!(!resumed.contains("paused"), "{resumed}");
+    let update = ["jobs", "update", "J", "--account", "7"];
+    let edit = ["--description", "Both", "--add-audience", "c", "--remove-audience", "a"];
+    let updated = done(&service, &[&update[..], &edit].concat()).await;
+    assert!(updated.contains("b, c") && updated.contains("Both"), "{updated}");
+    let stale = refused(&service, &[&update[..], &["--label", "K", "--revision", "1"]].concat()).await;
+    assert!(stale.contains("ABORTED"), "{stale}");
     let reset = ["jobs", "reset", "J", "--account", "7"];
     done(&service, &[&reset[..], &["--to-beginning"]].concat()).await;
     done(
         &service,
-        &[&reset[..], &["--to-offset", "0=0,1=0", "--audience", "a"]].concat(),
+        &[&reset[..], &["--to-offset", "0=0,1=0", "--audience", "b"]].concat(),
     )
     .await;
     let beyond = refused(&service, &[&reset[..], &["--to-offset", "1=5"]].concat()).await;
@@ -287,6 +293,8 @@ async fn every_resource_can_be_listed_shown_and_deleted() {
     );
     let used = refused(&service, &["authorizations", "delete", "S", "--account", "7"]).await;
     assert!(used.contains("FAILED_PRECONDITION") && used.contains("\"J\""), "{used}");
+    let killed = done(&service, &["jobs", "kill", "J", "--account", "7"]).await;
+    assert!(killed.contains("killed"), "{killed}");
     done(&service, &["jobs", "delete", "J", "--account", "7"]).await;
     done(&service, &["authorizations", "delete", "S", "--account", "7"]).await;
     done(&service, &["accounts", "delete", "7"]).await;

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use braze_sim::{Fault, Sim, SimHandle, User, UserRef};
 use control::sealing::Sealer;
-use control::{Coalesce, Directory, ExportJob, Identifiers, NewAccount, NewAuthorization, NewExportJob, NewReset};
+use control::{
+    Basis, Coalesce, Directory, ExportJob, ExportJobEdit, Identifiers, NewAccount, NewAuthorization, NewExportJob,
+    NewReset,
+};
 use export_svc::engine::{Engine, EngineConfig, EngineParts};
 use jiff::Timestamp;
 use kafka::testing::Brokers;
@@ -145,12 +148,32 @@ impl Rig {
 
     pub(super) async fn pause(&self, job: &ExportJob) {
         let jobs = self.directory.export_jobs();
-        jobs.pause(self.account, &job.id, Timestamp::now()).await.unwrap();
+        let paused = jobs.pause(self.account, &job.id, Basis::default(), Timestamp::now());
+        paused.await.unwrap();
     }
 
     pub(super) async fn resume(&self, job: &ExportJob) {
         let jobs = self.directory.export_jobs();
-        jobs.resume(self.account, &job.id, Timestamp::now()).await.unwrap();
+        let resumed = jobs.resume(self.account, &job.id, Basis::default(), Timestamp::now());
+        resumed.await.unwrap();
+    }
+
+    pub(super) async fn kill(&self, job: &ExportJob) {
+        let jobs = self.directory.export_jobs();
+        let killed = jobs.kill(self.account, &job.id, Basis::default(), Timestamp::now());
+        killed.await.unwrap();
+    }
+
+    /// Lets a job have these audiences; those that are new to it begin at the present end of the topic.
+    pub(super) async fn set_audiences(&self, job: &ExportJob, audiences: &[&str]) {
+        let edit = ExportJobEdit {
+            audiences: Some(audiences.iter().map(|&slug| slug.to_owned()).collect()),
+            start: self.ends(self.topics.audience_membership(ACCOUNT)).await,
+            ..ExportJobEdit::default()
+        };
+        let jobs = self.directory.export_jobs();
+        let edited = jobs.update(self.account, &job.id, edit, Basis::default(), Timestamp::now());
+        edited.await.unwrap();
     }
 
     /// Lets a job go on at the beginning of the topic.
@@ -168,7 +191,8 @@ impl Rig {
             done: 0,
         };
         let jobs = self.directory.export_jobs();
-        jobs.reset(self.account, &job.id, new, Timestamp::now()).await.unwrap();
+        let reset = jobs.reset(self.account, &job.id, new, Basis::default(), Timestamp::now());
+        reset.await.unwrap();
     }
 
     pub(super) fn start(&self) -> Running {

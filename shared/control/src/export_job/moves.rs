@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use kafka::Change;
 use model::{AccountNumber, name};
 use proto::control::v1::StoredReset;
+use proto::export::v1::ExportJobState;
 
 use super::{ExportJob, ExportJobs, from_stored, to_stored};
 use crate::Error;
@@ -15,7 +16,7 @@ const RESETS_MAX: usize = 20;
 /// Where audiences of a job are to go on in the membership topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reset {
-    /// Counts the resets of a job from 1: each is carried out once, in this order.
+    /// Counts the resets of a job, and its additions, from 1: each is carried out once, in this order.
     pub number: u64,
     /// Which audiences; all of the job if it names none.
     pub audiences: Vec<String>,
@@ -65,14 +66,81 @@ impl Reset {
     }
 }
 
+/// What somebody can do with a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Move {
+    /// Nothing is read or sent for it until it is resumed; it keeps its position.
+    Pause,
+    /// A paused job goes on where it was.
+    Resume,
+    /// It ends for good, and its position is forgotten; it is still listed.
+    Kill,
+    /// It goes on elsewhere in the membership topic.
+    Reset,
+    /// It has other audiences.
+    SetAudiences,
+    /// It has another label or description.
+    Describe,
+}
+
+/// What somebody who moves a job goes by.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Basis {
+    /// The revision that it must have, if it matters.
+    pub revision: Option<u64>,
+    /// The state that the engine was last seen to give it; unspecified is runnable.
+    pub observed: ExportJobState,
+}
+
+impl Move {
+    /// Why a job in this state cannot be moved so, to be said after its name; `None` if it can.
+    pub fn refusal(self, state: ExportJobState) -> Option<&'static str> {
+        use ExportJobState as State;
+        match (self, state) {
+            (Self::Describe, _) => None,
+            (Self::Kill, State::Killed) => Some("is killed already"),
+            (Self::Kill, _) => None,
+            (_, State::Killed) => Some("is killed, and stays so; create another job"),
+            (_, State::Completed) => Some("is completed; create another job"),
+            (Self::Pause, State::Paused) => Some("is paused already"),
+            (Self::Pause | Self::Reset | Self::SetAudiences, _) | (Self::Resume, State::Paused) => None,
+            (Self::Resume, _) => Some("is not paused"),
+        }
+    }
+}
+
+impl ExportJob {
+    /// The state, as its record says it, or else as the engine was last seen to.
+    pub fn state(&self, observed: ExportJobState) -> ExportJobState {
+        match observed {
+            _ if self.killed => ExportJobState::Killed,
+            _ if self.paused => ExportJobState::Paused,
+            // The engine has not learnt yet that it goes on.
+            ExportJobState::Paused | ExportJobState::Unspecified => ExportJobState::Runnable,
+            observed => observed,
+        }
+    }
+}
+
+/// The job, if it can be moved so.
+pub(super) fn fetch_for(what: Move, state: &impl State, name: &str, basis: Basis) -> Result<ExportJob, Error> {
+    let job: ExportJob = record::fetch(state, name)?;
+    record::check_revision(name, Some(job.revision), basis.revision)?;
+    match what.refusal(job.state(basis.observed)) {
+        Some(problem) => Err(Error::FailedPrecondition(format!("{name} {problem}"))),
+        None => Ok(job),
+    }
+}
+
 pub(super) fn decide_reset(
     state: &impl State,
     name: &str,
     new: &NewReset,
+    basis: Basis,
     now: Timestamp,
 ) -> Result<(Vec<Change>, ExportJob), Error> {
-    let job: ExportJob = record::fetch(state, name)?;
-    let newest = job.resets.last().map_or(0, |reset| reset.number);
+    let job = fetch_for(Move::Reset, state, name, basis)?;
+    let last_number = job.last_number + 1;
     let mut resets = job.resets.clone();
     if resets.len() >= RESETS_MAX {
         let done = resets.iter().take_while(|reset| reset.number <= new.done).count();
@@ -84,81 +152,112 @@ pub(super) fn decide_reset(
         )));
     }
     resets.push(Reset {
-        number: newest + 1,
+        number: last_number,
         audiences: new.audiences.clone(),
         offsets: new.offsets.clone(),
         time: now,
     });
     let job = ExportJob {
         resets,
+        last_number,
         update_time: now,
         ..job
     };
     Ok((vec![job.put()], job))
 }
 
-pub(super) fn decide_paused(
+/// A move of which nothing else need be known: `apply` is what it does to the job.
+pub(super) fn decide_move(
+    what: Move,
     state: &impl State,
     name: &str,
-    paused: bool,
+    basis: Basis,
+    apply: &impl Fn(&mut ExportJob),
     now: Timestamp,
 ) -> Result<(Vec<Change>, ExportJob), Error> {
-    let job: ExportJob = record::fetch(state, name)?;
-    if job.paused == paused {
-        let problem = if paused { "is paused already" } else { "is not paused" };
-        return Err(Error::FailedPrecondition(format!("{name} {problem}")));
-    }
-    let job = ExportJob {
-        paused,
-        update_time: now,
-        ..job
-    };
+    let mut job = fetch_for(what, state, name, basis)?;
+    apply(&mut job);
+    job.update_time = now;
     Ok((vec![job.put()], job))
 }
 
+/// Each of them fails with [`Error::NotFound`], with [`Error::Stale`] when the job is not at the revision that was asked for, and
+/// with [`Error::FailedPrecondition`] when [`Move::refusal`] says so.
 impl ExportJobs<'_> {
     /// Pauses a job: it keeps its position, and nothing is read or sent for it until it is resumed.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::FailedPrecondition`] when it is paused already.
-    pub async fn pause(&self, account: AccountNumber, id: &str, now: Timestamp) -> Result<ExportJob, Error> {
-        self.set_paused(account, id, true, now).await
+    /// See above.
+    pub async fn pause(
+        &self,
+        account: AccountNumber,
+        id: &str,
+        basis: Basis,
+        now: Timestamp,
+    ) -> Result<ExportJob, Error> {
+        let apply = |job: &mut ExportJob| job.paused = true;
+        self.make(Move::Pause, account, id, basis, apply, now).await
     }
 
     /// Lets a paused job go on where it was.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::FailedPrecondition`] when it is not paused.
-    pub async fn resume(&self, account: AccountNumber, id: &str, now: Timestamp) -> Result<ExportJob, Error> {
-        self.set_paused(account, id, false, now).await
+    /// See above.
+    pub async fn resume(
+        &self,
+        account: AccountNumber,
+        id: &str,
+        basis: Basis,
+        now: Timestamp,
+    ) -> Result<ExportJob, Error> {
+        let apply = |job: &mut ExportJob| job.paused = false;
+        self.make(Move::Resume, account, id, basis, apply, now).await
+    }
+
+    /// Ends a job for good. It stays listed until it is deleted; its audiences and its authorization are free.
+    ///
+    /// # Errors
+    /// See above.
+    pub async fn kill(
+        &self,
+        account: AccountNumber,
+        id: &str,
+        basis: Basis,
+        now: Timestamp,
+    ) -> Result<ExportJob, Error> {
+        let apply = |job: &mut ExportJob| job.killed = true;
+        self.make(Move::Kill, account, id, basis, apply, now).await
     }
 
     /// Lets audiences of a job go on elsewhere in the membership topic. Whether there is such a place is for the caller to know.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::FailedPrecondition`] when twenty resets wait to be carried out.
+    /// See above; [`Error::FailedPrecondition`] also when twenty resets wait to be carried out.
     pub async fn reset(
         &self,
         account: AccountNumber,
         id: &str,
         new: NewReset,
+        basis: Basis,
         now: Timestamp,
     ) -> Result<ExportJob, Error> {
         let name = name::format_child(account, name::EXPORT_JOBS, id);
-        let decide = move |view: &kafka::View| decide_reset(view, &name, &new, now);
+        let decide = move |view: &kafka::View| decide_reset(view, &name, &new, basis, now);
         let (job, revision) = self.0.mutate(decide).await?;
         Ok(ExportJob { revision, ..job })
     }
 
-    async fn set_paused(
+    async fn make(
         &self,
+        what: Move,
         account: AccountNumber,
         id: &str,
-        paused: bool,
+        basis: Basis,
+        apply: impl Fn(&mut ExportJob) + Send + Sync + 'static,
         now: Timestamp,
     ) -> Result<ExportJob, Error> {
         let name = name::format_child(account, name::EXPORT_JOBS, id);
-        let decide = move |view: &kafka::View| decide_paused(view, &name, paused, now);
+        let decide = move |view: &kafka::View| decide_move(what, view, &name, basis, &apply, now);
         let (job, revision) = self.0.mutate(decide).await?;
         Ok(ExportJob { revision, ..job })
     }

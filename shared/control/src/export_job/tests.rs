@@ -1,3 +1,7 @@
+mod edit;
+mod moves;
+
+use super::moves::decide_reset;
 use super::*;
 use crate::account::tests::account;
 use crate::authorization::tests::{authorization, state};
@@ -131,27 +135,6 @@ fn an_authorization_that_does_not_exist_is_not_found() {
 }
 
 #[test]
-fn a_job_is_paused_and_resumed_and_any_other_move_is_refused() {
-    let mut map = state_with_job();
-    let name = "accounts/7/exportJobs/j";
-    let later: Timestamp = "2026-01-02T00:00:00Z".parse().unwrap();
-    let move_to = |map: &mut Map, paused| {
-        let decided = moves::decide_paused(map, name, paused, later);
-        map.apply(decided).map(|_| ())
-    };
-    assert!(matches!(move_to(&mut map, false), Err(Error::FailedPrecondition(text)) if text.contains("not paused")));
-    move_to(&mut map, true).unwrap();
-    let paused: ExportJob = record::fetch(&map, name).unwrap();
-    assert!(paused.paused && paused.update_time == later);
-    assert!(matches!(move_to(&mut map, true), Err(Error::FailedPrecondition(text)) if text.contains("paused already")));
-    move_to(&mut map, false).unwrap();
-    let resumed: ExportJob = record::fetch(&map, name).unwrap();
-    assert!(!resumed.paused && resumed.revision > paused.revision);
-    map.apply(decide_delete(&map, name)).unwrap();
-    assert!(matches!(move_to(&mut map, true), Err(Error::NotFound(_))));
-}
-
-#[test]
 fn resets_are_numbered_and_the_newest_are_kept_with_all_that_wait_to_be_carried_out() {
     let mut map = state_with_job();
     let name = "accounts/7/exportJobs/j";
@@ -161,7 +144,7 @@ fn resets_are_numbered_and_the_newest_are_kept_with_all_that_wait_to_be_carried_
             offsets: vec![(1, offset)],
             done,
         };
-        let decided = moves::decide_reset(map, name, &new, Timestamp::UNIX_EPOCH);
+        let decided = decide_reset(map, name, &new, Basis::default(), Timestamp::UNIX_EPOCH);
         map.apply(decided)?;
         let job: ExportJob = record::fetch(map, name).unwrap();
         Ok::<_, Error>(job.resets)

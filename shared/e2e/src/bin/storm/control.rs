@@ -157,7 +157,10 @@ impl Control {
     /// When it is refused, or nobody answers.
     pub(crate) async fn pause_job(&self, name: &str) -> anyhow::Result<()> {
         let pause = |channel| {
-            let request = PauseExportJobRequest { name: name.to_owned() };
+            let request = PauseExportJobRequest {
+                name: name.to_owned(),
+                revision: 0,
+            };
             async move { ExportJobServiceClient::new(channel).pause_export_job(request).await }
         };
         moved(self.ask(pause).await?)
@@ -169,7 +172,10 @@ impl Control {
     /// When it is refused, or nobody answers.
     pub(crate) async fn resume_job(&self, name: &str) -> anyhow::Result<()> {
         let resume = |channel| {
-            let request = ResumeExportJobRequest { name: name.to_owned() };
+            let request = ResumeExportJobRequest {
+                name: name.to_owned(),
+                revision: 0,
+            };
             async move { ExportJobServiceClient::new(channel).resume_export_job(request).await }
         };
         moved(self.ask(resume).await?)
@@ -192,6 +198,7 @@ impl Control {
                 name: name.to_owned(),
                 audiences: Vec::new(),
                 to: Some(to.clone()),
+                revision: 0,
             };
             async move { ExportJobServiceClient::new(channel).reset_export_job(request).await }
         };

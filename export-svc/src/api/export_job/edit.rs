@@ -1,0 +1,107 @@
+//! A request to change an export job, checked as a whole.
+
+use control::ExportJobEdit;
+use model::text;
+use prost_types::FieldMask;
+use proto::export::v1::ExportJob;
+use runtime::grpc::status::Violations;
+use tonic::Status;
+
+use super::parse::audiences;
+use crate::api::check;
+
+/// What can be changed.
+const FIELDS: [&str; 3] = ["label", "description", "audiences"];
+
+/// The edit that a request asks for, or everything that is wrong with it. Where audiences that are added begin is not the
+/// request's to say.
+pub(super) fn parse(job: ExportJob, mask: &FieldMask) -> Result<ExportJobEdit, Status> {
+    let mut violations = Violations::new();
+    let named = |field: &str, is_set: bool| match mask.paths.as_slice() {
+        [] => is_set,
+        paths => paths.iter().any(|path| path == field || path == "*"),
+    };
+    let [label, description, listed] = FIELDS;
+    let edit = ExportJobEdit {
+        label: named(label, !job.label.is_empty()).then_some(job.label),
+        description: named(description, !job.description.is_empty()).then_some(job.description),
+        audiences: named(listed, !job.audiences.is_empty()).then_some(job.audiences),
+        start: Vec::new(),
+    };
+    let known = |path: &&String| *path == "*" || FIELDS.contains(&path.as_str());
+    if let Some(path) = mask.paths.iter().find(|path| !known(path)) {
+        let all = FIELDS.join(", ");
+        violations.add("update_mask", format!("{path:?} cannot be changed; what can: {all}"));
+    } else if edit == ExportJobEdit::default() {
+        violations.add("update_mask", "names nothing, and nothing is set in export_job");
+    }
+    if let Some(label) = &edit.label {
+        check(&mut violations, "export_job.label", text::label(label));
+    }
+    if let Some(description) = &edit.description {
+        check(
+            &mut violations,
+            "export_job.description",
+            text::description(description),
+        );
+    }
+    if let Some(listed) = &edit.audiences {
+        audiences(&mut violations, listed);
+    }
+    violations.into_result()?;
+    Ok(edit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(job: ExportJob, paths: &[&str]) -> Result<ExportJobEdit, Status> {
+        let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        parse(job, &FieldMask { paths })
+    }
+
+    fn job() -> ExportJob {
+        ExportJob {
+            label: "VIP".to_owned(),
+            audiences: vec!["vip".to_owned()],
+            ..ExportJob::default()
+        }
+    }
+
+    #[test]
+    fn what_the_mask_names_is_changed_and_without_one_what_is_set() {
+        let label = || Some("VIP".to_owned());
+        let edit = parsed(job(), &[]).unwrap();
+        assert_eq!(
+            (edit.label, edit.description, edit.audiences.map(|all| all.len())),
+            (label(), None, Some(1))
+        );
+        let edit = parsed(job(), &["label", "description"]).unwrap();
+        assert_eq!(
+            (edit.label, edit.description, edit.audiences),
+            (label(), Some(String::new()), None)
+        );
+        assert!(parsed(job(), &["*"]).unwrap().description.is_some());
+    }
+
+    #[test]
+    fn everything_wrong_is_told_at_once() {
+        let bad = ExportJob {
+            label: " x".to_owned(),
+            description: "x".repeat(2_001),
+            audiences: vec!["vip".to_owned(), "vip".to_owned()],
+            ..ExportJob::default()
+        };
+        let message = parsed(bad, &["*", "coalesce"]).unwrap_err().message().to_owned();
+        for named in ["label", "description", "audiences[1]", "update_mask", "coalesce"] {
+            assert!(message.contains(named), "{named}: {message}");
+        }
+        for nothing in [
+            parsed(ExportJob::default(), &[]),
+            parsed(ExportJob::default(), &["audiences"]),
+        ] {
+            assert_eq!(nothing.unwrap_err().code(), tonic::Code::InvalidArgument);
+        }
+    }
+}

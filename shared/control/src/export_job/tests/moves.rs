@@ -1,0 +1,182 @@
+//! What can be done with a job in which state.
+
+use proto::export::v1::ExportJobState as State;
+
+use super::*;
+use crate::export_job::moves::decide_move;
+
+const NAME: &str = "accounts/7/exportJobs/j";
+
+fn seen(observed: State) -> Basis {
+    Basis {
+        revision: None,
+        observed,
+    }
+}
+
+fn make(map: &mut Map, what: Move, basis: Basis) -> Result<ExportJob, Error> {
+    let apply = |job: &mut ExportJob| match what {
+        Move::Pause => job.paused = true,
+        Move::Resume => job.paused = false,
+        Move::Kill => job.killed = true,
+        other => panic!("{other:?}"),
+    };
+    let later: Timestamp = "2026-01-02T00:00:00Z".parse().unwrap();
+    map.apply(decide_move(what, map, NAME, basis, &apply, later))?;
+    record::fetch(map, NAME)
+}
+
+#[test]
+fn every_move_of_every_state_is_allowed_or_refused() {
+    let allowed: [(Move, &[State]); 6] = [
+        (
+            Move::Pause,
+            &[State::Runnable, State::Sleeping, State::Fault, State::Failed],
+        ),
+        (Move::Resume, &[State::Paused]),
+        (
+            Move::Kill,
+            &[
+                State::Runnable,
+                State::Sleeping,
+                State::Paused,
+                State::Completed,
+                State::Fault,
+                State::Failed,
+            ],
+        ),
+        (
+            Move::Reset,
+            &[
+                State::Runnable,
+                State::Sleeping,
+                State::Paused,
+                State::Fault,
+                State::Failed,
+            ],
+        ),
+        (
+            Move::SetAudiences,
+            &[
+                State::Runnable,
+                State::Sleeping,
+                State::Paused,
+                State::Fault,
+                State::Failed,
+            ],
+        ),
+        (
+            Move::Describe,
+            &[
+                State::Runnable,
+                State::Sleeping,
+                State::Paused,
+                State::Completed,
+                State::Fault,
+                State::Failed,
+                State::Killed,
+            ],
+        ),
+    ];
+    for (what, allowed) in allowed {
+        for number in 1..=7 {
+            let state = State::try_from(number).unwrap();
+            let refusal = what.refusal(state);
+            assert_eq!(
+                refusal.is_none(),
+                allowed.contains(&state),
+                "{what:?} of {state:?}: {refusal:?}"
+            );
+        }
+    }
+    assert!(State::try_from(8).is_err(), "a new state belongs into this table");
+}
+
+#[test]
+fn what_the_record_says_goes_before_what_was_observed() {
+    let job = |paused, killed| ExportJob {
+        paused,
+        killed,
+        ..job("j", &["vip"], "a")
+    };
+    for (paused, killed, observed, state) in [
+        (false, false, State::Unspecified, State::Runnable),
+        (false, false, State::Paused, State::Runnable),
+        (false, false, State::Sleeping, State::Sleeping),
+        (true, false, State::Fault, State::Paused),
+        (true, true, State::Runnable, State::Killed),
+    ] {
+        assert_eq!(job(paused, killed).state(observed), state);
+    }
+}
+
+#[test]
+fn a_job_is_paused_resumed_and_killed_and_any_other_move_is_refused() {
+    let mut map = state_with_job();
+    let refused = |made: Result<ExportJob, Error>, problem: &str| {
+        let error = made.unwrap_err();
+        assert!(
+            matches!(&error, Error::FailedPrecondition(text) if text.contains(problem)),
+            "{error}"
+        );
+    };
+    refused(make(&mut map, Move::Resume, Basis::default()), "not paused");
+    let paused = make(&mut map, Move::Pause, Basis::default()).unwrap();
+    assert!(paused.paused && paused.update_time > paused.create_time);
+    // Whatever the engine says meanwhile.
+    refused(make(&mut map, Move::Pause, seen(State::Runnable)), "paused already");
+    let resumed = make(&mut map, Move::Resume, seen(State::Fault)).unwrap();
+    assert!(!resumed.paused && resumed.revision > paused.revision);
+    let killed = make(&mut map, Move::Kill, Basis::default()).unwrap();
+    assert!(killed.killed);
+    for what in [Move::Pause, Move::Resume, Move::Kill] {
+        refused(make(&mut map, what, seen(State::Runnable)), "is killed");
+    }
+    map.apply(decide_delete(&map, NAME)).unwrap();
+    assert!(matches!(
+        make(&mut map, Move::Pause, Basis::default()),
+        Err(Error::NotFound(_))
+    ));
+}
+
+#[test]
+fn a_move_that_is_based_on_an_older_revision_is_stale() {
+    let mut map = state_with_job();
+    let known: ExportJob = record::fetch(&map, NAME).unwrap();
+    let at = |revision| Basis {
+        revision: Some(revision),
+        ..Basis::default()
+    };
+    let paused = make(&mut map, Move::Pause, at(known.revision)).unwrap();
+    assert!(matches!(
+        make(&mut map, Move::Resume, at(known.revision)),
+        Err(Error::Stale(_))
+    ));
+    make(&mut map, Move::Resume, at(paused.revision)).unwrap();
+    let new = NewReset {
+        audiences: Vec::new(),
+        offsets: Vec::new(),
+        done: 0,
+    };
+    let reset = decide_reset(&map, NAME, &new, at(paused.revision), Timestamp::UNIX_EPOCH);
+    assert!(matches!(reset, Err(Error::Stale(_))));
+}
+
+#[test]
+fn a_killed_job_frees_its_audiences_and_its_authorization_but_not_its_label() {
+    let mut map = state_with_job();
+    make(&mut map, Move::Kill, Basis::default()).unwrap();
+    let same_label = ExportJob {
+        label: "label of j".to_owned(),
+        ..job("k", &["new"], "a")
+    };
+    assert!(matches!(decide_create(&map, &same_label), Err(Error::AlreadyExists(_))));
+    map.apply(decide_create(&map, &job("k", &["vip"], "b"))).unwrap();
+    let authorization = "accounts/7/authorizations/a";
+    map.apply(crate::authorization::decide_delete(
+        &map,
+        account(7).number,
+        authorization,
+    ))
+    .unwrap();
+}
