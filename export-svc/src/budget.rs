@@ -57,6 +57,8 @@ pub struct Budget {
     /// Until when the rate has been spent, in nanoseconds since 1970.
     spent_until: i128,
     frozen_until: Time,
+    /// No request before then, because of failures.
+    waits_until: Time,
     backoff_min: Duration,
     backoff_max: Duration,
     failures: u32,
@@ -75,6 +77,7 @@ impl Budget {
             rate: rate.unwrap_or(RATE_UNTIL_LEARNT),
             spent_until: nanos(now),
             frozen_until: Time::MIN,
+            waits_until: Time::MIN,
             backoff_min,
             backoff_max,
             failures: 0,
@@ -102,6 +105,7 @@ impl Budget {
         Time::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
             .max(self.window.next(self.rate))
             .max(self.frozen_until)
+            .max(self.waits_until)
     }
 
     /// No request before `until`.
@@ -132,7 +136,7 @@ impl Budget {
     /// An attempt failed and nobody says for how long: the wait doubles each time; `jitter`, from 0 to 1, spreads it over its
     /// upper half. Attempts that began before the last failure count once with it.
     pub fn failed(&mut self, now: Time, jitter: f64) {
-        if now < self.frozen_until {
+        if now < self.frozen_until.max(self.waits_until) {
             return;
         }
         let doubled = self.backoff_min.saturating_mul(1 << self.failures.min(16));
@@ -140,7 +144,12 @@ impl Budget {
             .min(self.backoff_max)
             .mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
         self.failures += 1;
-        self.freeze(now + wait);
+        self.waits_until = now + wait;
+    }
+
+    /// Whatever has failed is tried again at once; what Braze has asked for holds.
+    pub fn try_again(&mut self) {
+        (self.failures, self.waits_until) = (0, Time::MIN);
     }
 }
 
@@ -273,6 +282,18 @@ mod tests {
         now = budget.next();
         budget.failed(now, 1.0);
         assert_eq!(budget.next().since(now).as_secs(), 1);
+    }
+
+    #[test]
+    fn what_has_failed_is_tried_again_at_once_if_somebody_wants_that_but_a_freeze_holds() {
+        let mut budget = budget();
+        budget.failed(at(0), 1.0);
+        budget.failed(at(1_000), 1.0);
+        budget.freeze(at(1_500));
+        budget.try_again();
+        assert_eq!(budget.next(), at(1_500));
+        budget.failed(at(1_500), 1.0);
+        assert_eq!(budget.next(), at(2_500), "the wait begins anew");
     }
 
     /// Requests per second after answers of these (limit, remaining, seconds to the reset).

@@ -176,6 +176,7 @@ impl Workspace {
         match attempt.end {
             braze::End::Accepted { verdicts, split } => {
                 self.budget.succeeded();
+                self.went_well(request);
                 self.feeds.trust(&sent.used);
                 let ending = Ending {
                     end: End::Accepted,
@@ -190,7 +191,10 @@ impl Workspace {
                 split,
                 message,
             } => {
-                let objects = verdicts.len();
+                let (objects, feeds) = (verdicts.len(), self.feeds_of(request));
+                if is_about_updates(refusal) {
+                    self.went_well(request);
+                }
                 let ending = Ending {
                     end: End::Refused,
                     verdicts,
@@ -198,6 +202,11 @@ impl Workspace {
                 };
                 self.complete(request, ending, deliverer, now);
                 self.refused(&sent, refusal, objects, &message, jitter, now);
+                match refusal {
+                    Refusal::NotSent => self.err(&feeds, &format!("Braze cannot be reached: {message}"), now),
+                    Refusal::RateLimited { .. } => self.err(&feeds, "Braze takes no more requests for now", now),
+                    _ => {}
+                }
             }
             braze::End::Unknown { status, message } => {
                 tracing::warn!(
@@ -209,11 +218,13 @@ impl Workspace {
                     verdicts: Vec::new(),
                     split: false,
                 };
-                let suspect = self.batch.is_suspect(request);
+                let (suspect, feeds) = (self.batch.is_suspect(request), self.feeds_of(request));
                 self.complete(request, ending, deliverer, now);
                 if !suspect {
                     self.budget.failed(now, jitter);
                 }
+                let status = status.map_or_else(String::new, |status| format!(" (status {status})"));
+                self.err(&feeds, &format!("Braze gives no usable answer{status}: {message}"), now);
             }
         }
     }
@@ -290,6 +301,14 @@ impl Workspace {
             }
         }
         self.keep(to_keep, deliverer);
+    }
+}
+
+/// Braze has read the updates, and says what is wrong with them: it is there.
+fn is_about_updates(refusal: Refusal) -> bool {
+    match refusal {
+        Refusal::TooManyObjects | Refusal::TooLarge | Refusal::Objects | Refusal::Malformed => true,
+        Refusal::NotSent | Refusal::RateLimited { .. } | Refusal::Unauthorized { .. } | Refusal::Other { .. } => false,
     }
 }
 

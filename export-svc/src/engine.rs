@@ -55,7 +55,7 @@ pub enum Error {
 pub struct JobStatus {
     /// Lytics' word for it.
     pub state: ExportJobState,
-    /// Why the job sleeps or is in fault; empty otherwise.
+    /// Why the job sleeps, is in fault, or has failed; empty otherwise.
     pub reason: String,
     /// What became of its changes since it was created.
     pub counters: ExportCounters,
@@ -69,6 +69,19 @@ pub struct JobStatus {
     pub estimate: Option<Duration>,
     /// Number of the newest reset that all of its audiences have gone through.
     pub reset: u64,
+    /// How often the job had been bounced when its audiences last began anew because of that.
+    pub bounces: u64,
+}
+
+/// Of two audiences of a job the worse one's state is the job's.
+pub(crate) fn severity(state: ExportJobState) -> u8 {
+    match state {
+        ExportJobState::Fault => 4,
+        ExportJobState::Failed => 3,
+        ExportJobState::Sleeping => 2,
+        ExportJobState::Paused => 1,
+        _ => 0,
+    }
 }
 
 /// Everything the engine is built from.

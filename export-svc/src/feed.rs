@@ -9,6 +9,7 @@ mod readers;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub(crate) use self::health::{Credential, Grant, Probed, Used};
 use self::readers::Readers;
 pub(crate) use self::readers::Which;
 use self::table::Table;
+pub(crate) use self::trouble::{Patience, Trouble};
 use crate::batch::LaneId;
 use crate::hash::Map;
 use crate::positions::Positions;
@@ -75,6 +77,8 @@ pub(crate) struct Feed {
     began: Vec<i64>,
     /// Why it is not served until somebody acts.
     pub(crate) fault: Option<Fault>,
+    /// What it has met since something went well.
+    pub(crate) trouble: Trouble,
     /// Number of the newest reset that it has gone through.
     pub(crate) reset: u64,
     /// How often a reset has let it go on elsewhere: what was handed to it before is not what it is handed now.
@@ -242,6 +246,12 @@ impl Feeds {
             let first_pass = is_new && known.is_none() && !self.in_doubt;
             let slug: Arc<str> = slug.into();
             let same_job = self.feeds.values().find(|feed| feed.job_name == job_name);
+            // A job that has failed does so as a whole.
+            let trouble = match (&known, same_job) {
+                (Some(known), _) => Trouble::restore(known),
+                (None, Some(feed)) => feed.trouble.clone(),
+                (None, None) => Trouble::none(job.bounces),
+            };
             let feed = Feed {
                 lane: same_job.map_or(self.next_id, |feed| feed.lane),
                 job: Arc::clone(job),
@@ -260,6 +270,7 @@ impl Feeds {
                 first_pass,
                 pace: Pace::default(),
                 fault: None,
+                trouble,
                 reset: known.as_ref().map_or(number, |known| known.reset),
                 moves: 0,
                 dirty: false,
@@ -287,9 +298,10 @@ impl Feeds {
         ended
     }
 
-    /// Nobody reads for the feed: it is in fault, or paused, or Braze does not take its authorization.
+    /// Nobody reads for the feed: it is in fault, or paused, or has failed, or Braze does not take its authorization.
     fn is_held(&self, feed: &Feed) -> bool {
-        feed.fault.is_some() || feed.job.paused || self.asleep(&feed.job.authorization).is_some()
+        let stopped = feed.fault.is_some() || feed.job.paused || feed.trouble.failed().is_some();
+        stopped || self.asleep(&feed.job.authorization).is_some()
     }
 
     /// Feeds that are held and have something to give up.
@@ -306,6 +318,7 @@ impl Feeds {
             self.leave(*id);
             if let Some(feed) = self.feeds.get_mut(*id) {
                 feed.positions.detach();
+                feed.trouble.detach();
                 feed.resting = false;
                 feed.first_pass = false;
                 self.dirty.insert(*id);
@@ -382,11 +395,18 @@ impl Feeds {
 
     /// How a feed fares, and why, if not well.
     pub(crate) fn condition<'a>(&'a self, feed: &'a Feed) -> (ExportJobState, Option<&'a str>) {
-        match (&feed.fault, self.asleep(&feed.job.authorization)) {
-            (Some(fault), _) => (ExportJobState::Fault, Some(fault.reason())),
-            (None, _) if feed.job.paused => (ExportJobState::Paused, None),
-            (None, Some(reason)) => (ExportJobState::Sleeping, Some(reason)),
-            (None, None) => (ExportJobState::Runnable, None),
+        if let Some(fault) = &feed.fault {
+            return (ExportJobState::Fault, Some(fault.reason()));
+        }
+        if feed.job.paused {
+            return (ExportJobState::Paused, None);
+        }
+        if let Some(reason) = feed.trouble.failed() {
+            return (ExportJobState::Failed, Some(reason));
+        }
+        match self.asleep(&feed.job.authorization).or(feed.trouble.waits()) {
+            Some(reason) => (ExportJobState::Sleeping, Some(reason)),
+            None => (ExportJobState::Runnable, None),
         }
     }
 
@@ -440,7 +460,7 @@ impl Feeds {
         self.feeds.values_mut().for_each(|feed| feed.dirty = false);
         for (_, feed) in self.feeds.iter().filter(|(id, _)| all || dirty.contains(id)) {
             let (state, reason) = self.condition(feed);
-            let progress = FeedProgress {
+            let mut progress = FeedProgress {
                 positions: feed.positions.written(|partition| self.shown(feed, partition)),
                 counters: Some(feed.counters),
                 state: state.into(),
@@ -452,7 +472,9 @@ impl Feeds {
                     .pace
                     .estimate()
                     .and_then(|left| prost_types::Duration::try_from(left).ok()),
+                ..FeedProgress::default()
             };
+            feed.trouble.write(&mut progress);
             written.push((settle::feed_key(workspace, &feed.job.id, &feed.slug), progress));
         }
         written

@@ -32,7 +32,7 @@ pub const READER_SEEKS_TOTAL: &str = "export_reader_seeks_total";
 pub const READER_LAG: &str = "export_reader_lag_records";
 /// Feeds that a reader serves. Labels as above.
 pub const READER_FEEDS: &str = "export_reader_feeds";
-/// Feeds that no reader serves. Labels `workspace`, `reason`: fault, paused, sleeping, full.
+/// Feeds that no reader serves. Labels `workspace`, `reason`: fault, paused, failed, sleeping, full.
 pub const FEEDS_LEFT_OUT: &str = "export_feeds_left_out";
 /// Jobs that sleep. Label `workspace`.
 pub const SLEEPING_JOBS: &str = "export_sleeping_jobs";
@@ -82,11 +82,11 @@ pub fn describe() {
     describe_gauge!(READER_FEEDS, "Feeds (audiences of jobs) that a reader serves");
     describe_gauge!(
         FEEDS_LEFT_OUT,
-        "Feeds that no reader serves, by reason (fault, paused, sleeping, full)"
+        "Feeds that no reader serves, by reason (fault, paused, failed, sleeping, full)"
     );
     describe_gauge!(
         SLEEPING_JOBS,
-        "Jobs that sleep because Braze refuses their authorization"
+        "Jobs that sleep because Braze refuses their authorization, or is away"
     );
     describe_counter!(
         PROGRESS_TOTAL,

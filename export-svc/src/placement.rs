@@ -368,6 +368,7 @@ impl Statuses {
             unread_before_start: 0,
             estimate: None,
             reset: 0,
+            bounces: 0,
         });
         self.set(
             job,

@@ -5,6 +5,7 @@
 
 mod count;
 mod layout;
+mod trouble;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -22,7 +23,7 @@ use crate::batch::{Backoff, Batch, BatchLimits, KEY_VERSION, RequestId};
 use crate::budget::Budget;
 use crate::clock::Time;
 use crate::deliver::{LINKS_MAX, Sent, ToKeep};
-use crate::engine::{EngineConfig, JobStatus, Statuses};
+use crate::engine::{EngineConfig, JobStatus, Statuses, severity};
 use crate::feed::{Fault, FeedId, Feeds, JobSet, Which};
 use crate::order::{Order, OrderLimits, Unsettled};
 use crate::positions::Part;
@@ -201,7 +202,7 @@ impl Workspace {
                 pending_max: config.pending_max,
                 pending_bytes_max: config.pending_bytes_max,
             }),
-            budget: Budget::new(config.requests_per_second, config.backoff_min, config.backoff_max, now),
+            budget: Budget::new(config.requests_per_second, config.backoff_min, config.sleep_max, now),
             feeds: Feeds::new(layout.partitions, restored.feeds),
             progress_partition: restored.partition,
             in_flight: HashMap::new(),
@@ -235,6 +236,7 @@ impl Workspace {
         self.feeds.in_doubt = self.takeover.is_some();
         let ended = self.feeds.apply(&self.key, wanted);
         self.abandon(&ended, now);
+        self.bounce(now);
         self.reset(now);
         let objects_max = wanted
             .jobs
@@ -405,13 +407,15 @@ impl Workspace {
                 unread_before_start: 0,
                 estimate: None,
                 reset: feed.reset,
+                bounces: feed.trouble.bounces(),
             });
             // Its audiences are read together.
             status.lag = status.lag.max(self.feeds.lag(feed, &self.ends));
             status.unread_before_start = status.unread_before_start.max(self.feeds.left_of_pass(feed));
             status.estimate = status.estimate.max(feed.pace.estimate());
             status.reset = status.reset.min(feed.reset);
-            if state == ExportJobState::Fault && status.state != state {
+            status.bounces = status.bounces.min(feed.trouble.bounces());
+            if severity(state) > severity(status.state) {
                 (status.state, status.reason) = (state, reason.unwrap_or_default().to_owned());
             }
             status.counters.added += feed.counters.added;

@@ -4,17 +4,17 @@ mod edit;
 mod parse;
 mod reset;
 
-use control::{Basis, Directory, NewReset};
+use control::{Directory, NewReset};
 use jiff::Timestamp;
 use kafka::{Reader, ReaderOptions, Topics};
 use model::{AccountNumber, name};
 use proto::export::v1::export_job_service_server::ExportJobService;
 use proto::export::v1::{
-    CreateExportJobRequest, CreateExportJobResponse, DeleteExportJobRequest, DeleteExportJobResponse, ExportJob,
-    ExportJobState, GetExportJobRequest, GetExportJobResponse, KillExportJobRequest, KillExportJobResponse,
-    ListExportJobsRequest, ListExportJobsResponse, PauseExportJobRequest, PauseExportJobResponse,
-    ResetExportJobRequest, ResetExportJobResponse, ResumeExportJobRequest, ResumeExportJobResponse,
-    UpdateExportJobRequest, UpdateExportJobResponse,
+    BounceExportJobRequest, BounceExportJobResponse, CreateExportJobRequest, CreateExportJobResponse,
+    DeleteExportJobRequest, DeleteExportJobResponse, ExportJob, ExportJobState, GetExportJobRequest,
+    GetExportJobResponse, KillExportJobRequest, KillExportJobResponse, ListExportJobsRequest, ListExportJobsResponse,
+    PauseExportJobRequest, PauseExportJobResponse, ResetExportJobRequest, ResetExportJobResponse,
+    ResumeExportJobRequest, ResumeExportJobResponse, UpdateExportJobRequest, UpdateExportJobResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -29,15 +29,21 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// The job with what the engine says of it; one that the engine has not met yet is runnable. Whether it is paused or killed its
-    /// record says, which the engine learns a moment later.
+    /// The job with what the engine says of it; one that the engine has not met yet is runnable. Whether it is paused, bounced or
+    /// killed its record says, which the engine learns a moment later.
     fn observed(&self, job: &control::ExportJob) -> ExportJob {
         let mut wire = job.to_wire();
         if job.killed {
             wire.set_state(ExportJobState::Killed);
             return wire;
         }
-        let status = self.engine.job_status(&wire.name);
+        let mut status = self.engine.job_status(&wire.name);
+        if let Some(status) = &mut status
+            && status.state == ExportJobState::Failed
+            && status.bounces < job.bounces
+        {
+            (status.state, status.reason) = (ExportJobState::Runnable, String::new());
+        }
         let state = status.as_ref().map_or(ExportJobState::Runnable, |status| status.state);
         wire.set_state(match state {
             ExportJobState::Fault => state,
@@ -51,15 +57,6 @@ impl Service {
             wire.state_reason = status.reason;
         }
         wire
-    }
-
-    /// What a move of the job of that name goes by; `revision` is 0 if it does not matter.
-    fn basis(&self, name: &str, revision: u64) -> Basis {
-        let status = self.engine.job_status(name);
-        Basis {
-            revision: (revision != 0).then_some(revision),
-            observed: status.map(|status| status.state).unwrap_or_default(),
-        }
     }
 
     /// Where the account's membership topic ends, by partition. Open transactions included: nothing at or beyond it was there
@@ -104,6 +101,11 @@ impl Service {
             }
         })
     }
+}
+
+/// The revision that a request is based on, if it says so.
+fn based_on(revision: u64) -> Option<u64> {
+    (revision != 0).then_some(revision)
 }
 
 #[tonic::async_trait]
@@ -182,7 +184,7 @@ impl ExportJobService for Service {
             update_mask,
         } = request.into_inner();
         let wanted = export_job.unwrap_or_default();
-        let (name, basis) = (wanted.name.clone(), self.basis(&wanted.name, wanted.revision));
+        let (name, revision) = (wanted.name.clone(), wanted.revision);
         let (account, id) = child_at(&caller, "export_job.name", &name, name::EXPORT_JOBS, WRITE)?;
         let mut edit = edit::parse(wanted, &update_mask.unwrap_or_default())?;
         if edit.audiences.is_some() {
@@ -191,7 +193,9 @@ impl ExportJobService for Service {
             edit.start = self.ends(account).await?;
         }
         let jobs = self.directory.export_jobs();
-        let job = jobs.update(account, id, edit, basis, Timestamp::now()).await?;
+        let job = jobs
+            .update(account, id, edit, based_on(revision), Timestamp::now())
+            .await?;
         tracing::info!(%account, "changed {name}");
         Ok(Response::new(UpdateExportJobResponse {
             export_job: Some(self.observed(&job)),
@@ -224,8 +228,8 @@ impl ExportJobService for Service {
             audiences,
             done: self.engine.reset_done(&job),
         };
-        let (jobs, basis) = (self.directory.export_jobs(), self.basis(&name, revision));
-        let job = jobs.reset(account, id, new, basis, Timestamp::now()).await?;
+        let (jobs, based_on) = (self.directory.export_jobs(), based_on(revision));
+        let job = jobs.reset(account, id, new, based_on, Timestamp::now()).await?;
         tracing::info!(%account, "reset {name}");
         Ok(Response::new(ResetExportJobResponse {
             export_job: Some(self.observed(&job)),
@@ -239,8 +243,8 @@ impl ExportJobService for Service {
         let caller = self.directory.admit(&request, WRITE)?;
         let PauseExportJobRequest { name, revision } = request.get_ref();
         let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
-        let (jobs, basis) = (self.directory.export_jobs(), self.basis(name, *revision));
-        let job = jobs.pause(account, id, basis, Timestamp::now()).await?;
+        let (jobs, based_on) = (self.directory.export_jobs(), based_on(*revision));
+        let job = jobs.pause(account, id, based_on, Timestamp::now()).await?;
         tracing::info!(%account, "paused {name}");
         Ok(Response::new(PauseExportJobResponse {
             export_job: Some(self.observed(&job)),
@@ -254,10 +258,25 @@ impl ExportJobService for Service {
         let caller = self.directory.admit(&request, WRITE)?;
         let ResumeExportJobRequest { name, revision } = request.get_ref();
         let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
-        let (jobs, basis) = (self.directory.export_jobs(), self.basis(name, *revision));
-        let job = jobs.resume(account, id, basis, Timestamp::now()).await?;
+        let (jobs, based_on) = (self.directory.export_jobs(), based_on(*revision));
+        let job = jobs.resume(account, id, based_on, Timestamp::now()).await?;
         tracing::info!(%account, "resumed {name}");
         Ok(Response::new(ResumeExportJobResponse {
+            export_job: Some(self.observed(&job)),
+        }))
+    }
+
+    async fn bounce_export_job(
+        &self,
+        request: Request<BounceExportJobRequest>,
+    ) -> Result<Response<BounceExportJobResponse>, Status> {
+        let caller = self.directory.admit(&request, WRITE)?;
+        let BounceExportJobRequest { name, revision } = request.get_ref();
+        let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
+        let (jobs, based_on) = (self.directory.export_jobs(), based_on(*revision));
+        let job = jobs.bounce(account, id, based_on, Timestamp::now()).await?;
+        tracing::info!(%account, "bounced {name}");
+        Ok(Response::new(BounceExportJobResponse {
             export_job: Some(self.observed(&job)),
         }))
     }
@@ -269,8 +288,8 @@ impl ExportJobService for Service {
         let caller = self.directory.admit(&request, WRITE)?;
         let KillExportJobRequest { name, revision } = request.get_ref();
         let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
-        let (jobs, basis) = (self.directory.export_jobs(), self.basis(name, *revision));
-        let job = jobs.kill(account, id, basis, Timestamp::now()).await?;
+        let (jobs, based_on) = (self.directory.export_jobs(), based_on(*revision));
+        let job = jobs.kill(account, id, based_on, Timestamp::now()).await?;
         tracing::info!(%account, "killed {name}");
         Ok(Response::new(KillExportJobResponse {
             export_job: Some(self.observed(&job)),

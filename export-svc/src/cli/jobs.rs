@@ -1,5 +1,6 @@
 //! `jobs`.
 
+mod bounce;
 mod omitted;
 mod reset;
 mod show;
@@ -19,6 +20,7 @@ use runtime::grpc::Channel;
 use serde_json::json;
 use tonic::Status;
 
+use self::bounce::Bounce;
 use self::omitted::Omitted;
 use self::reset::Reset;
 use self::update::Update;
@@ -45,6 +47,8 @@ pub(super) enum Jobs {
     Pause(Moved),
     /// Let a paused job go on where it was.
     Resume(Moved),
+    /// Let a job that sleeps, is in fault, or has failed try again at once; with --state, every such job of an account.
+    Bounce(Bounce),
     /// End a job for good and forget its position. It is still listed, and the slugs that it wrote stay in Braze; its audiences
     /// may be exported by another job.
     Kill(Moved),
@@ -215,6 +219,7 @@ impl Jobs {
                 let answer = client.kill_export_job(request).await;
                 one.show(answer.map_err(refused)?.into_inner().export_job);
             }
+            Self::Bounce(bounce) => bounce.run().await?,
             Self::Reset(reset) => reset.run().await?,
             Self::Omitted(omitted) => omitted.run().await?,
             Self::Delete(one) => {

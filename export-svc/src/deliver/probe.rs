@@ -4,7 +4,6 @@
 //! outside the budget: one call per sleeping authorization in `probe_after` at most.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use braze::{Attempt, Refusal, Track};
 
@@ -13,9 +12,6 @@ use crate::clock::Time;
 use crate::feed::{Credential, Probed, Used};
 use crate::pipeline::Event;
 use crate::workspace::Workspace;
-
-/// Longest wait before a refused authorization is asked about again.
-const PROBE_AFTER_MAX: Duration = Duration::from_secs(3_600);
 
 impl Deliverer {
     fn probe(&self, used: Used, credential: Arc<Credential>) {
@@ -48,6 +44,8 @@ impl Workspace {
                 authorization = name,
                 "Braze takes authorization {name} again; its jobs run on"
             );
+        } else {
+            self.err_under(used, now);
         }
         self.touch();
     }
@@ -62,13 +60,14 @@ impl Workspace {
             self.batch
                 .abandon(|origin| detached.contains(&origin.feed), &self.order, now);
         }
+        self.err_under(used, now);
         self.touch();
     }
 
     /// When to ask, after so many refusals.
     fn probe_at(&self, now: Time) -> impl Fn(u32) -> Time + use<> {
-        let probe_after = self.config.probe_after;
-        move |refusals| now + probe_after.saturating_mul(1 << refusals.min(16)).min(PROBE_AFTER_MAX)
+        let (probe_after, max) = (self.config.probe_after, self.config.sleep_max);
+        move |refusals| now + probe_after.saturating_mul(1 << refusals.min(16)).min(max)
     }
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::feed::Patience;
+
 /// Offsets that fit a feed's progress record of less than a megabyte, at 10 bytes each.
 const PENDING_MAX: usize = 80_000;
 /// Least values of what ends a call.
@@ -49,16 +51,23 @@ pub struct EngineConfig {
     /// How long the kernel may go on sending bytes that Braze does not acknowledge, be the call over or not. Default `5s`.
     #[serde(with = "humantime_serde")]
     pub tcp_user_timeout: Duration,
-    /// First wait after an attempt that ended unknown; doubled with each further one. Default `1s`.
+    /// First wait after an attempt that ended unknown; doubled with each further one, for as long as Braze is away up to
+    /// `sleep_max`. Default `1s`.
     #[serde(with = "humantime_serde")]
     pub backoff_min: Duration,
-    /// Longest such wait. Default `60s`.
+    /// Longest such wait of an update that fails alone. Default `60s`.
     #[serde(with = "humantime_serde")]
     pub backoff_max: Duration,
-    /// First wait of the jobs of an authorization that Braze refuses, before it is tried again; doubled each time, up to an
-    /// hour. A changed authorization is tried at once. Default `1m`.
+    /// First wait of the jobs of an authorization that Braze refuses, before it is tried again; doubled each time, up to
+    /// `sleep_max`. A changed authorization is tried at once. Default `1m`.
     #[serde(with = "humantime_serde")]
     pub probe_after: Duration,
+    /// Longest that jobs sleep before Braze is tried again. Default `10m`.
+    #[serde(with = "humantime_serde")]
+    pub sleep_max: Duration,
+    /// A job that has met nothing but errors for so long has failed: it sends nothing until it is bounced. Default `10h`.
+    #[serde(with = "humantime_serde")]
+    pub fail_after: Duration,
     /// How often progress is written while something changes. Default `1s`.
     #[serde(with = "humantime_serde")]
     pub progress_every: Duration,
@@ -95,6 +104,8 @@ impl Default for EngineConfig {
             backoff_min: Duration::from_secs(1),
             backoff_max: Duration::from_secs(60),
             probe_after: Duration::from_secs(60),
+            sleep_max: Duration::from_secs(600),
+            fail_after: Duration::from_secs(36_000),
             progress_every: Duration::from_secs(1),
             progress_of_all_every: Duration::from_secs(3_600),
             restart_after: Duration::from_secs(1),
@@ -119,6 +130,14 @@ impl EngineConfig {
     /// The longest that anything waits: what may have been sent by an owner that did not release the workspace.
     pub fn longest_wait(&self) -> Duration {
         self.lease + self.attempt_max() + self.doubt
+    }
+
+    /// When errors are consecutive, and how long they may go on. Whatever waits is tried twice in `apart_max`.
+    pub(crate) fn patience(&self) -> Patience {
+        Patience {
+            apart_max: 2 * self.sleep_max + self.attempt_max(),
+            fail_after: self.fail_after,
+        }
     }
 
     /// Everything wrong with these values: (key within the section, what is wrong with it).
@@ -198,6 +217,16 @@ impl EngineConfig {
             "backoff_max",
             "must not be shorter than backoff_min".into(),
         );
+        check(
+            self.sleep_max >= self.probe_after.max(self.backoff_min),
+            "sleep_max",
+            "must not be shorter than probe_after and backoff_min, which are the first waits".into(),
+        );
+        check(
+            self.fail_after >= self.sleep_max,
+            "fail_after",
+            "must not be shorter than sleep_max, or a job fails in its sleep".into(),
+        );
         problems
     }
 }
@@ -220,6 +249,8 @@ mod tests {
             lease: Duration::from_secs(1),
             request_timeout: Duration::ZERO,
             tcp_user_timeout: Duration::ZERO,
+            sleep_max: Duration::from_secs(59),
+            fail_after: Duration::from_secs(58),
             ..EngineConfig::default()
         };
         let keys: Vec<_> = config.problems().into_iter().map(|(key, _)| key).collect();
@@ -232,7 +263,9 @@ mod tests {
                 "request_timeout",
                 "tcp_user_timeout",
                 "lease",
-                "lease"
+                "lease",
+                "sleep_max",
+                "fail_after"
             ]
         );
     }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use kafka::{Config, Polled, Position, Reader, ReaderOptions, Topics};
 use model::name;
 use prost::Message;
-use proto::export::v1::{ExportCounters, ExportJobState, FeedProgress};
+use proto::export::v1::{ExportCounters, FeedProgress};
 
-use super::{Error, JobStatus};
+use super::{Error, JobStatus, severity};
 
 /// How often the thread looks whether it is still wanted.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -165,6 +165,7 @@ fn status(progress: FeedProgress) -> JobStatus {
         unread_before_start: progress.unread_before_start,
         estimate: progress.estimated_duration.and_then(|left| left.try_into().ok()),
         reset: progress.reset,
+        bounces: progress.bounces,
         reason: progress.state_reason,
     }
 }
@@ -172,7 +173,7 @@ fn status(progress: FeedProgress) -> JobStatus {
 impl JobStatus {
     /// Of two audiences of a job: the worse state, and the sum of the counts.
     fn and(self, other: Self) -> Self {
-        let (mut worse, better) = if other.state == ExportJobState::Runnable {
+        let (mut worse, better) = if severity(self.state) >= severity(other.state) {
             (self, other)
         } else {
             (other, self)
@@ -189,13 +190,14 @@ impl JobStatus {
         worse.unread_before_start = worse.unread_before_start.max(better.unread_before_start);
         worse.estimate = worse.estimate.max(better.estimate);
         worse.reset = worse.reset.min(better.reset);
+        worse.bounces = worse.bounces.min(better.bounces);
         worse
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proto::export::v1::PartitionPosition;
+    use proto::export::v1::{ExportJobState, PartitionPosition};
 
     use super::*;
 

@@ -1,5 +1,6 @@
 //! Whether Braze takes an authorization, and which feeds sleep because it does not.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use braze::Url;
@@ -186,6 +187,18 @@ impl Feeds {
         taken
     }
 
+    /// These authorizations are asked about as soon as may be, if they are refused, and the wait grows anew.
+    pub(super) fn ask_soon(&mut self, names: &BTreeSet<String>) {
+        for name in names {
+            if let Some(known) = self.authorizations.get_mut(name)
+                && let Health::Refused { until, refusals, .. } = &mut known.health
+                && *until < Time::MAX
+            {
+                (*until, *refusals) = (Time::MIN, 0);
+            }
+        }
+    }
+
     /// When [`Feeds::probe`] has something to do next.
     pub(crate) fn next_probe(&self) -> Option<Time> {
         let until = |known: &Authorization| match known.health {
@@ -193,6 +206,12 @@ impl Feeds {
             _ => None,
         };
         self.authorizations.values().filter_map(until).min()
+    }
+
+    /// Whether the authorization is as it was when it was used.
+    pub(super) fn is_current(&self, used: &Used) -> bool {
+        let known = self.authorizations.get(&used.name);
+        known.is_some_and(|known| known.grant.revision == used.revision)
     }
 
     /// The authorization, unless it has changed since it was used.

@@ -8,6 +8,7 @@ mod first_pass;
 mod health;
 mod property;
 mod readers;
+mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,6 +43,7 @@ fn job(slug: usize, existing_users: bool, start: [i64; 2]) -> Arc<ExportJob> {
         new_audiences: Vec::from_iter(existing_users.then(|| SLUGS[slug].to_owned())),
         paused: false,
         killed: false,
+        bounces: 0,
         resets: Vec::new(),
         additions: Vec::new(),
         last_number: 0,

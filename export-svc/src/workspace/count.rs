@@ -106,7 +106,7 @@ impl Workspace {
         let sleeping: HashSet<_> = self
             .feeds
             .iter()
-            .filter(|feed| self.feeds.asleep(&feed.job.authorization).is_some())
+            .filter(|feed| self.feeds.condition(feed).0 == ExportJobState::Sleeping)
             .map(|feed| &feed.job_name)
             .collect();
         let key = || self.key.clone();
@@ -129,13 +129,14 @@ impl Workspace {
                 gauges.push((gauge, value));
             }
         }
-        let mut left_out = [("fault", 0), ("paused", 0), ("sleeping", 0), ("full", 0)];
+        let mut left_out = [("fault", 0), ("paused", 0), ("failed", 0), ("sleeping", 0), ("full", 0)];
         for feed in self.feeds.iter().filter(|feed| !feed.is_served()) {
             let reason = match self.feeds.condition(feed).0 {
                 ExportJobState::Fault => 0,
                 ExportJobState::Paused => 1,
-                ExportJobState::Sleeping => 2,
-                _ => 3,
+                ExportJobState::Failed => 2,
+                ExportJobState::Sleeping => 3,
+                _ => 4,
             };
             left_out[reason].1 += 1;
         }

@@ -4,6 +4,7 @@ mod catch_up;
 mod delivery;
 mod edges;
 mod existing;
+mod failing;
 mod faults;
 mod identifiers;
 mod life;

@@ -17,7 +17,7 @@ mod edit;
 mod moves;
 
 pub use self::edit::{Addition, ExportJobEdit};
-pub use self::moves::{Basis, Move, NewReset, Reset};
+pub use self::moves::{Move, NewReset, Reset};
 
 /// The only type of job.
 pub const TYPE: &str = "export_audiences";
@@ -59,6 +59,8 @@ pub struct ExportJob {
     pub paused: bool,
     /// Somebody has killed it: it is still listed, and nothing else.
     pub killed: bool,
+    /// How often somebody has bounced it: it is to try again at once, whatever it waits for.
+    pub bounces: u64,
     /// Where it is to go on elsewhere, oldest first: all that may not have been carried out, and the newest of the others.
     pub resets: Vec<Reset>,
     /// Audiences that came after it was created, ascending by number.
@@ -202,6 +204,7 @@ impl Resource for ExportJob {
             new_audiences: self.new_audiences.clone(),
             paused: self.paused,
             killed: self.killed,
+            bounces: self.bounces,
             resets: self.resets.iter().map(Reset::to_stored).collect(),
             additions: self.additions.iter().map(Addition::to_stored).collect(),
             last_number: self.last_number,
@@ -242,6 +245,7 @@ impl Resource for ExportJob {
             new_audiences: stored.new_audiences,
             paused: stored.paused,
             killed: stored.killed,
+            bounces: stored.bounces,
             // Before there were additions, the newest reset told it.
             last_number: stored
                 .last_number
@@ -415,6 +419,7 @@ fn build(account: AccountNumber, new: NewExportJob, now: Timestamp) -> ExportJob
         new_audiences: Vec::new(),
         paused: false,
         killed: false,
+        bounces: 0,
         resets: Vec::new(),
         additions: Vec::new(),
         last_number: 0,

@@ -82,6 +82,7 @@ impl Foreign {
             ),
             named("/lytics.export.v1.ExportJobService/PauseExportJob", &self.job),
             named("/lytics.export.v1.ExportJobService/ResumeExportJob", &self.job),
+            named("/lytics.export.v1.ExportJobService/BounceExportJob", &self.job),
             named("/lytics.export.v1.ExportJobService/KillExportJob", &self.job),
             named(
                 "/lytics.export.v1.ExportJobService/UpdateExportJob",

@@ -293,6 +293,10 @@ async fn every_resource_can_be_listed_shown_and_deleted() {
     );
     let used = refused(&service, &["authorizations", "delete", "S", "--account", "7"]).await;
     assert!(used.contains("FAILED_PRECONDITION") && used.contains("\"J\""), "{used}");
+    let bounced = done(&service, &["jobs", "bounce", "J", "--account", "7"]).await;
+    assert!(bounced.contains("runnable"), "{bounced}");
+    let bounced = done(&service, &["jobs", "bounce", "--account", "7", "--state", "failed"]).await;
+    assert_eq!(bounced, "none\n");
     let killed = done(&service, &["jobs", "kill", "J", "--account", "7"]).await;
     assert!(killed.contains("killed"), "{killed}");
     done(&service, &["jobs", "delete", "J", "--account", "7"]).await;

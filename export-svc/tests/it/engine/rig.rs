@@ -9,8 +9,7 @@ use std::time::Duration;
 use braze_sim::{Fault, Sim, SimHandle, User, UserRef};
 use control::sealing::Sealer;
 use control::{
-    Basis, Coalesce, Directory, ExportJob, ExportJobEdit, Identifiers, NewAccount, NewAuthorization, NewExportJob,
-    NewReset,
+    Coalesce, Directory, ExportJob, ExportJobEdit, Identifiers, NewAccount, NewAuthorization, NewExportJob, NewReset,
 };
 use export_svc::engine::{Engine, EngineConfig, EngineParts};
 use jiff::Timestamp;
@@ -148,19 +147,26 @@ impl Rig {
 
     pub(super) async fn pause(&self, job: &ExportJob) {
         let jobs = self.directory.export_jobs();
-        let paused = jobs.pause(self.account, &job.id, Basis::default(), Timestamp::now());
+        let paused = jobs.pause(self.account, &job.id, None, Timestamp::now());
         paused.await.unwrap();
     }
 
     pub(super) async fn resume(&self, job: &ExportJob) {
         let jobs = self.directory.export_jobs();
-        let resumed = jobs.resume(self.account, &job.id, Basis::default(), Timestamp::now());
+        let resumed = jobs.resume(self.account, &job.id, None, Timestamp::now());
         resumed.await.unwrap();
+    }
+
+    /// Lets a job try again at once.
+    pub(super) async fn bounce(&self, job: &ExportJob) {
+        let jobs = self.directory.export_jobs();
+        let bounced = jobs.bounce(self.account, &job.id, None, Timestamp::now());
+        bounced.await.unwrap();
     }
 
     pub(super) async fn kill(&self, job: &ExportJob) {
         let jobs = self.directory.export_jobs();
-        let killed = jobs.kill(self.account, &job.id, Basis::default(), Timestamp::now());
+        let killed = jobs.kill(self.account, &job.id, None, Timestamp::now());
         killed.await.unwrap();
     }
 
@@ -172,7 +178,7 @@ impl Rig {
             ..ExportJobEdit::default()
         };
         let jobs = self.directory.export_jobs();
-        let edited = jobs.update(self.account, &job.id, edit, Basis::default(), Timestamp::now());
+        let edited = jobs.update(self.account, &job.id, edit, None, Timestamp::now());
         edited.await.unwrap();
     }
 
@@ -191,7 +197,7 @@ impl Rig {
             done: 0,
         };
         let jobs = self.directory.export_jobs();
-        let reset = jobs.reset(self.account, &job.id, new, Basis::default(), Timestamp::now());
+        let reset = jobs.reset(self.account, &job.id, new, None, Timestamp::now());
         reset.await.unwrap();
     }
 

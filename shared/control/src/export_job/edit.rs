@@ -5,7 +5,7 @@ use kafka::Change;
 use model::{AccountNumber, name};
 use proto::control::v1::StoredAddition;
 
-use super::moves::{Basis, Move, fetch_for};
+use super::moves::{Move, fetch_for};
 use super::{ExportJob, ExportJobs, check_others, from_stored, to_stored};
 use crate::authorization::Authorization;
 use crate::record::{self, Resource, State};
@@ -109,7 +109,7 @@ pub(super) fn decide_update(
     state: &impl State,
     name: &str,
     edit: &ExportJobEdit,
-    basis: Basis,
+    based_on: Option<u64>,
     now: Timestamp,
 ) -> Result<(Vec<Change>, ExportJob), Error> {
     let what = if edit.audiences.is_some() {
@@ -117,7 +117,7 @@ pub(super) fn decide_update(
     } else {
         Move::Describe
     };
-    let mut job = fetch_for(what, state, name, basis)?;
+    let mut job = fetch_for(what, state, name, based_on)?;
     job.update_time = now;
     job.label = edit.label.clone().unwrap_or(job.label);
     job.description = edit.description.clone().unwrap_or(job.description);
@@ -144,11 +144,11 @@ impl ExportJobs<'_> {
         account: AccountNumber,
         id: &str,
         edit: ExportJobEdit,
-        basis: Basis,
+        based_on: Option<u64>,
         now: Timestamp,
     ) -> Result<ExportJob, Error> {
         let name = name::format_child(account, name::EXPORT_JOBS, id);
-        let decide = move |view: &kafka::View| decide_update(view, &name, &edit, basis, now);
+        let decide = move |view: &kafka::View| decide_update(view, &name, &edit, based_on, now);
         let (job, revision) = self.0.mutate(decide).await?;
         Ok(ExportJob { revision, ..job })
     }

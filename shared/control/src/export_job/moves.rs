@@ -73,6 +73,8 @@ pub enum Move {
     Pause,
     /// A paused job goes on where it was.
     Resume,
+    /// It tries again at once, if it sleeps, is in fault, or has failed.
+    Bounce,
     /// It ends for good, and its position is forgotten; it is still listed.
     Kill,
     /// It goes on elsewhere in the membership topic.
@@ -81,15 +83,6 @@ pub enum Move {
     SetAudiences,
     /// It has another label or description.
     Describe,
-}
-
-/// What somebody who moves a job goes by.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Basis {
-    /// The revision that it must have, if it matters.
-    pub revision: Option<u64>,
-    /// The state that the engine was last seen to give it; unspecified is runnable.
-    pub observed: ExportJobState,
 }
 
 impl Move {
@@ -103,14 +96,18 @@ impl Move {
             (_, State::Killed) => Some("is killed, and stays so; create another job"),
             (_, State::Completed) => Some("is completed; create another job"),
             (Self::Pause, State::Paused) => Some("is paused already"),
-            (Self::Pause | Self::Reset | Self::SetAudiences, _) | (Self::Resume, State::Paused) => None,
+            (Self::Bounce, State::Paused) => Some("is paused; resume it"),
+            (Self::Pause | Self::Reset | Self::SetAudiences, _)
+            | (Self::Resume, State::Paused)
+            // Also of one that runs: it may have come to grief a moment ago.
+            | (Self::Bounce, _) => None,
             (Self::Resume, _) => Some("is not paused"),
         }
     }
 }
 
 impl ExportJob {
-    /// The state, as its record says it, or else as the engine was last seen to.
+    /// The state, as its record says it, or else as the engine does.
     pub fn state(&self, observed: ExportJobState) -> ExportJobState {
         match observed {
             _ if self.killed => ExportJobState::Killed,
@@ -123,10 +120,10 @@ impl ExportJob {
 }
 
 /// The job, if it can be moved so.
-pub(super) fn fetch_for(what: Move, state: &impl State, name: &str, basis: Basis) -> Result<ExportJob, Error> {
+pub(super) fn fetch_for(what: Move, state: &impl State, name: &str, based_on: Option<u64>) -> Result<ExportJob, Error> {
     let job: ExportJob = record::fetch(state, name)?;
-    record::check_revision(name, Some(job.revision), basis.revision)?;
-    match what.refusal(job.state(basis.observed)) {
+    record::check_revision(name, Some(job.revision), based_on)?;
+    match what.refusal(job.state(ExportJobState::Runnable)) {
         Some(problem) => Err(Error::FailedPrecondition(format!("{name} {problem}"))),
         None => Ok(job),
     }
@@ -136,10 +133,10 @@ pub(super) fn decide_reset(
     state: &impl State,
     name: &str,
     new: &NewReset,
-    basis: Basis,
+    based_on: Option<u64>,
     now: Timestamp,
 ) -> Result<(Vec<Change>, ExportJob), Error> {
-    let job = fetch_for(Move::Reset, state, name, basis)?;
+    let job = fetch_for(Move::Reset, state, name, based_on)?;
     let last_number = job.last_number + 1;
     let mut resets = job.resets.clone();
     if resets.len() >= RESETS_MAX {
@@ -171,11 +168,11 @@ pub(super) fn decide_move(
     what: Move,
     state: &impl State,
     name: &str,
-    basis: Basis,
+    based_on: Option<u64>,
     apply: &impl Fn(&mut ExportJob),
     now: Timestamp,
 ) -> Result<(Vec<Change>, ExportJob), Error> {
-    let mut job = fetch_for(what, state, name, basis)?;
+    let mut job = fetch_for(what, state, name, based_on)?;
     apply(&mut job);
     job.update_time = now;
     Ok((vec![job.put()], job))
@@ -192,11 +189,11 @@ impl ExportJobs<'_> {
         &self,
         account: AccountNumber,
         id: &str,
-        basis: Basis,
+        based_on: Option<u64>,
         now: Timestamp,
     ) -> Result<ExportJob, Error> {
         let apply = |job: &mut ExportJob| job.paused = true;
-        self.make(Move::Pause, account, id, basis, apply, now).await
+        self.make(Move::Pause, account, id, based_on, apply, now).await
     }
 
     /// Lets a paused job go on where it was.
@@ -207,11 +204,26 @@ impl ExportJobs<'_> {
         &self,
         account: AccountNumber,
         id: &str,
-        basis: Basis,
+        based_on: Option<u64>,
         now: Timestamp,
     ) -> Result<ExportJob, Error> {
         let apply = |job: &mut ExportJob| job.paused = false;
-        self.make(Move::Resume, account, id, basis, apply, now).await
+        self.make(Move::Resume, account, id, based_on, apply, now).await
+    }
+
+    /// Lets a job that sleeps, is in fault, or has failed try again at once; one that runs is let be.
+    ///
+    /// # Errors
+    /// See above.
+    pub async fn bounce(
+        &self,
+        account: AccountNumber,
+        id: &str,
+        based_on: Option<u64>,
+        now: Timestamp,
+    ) -> Result<ExportJob, Error> {
+        let apply = |job: &mut ExportJob| job.bounces += 1;
+        self.make(Move::Bounce, account, id, based_on, apply, now).await
     }
 
     /// Ends a job for good. It stays listed until it is deleted; its audiences and its authorization are free.
@@ -222,11 +234,11 @@ impl ExportJobs<'_> {
         &self,
         account: AccountNumber,
         id: &str,
-        basis: Basis,
+        based_on: Option<u64>,
         now: Timestamp,
     ) -> Result<ExportJob, Error> {
         let apply = |job: &mut ExportJob| job.killed = true;
-        self.make(Move::Kill, account, id, basis, apply, now).await
+        self.make(Move::Kill, account, id, based_on, apply, now).await
     }
 
     /// Lets audiences of a job go on elsewhere in the membership topic. Whether there is such a place is for the caller to know.
@@ -238,11 +250,11 @@ impl ExportJobs<'_> {
         account: AccountNumber,
         id: &str,
         new: NewReset,
-        basis: Basis,
+        based_on: Option<u64>,
         now: Timestamp,
     ) -> Result<ExportJob, Error> {
         let name = name::format_child(account, name::EXPORT_JOBS, id);
-        let decide = move |view: &kafka::View| decide_reset(view, &name, &new, basis, now);
+        let decide = move |view: &kafka::View| decide_reset(view, &name, &new, based_on, now);
         let (job, revision) = self.0.mutate(decide).await?;
         Ok(ExportJob { revision, ..job })
     }
@@ -252,12 +264,12 @@ impl ExportJobs<'_> {
         what: Move,
         account: AccountNumber,
         id: &str,
-        basis: Basis,
+        based_on: Option<u64>,
         apply: impl Fn(&mut ExportJob) + Send + Sync + 'static,
         now: Timestamp,
     ) -> Result<ExportJob, Error> {
         let name = name::format_child(account, name::EXPORT_JOBS, id);
-        let decide = move |view: &kafka::View| decide_move(what, view, &name, basis, &apply, now);
+        let decide = move |view: &kafka::View| decide_move(what, view, &name, based_on, &apply, now);
         let (job, revision) = self.0.mutate(decide).await?;
         Ok(ExportJob { revision, ..job })
     }

@@ -144,7 +144,7 @@ fn resets_are_numbered_and_the_newest_are_kept_with_all_that_wait_to_be_carried_
             offsets: vec![(1, offset)],
             done,
         };
-        let decided = decide_reset(map, name, &new, Basis::default(), Timestamp::UNIX_EPOCH);
+        let decided = decide_reset(map, name, &new, None, Timestamp::UNIX_EPOCH);
         map.apply(decided)?;
         let job: ExportJob = record::fetch(map, name).unwrap();
         Ok::<_, Error>(job.resets)

@@ -7,7 +7,7 @@ const NAME: &str = "accounts/7/exportJobs/j";
 
 fn update(map: &mut Map, edit: &ExportJobEdit) -> Result<ExportJob, Error> {
     let later: Timestamp = "2026-01-02T00:00:00Z".parse().unwrap();
-    map.apply(decide_update(map, NAME, edit, Basis::default(), later))?;
+    map.apply(decide_update(map, NAME, edit, None, later))?;
     record::fetch(map, NAME)
 }
 
@@ -64,7 +64,7 @@ fn an_audience_that_is_added_remembers_where_it_began_and_which_number_it_has() 
         offsets: vec![(0, 5)],
         done: 0,
     };
-    map.apply(decide_reset(&map, NAME, &new, Basis::default(), Timestamp::UNIX_EPOCH))
+    map.apply(decide_reset(&map, NAME, &new, None, Timestamp::UNIX_EPOCH))
         .unwrap();
     update(&mut map, &audiences(&["gold", "new"])).unwrap();
     let job = update(&mut map, &audiences(&["gold", "new", "newer"])).unwrap();
@@ -107,11 +107,7 @@ fn what_another_job_has_is_refused_as_at_creation() {
 #[test]
 fn an_edit_that_is_based_on_an_older_revision_is_stale_and_a_killed_job_takes_no_audience() {
     let mut map = state_with_job();
-    let stale = Basis {
-        revision: Some(1),
-        ..Basis::default()
-    };
-    let decided = decide_update(&map, NAME, &audiences(&["gold"]), stale, Timestamp::UNIX_EPOCH);
+    let decided = decide_update(&map, NAME, &audiences(&["gold"]), Some(1), Timestamp::UNIX_EPOCH);
     assert!(matches!(decided, Err(Error::Stale(_))));
     let known: ExportJob = record::fetch(&map, NAME).unwrap();
     let killed = ExportJob { killed: true, ..known };

@@ -7,28 +7,26 @@ use crate::export_job::moves::decide_move;
 
 const NAME: &str = "accounts/7/exportJobs/j";
 
-fn seen(observed: State) -> Basis {
-    Basis {
-        revision: None,
-        observed,
-    }
-}
-
-fn make(map: &mut Map, what: Move, basis: Basis) -> Result<ExportJob, Error> {
+fn make(map: &mut Map, what: Move, based_on: Option<u64>) -> Result<ExportJob, Error> {
     let apply = |job: &mut ExportJob| match what {
         Move::Pause => job.paused = true,
         Move::Resume => job.paused = false,
+        Move::Bounce => job.bounces += 1,
         Move::Kill => job.killed = true,
         other => panic!("{other:?}"),
     };
     let later: Timestamp = "2026-01-02T00:00:00Z".parse().unwrap();
-    map.apply(decide_move(what, map, NAME, basis, &apply, later))?;
+    map.apply(decide_move(what, map, NAME, based_on, &apply, later))?;
     record::fetch(map, NAME)
 }
 
 #[test]
 fn every_move_of_every_state_is_allowed_or_refused() {
-    let allowed: [(Move, &[State]); 6] = [
+    let allowed: [(Move, &[State]); 7] = [
+        (
+            Move::Bounce,
+            &[State::Runnable, State::Sleeping, State::Fault, State::Failed],
+        ),
         (
             Move::Pause,
             &[State::Runnable, State::Sleeping, State::Fault, State::Failed],
@@ -120,52 +118,46 @@ fn a_job_is_paused_resumed_and_killed_and_any_other_move_is_refused() {
             "{error}"
         );
     };
-    refused(make(&mut map, Move::Resume, Basis::default()), "not paused");
-    let paused = make(&mut map, Move::Pause, Basis::default()).unwrap();
+    refused(make(&mut map, Move::Resume, None), "not paused");
+    let paused = make(&mut map, Move::Pause, None).unwrap();
     assert!(paused.paused && paused.update_time > paused.create_time);
-    // Whatever the engine says meanwhile.
-    refused(make(&mut map, Move::Pause, seen(State::Runnable)), "paused already");
-    let resumed = make(&mut map, Move::Resume, seen(State::Fault)).unwrap();
+    refused(make(&mut map, Move::Bounce, None), "resume it");
+    refused(make(&mut map, Move::Pause, None), "paused already");
+    let resumed = make(&mut map, Move::Resume, None).unwrap();
     assert!(!resumed.paused && resumed.revision > paused.revision);
-    let killed = make(&mut map, Move::Kill, Basis::default()).unwrap();
+    assert_eq!(make(&mut map, Move::Bounce, None).unwrap().bounces, 1);
+    let killed = make(&mut map, Move::Kill, None).unwrap();
     assert!(killed.killed);
-    for what in [Move::Pause, Move::Resume, Move::Kill] {
-        refused(make(&mut map, what, seen(State::Runnable)), "is killed");
+    for what in [Move::Pause, Move::Resume, Move::Bounce, Move::Kill] {
+        refused(make(&mut map, what, None), "is killed");
     }
     map.apply(decide_delete(&map, NAME)).unwrap();
-    assert!(matches!(
-        make(&mut map, Move::Pause, Basis::default()),
-        Err(Error::NotFound(_))
-    ));
+    assert!(matches!(make(&mut map, Move::Pause, None), Err(Error::NotFound(_))));
 }
 
 #[test]
 fn a_move_that_is_based_on_an_older_revision_is_stale() {
     let mut map = state_with_job();
     let known: ExportJob = record::fetch(&map, NAME).unwrap();
-    let at = |revision| Basis {
-        revision: Some(revision),
-        ..Basis::default()
-    };
-    let paused = make(&mut map, Move::Pause, at(known.revision)).unwrap();
+    let paused = make(&mut map, Move::Pause, Some(known.revision)).unwrap();
     assert!(matches!(
-        make(&mut map, Move::Resume, at(known.revision)),
+        make(&mut map, Move::Resume, Some(known.revision)),
         Err(Error::Stale(_))
     ));
-    make(&mut map, Move::Resume, at(paused.revision)).unwrap();
+    make(&mut map, Move::Resume, Some(paused.revision)).unwrap();
     let new = NewReset {
         audiences: Vec::new(),
         offsets: Vec::new(),
         done: 0,
     };
-    let reset = decide_reset(&map, NAME, &new, at(paused.revision), Timestamp::UNIX_EPOCH);
+    let reset = decide_reset(&map, NAME, &new, Some(paused.revision), Timestamp::UNIX_EPOCH);
     assert!(matches!(reset, Err(Error::Stale(_))));
 }
 
 #[test]
 fn a_killed_job_frees_its_audiences_and_its_authorization_but_not_its_label() {
     let mut map = state_with_job();
-    make(&mut map, Move::Kill, Basis::default()).unwrap();
+    make(&mut map, Move::Kill, None).unwrap();
     let same_label = ExportJob {
         label: "label of j".to_owned(),
         ..job("k", &["new"], "a")
