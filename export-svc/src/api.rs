@@ -77,11 +77,7 @@ pub fn services(parts: Parts) -> Services {
         sealer,
         slots,
     };
-    let jobs = export_job::Service {
-        directory: directory.clone(),
-        kafka: kafka.clone(),
-        engine,
-    };
+    let jobs = export_job::Service::new(directory.clone(), kafka.clone(), engine, drain.clone());
     let omitted = omitted::Service::new(directory.clone(), kafka.clone(), drain.clone());
     let topics = kafka::Topics::new(&kafka);
     let memberships = membership::Service {

@@ -3,8 +3,12 @@
 mod edit;
 mod parse;
 mod reset;
+mod watch;
+
+use std::sync::Arc;
 
 use control::{Directory, NewReset};
+use futures::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
 use kafka::{Reader, ReaderOptions, Topics};
 use model::{AccountNumber, name};
@@ -15,20 +19,44 @@ use proto::export::v1::{
     GetExportJobResponse, KillExportJobRequest, KillExportJobResponse, ListExportJobsRequest, ListExportJobsResponse,
     PauseExportJobRequest, PauseExportJobResponse, ResetExportJobRequest, ResetExportJobResponse,
     ResumeExportJobRequest, ResumeExportJobResponse, UpdateExportJobRequest, UpdateExportJobResponse,
+    WatchExportJobRequest, WatchExportJobResponse,
 };
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 
 use self::reset::Target;
 use super::{READ, WRITE, child, child_at, page, parent};
 use crate::engine::EngineHandle;
 
+#[derive(Clone)]
 pub(super) struct Service {
-    pub(super) directory: Directory,
-    pub(super) kafka: kafka::Config,
-    pub(super) engine: EngineHandle,
+    directory: Directory,
+    kafka: kafka::Config,
+    engine: EngineHandle,
+    drain: CancellationToken,
+    watchers: Arc<Semaphore>,
+    watching: TaskTracker,
 }
 
 impl Service {
+    pub(super) fn new(
+        directory: Directory,
+        kafka: kafka::Config,
+        engine: EngineHandle,
+        drain: CancellationToken,
+    ) -> Self {
+        Self {
+            directory,
+            kafka,
+            engine,
+            drain,
+            watchers: Arc::new(Semaphore::new(watch::WATCHERS_MAX)),
+            watching: TaskTracker::new(),
+        }
+    }
+
     /// The job with what the engine says of it; one that the engine has not met yet is runnable. Whether it is paused, bounced or
     /// killed its record says, which the engine learns a moment later.
     fn observed(&self, job: &control::ExportJob) -> ExportJob {
@@ -110,6 +138,8 @@ fn based_on(revision: u64) -> Option<u64> {
 
 #[tonic::async_trait]
 impl ExportJobService for Service {
+    type WatchExportJobStream = BoxStream<'static, Result<WatchExportJobResponse, Status>>;
+
     async fn create_export_job(
         &self,
         request: Request<CreateExportJobRequest>,
@@ -160,6 +190,30 @@ impl ExportJobService for Service {
             export_jobs,
             next_page_token: listed.next_page_token,
         }))
+    }
+
+    async fn watch_export_job(
+        &self,
+        request: Request<WatchExportJobRequest>,
+    ) -> Result<Response<Self::WatchExportJobStream>, Status> {
+        let caller = self.directory.admit(&request, READ)?;
+        let (metadata, extensions, WatchExportJobRequest { name }) = request.into_parts();
+        let (account, id) = child(&caller, &name, name::EXPORT_JOBS, READ)?;
+        self.directory.export_jobs().get(account, id)?;
+        let slot = Arc::clone(&self.watchers).try_acquire_owned();
+        let slot = slot.map_err(|_| Status::resource_exhausted("too many watch jobs already; try again later"))?;
+        let (id, this) = (id.to_owned(), self.clone());
+        let credentials = Request::from_parts(metadata, extensions, ());
+        let look = move || {
+            // The token may have been revoked meanwhile.
+            this.directory.admit(&credentials, READ)?.require(account, READ)?;
+            Ok(this.observed(&this.directory.export_jobs().get(account, &id)?))
+        };
+        let (watcher, told) = mpsc::channel(watch::WAITING_MAX);
+        let follow = watch::follow(look, watcher, slot, self.drain.clone());
+        self.watching.spawn(follow);
+        let told = stream::unfold(told, async |mut told| Some((told.recv().await?, told)));
+        Ok(Response::new(told.boxed()))
     }
 
     async fn delete_export_job(

@@ -5,6 +5,7 @@ mod omitted;
 mod reset;
 mod show;
 mod update;
+mod watch;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -36,6 +37,8 @@ pub(super) enum Jobs {
     Create(Create),
     /// Show a job: its settings, state and counters.
     Get(One),
+    /// Show a job as it goes on: a progress bar on a terminal, else a line whenever it changes. Ends with the job.
+    Watch(One),
     /// List the jobs of an account.
     List(List),
     /// Change a job's label, description and audiences.
@@ -191,6 +194,7 @@ impl Jobs {
                 let answer = client.get_export_job(wire::GetExportJobRequest { name }).await;
                 one.show(answer.map_err(refused)?.into_inner().export_job);
             }
+            Self::Watch(one) => watch::run(one).await?,
             Self::List(List { account, remote }) => {
                 let channel = remote.connect().await?;
                 remote

@@ -32,6 +32,11 @@ impl Output {
         }
     }
 
+    /// One resource as JSON, on one line.
+    pub(super) fn json_line(item: &impl Show) -> String {
+        json(item).to_string()
+    }
+
     /// Prints a list of resources.
     pub(super) fn list<T: Show>(self, items: &[T]) {
         match self {

@@ -79,7 +79,7 @@ impl Show for wire::ExportJob {
     }
 }
 
-fn state(job: &wire::ExportJob) -> String {
+pub(super) fn state(job: &wire::ExportJob) -> String {
     word(job.state().as_str_name(), "EXPORT_JOB_STATE_")
 }
 

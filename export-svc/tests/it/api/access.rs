@@ -90,6 +90,7 @@ impl Foreign {
             ),
             named("/lytics.export.v1.ExportJobService/ResetExportJob", &self.job),
             named("/lytics.export.v1.ExportJobService/GetExportJob", &self.job),
+            named("/lytics.export.v1.ExportJobService/WatchExportJob", &self.job),
             named("/lytics.export.v1.ExportJobService/ListExportJobs", ACCOUNT),
             named("/lytics.export.v1.ExportJobService/CreateExportJob", ACCOUNT),
             named("/lytics.export.v1.OmittedChangeService/TailOmittedChanges", &self.job),
@@ -108,7 +109,7 @@ fn wrong_role(path: &str) -> Role {
     .contains(&path)
     {
         Role::Admin
-    } else if ["Get", "List", "Tail"].iter().any(|verb| method.starts_with(verb)) {
+    } else if ["Get", "List", "Tail", "Watch"].iter().any(|verb| method.starts_with(verb)) {
         Role::DataWrite
     } else {
         Role::Observer
@@ -120,7 +121,7 @@ async fn no_method_answers_without_a_token_or_with_the_wrong_role() {
     let brokers = kafka::testing::brokers();
     let service = Service::start(config(&brokers)).await;
     let methods = methods(proto::DESCRIPTORS, &SERVICES);
-    assert_eq!(methods.len(), 20, "a new method belongs into this test: {methods:?}");
+    assert_eq!(methods.len(), 22, "a new method belongs into this test: {methods:?}");
     let nobody = service.connect(None).await;
     let stranger = service.connect(Some("lb_1234_0000000000000a_0000")).await;
     for method in &methods {

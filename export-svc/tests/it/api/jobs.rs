@@ -8,7 +8,7 @@ use proto::export::v1::reset_export_job_request::To;
 use proto::export::v1::{
     CreateExportJobRequest, DeleteExportJobRequest, ExportJob, ExportJobState, GetExportJobRequest,
     KillExportJobRequest, ListExportJobsRequest, PauseExportJobRequest, ResetExportJobRequest, ResetOffsets,
-    ResumeExportJobRequest, UpdateExportJobRequest,
+    ResumeExportJobRequest, UpdateExportJobRequest, WatchExportJobRequest,
 };
 use tonic::Code;
 
@@ -263,6 +263,62 @@ async fn a_killed_job_is_still_listed_and_nothing_moves_it_any_more() {
     client.create_export_job(create("Heir", "vip", &sim)).await.unwrap();
     client.delete_export_job(DeleteExportJobRequest { name }).await.unwrap();
     service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_watched_until_it_is_gone_or_the_service_ends() {
+    let brokers = kafka::testing::brokers();
+    let service = Service::start(config(&brokers)).await;
+    let sim = authorization(&service, "Sim", "").await;
+    let mut client = ExportJobServiceClient::new(service.admin().await);
+    let (mut names, mut watched) = (Vec::new(), Vec::new());
+    for audience in ["vip", "gold"] {
+        let created = client
+            .create_export_job(create(audience, audience, &sim))
+            .await
+            .unwrap();
+        let name = created.into_inner().export_job.unwrap().name;
+        let watch = WatchExportJobRequest { name: name.clone() };
+        watched.push(client.watch_export_job(watch).await.unwrap().into_inner());
+        names.push(name);
+    }
+    let (mut kept, mut deleted) = (watched.pop().unwrap(), watched.pop().unwrap());
+    let mut until = async |state: ExportJobState| {
+        while deleted
+            .message()
+            .await?
+            .expect("it goes on")
+            .export_job
+            .unwrap()
+            .state()
+            != state
+        {}
+        Ok::<_, tonic::Status>(())
+    };
+    until(ExportJobState::Runnable).await.unwrap();
+    let name = names.swap_remove(0);
+    let pause = PauseExportJobRequest {
+        name: name.clone(),
+        revision: 0,
+    };
+    client.pause_export_job(pause).await.unwrap();
+    until(ExportJobState::Paused).await.unwrap();
+    let delete = DeleteExportJobRequest { name: name.clone() };
+    client.delete_export_job(delete).await.unwrap();
+    assert_eq!(code(until(ExportJobState::Killed).await), Code::NotFound);
+    assert_eq!(
+        code(client.watch_export_job(WatchExportJobRequest { name }).await),
+        Code::NotFound
+    );
+    let ended = async {
+        loop {
+            if let Err(status) = kept.message().await {
+                break status;
+            }
+        }
+    };
+    let (ended, ()) = tokio::join!(ended, service.stop());
+    assert_eq!(ended.code(), Code::Unavailable, "{ended}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -299,6 +299,8 @@ async fn every_resource_can_be_listed_shown_and_deleted() {
     assert_eq!(bounced, "none\n");
     let killed = done(&service, &["jobs", "kill", "J", "--account", "7"]).await;
     assert!(killed.contains("killed"), "{killed}");
+    let watched = done(&service, &["jobs", "watch", "J", "--account", "7"]).await;
+    assert_eq!(watched, "killed\n");
     done(&service, &["jobs", "delete", "J", "--account", "7"]).await;
     done(&service, &["authorizations", "delete", "S", "--account", "7"]).await;
     done(&service, &["accounts", "delete", "7"]).await;

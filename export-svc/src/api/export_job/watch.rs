@@ -1,0 +1,143 @@
+//! `WatchExportJob`: a job as it is, and then whenever that changes.
+
+use std::time::Duration;
+
+use proto::export::v1::{ExportJob, ExportJobState, WatchExportJobResponse};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+/// Watchers at once, in one process.
+pub(super) const WATCHERS_MAX: usize = 256;
+/// Messages that wait for a watcher.
+pub(super) const WAITING_MAX: usize = 4;
+/// How often a job is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long nothing is said about a job that does not change.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How long a watcher may leave its messages unread.
+const WRITE_MAX: Duration = Duration::from_secs(30);
+
+/// Tells the watcher what `look` sees, until it has left, has read nothing for too long, may not look any more, or the job has
+/// ended for good, or the process drains.
+pub(super) async fn follow(
+    look: impl Fn() -> Result<ExportJob, Status>,
+    watcher: mpsc::Sender<Result<WatchExportJobResponse, Status>>,
+    _slot: OwnedSemaphorePermit,
+    drain: CancellationToken,
+) {
+    let told = drain.run_until_cancelled(tell(look, &watcher)).await;
+    if told.is_none() {
+        let ending = Status::unavailable("the service is ending; watch again");
+        // Whoever does not read it learns it from the connection.
+        drop(watcher.try_send(Err(ending)));
+    }
+}
+
+async fn tell(
+    look: impl Fn() -> Result<ExportJob, Status>,
+    watcher: &mpsc::Sender<Result<WatchExportJobResponse, Status>>,
+) {
+    let mut last: Option<(ExportJob, Instant)> = None;
+    while !watcher.is_closed() {
+        let seen = look();
+        let known = last.as_ref().is_some_and(|(job, told)| {
+            let same = seen.as_ref().is_ok_and(|seen| seen == job);
+            same && told.elapsed() < HEARTBEAT
+        });
+        if !known {
+            let ended = seen.as_ref().map_or(true, has_ended);
+            last = seen.as_ref().ok().map(|job| (job.clone(), Instant::now()));
+            let message = seen.map(|job| WatchExportJobResponse { export_job: Some(job) });
+            let sent = timeout(WRITE_MAX, watcher.send(message)).await;
+            if ended || !matches!(sent, Ok(Ok(()))) {
+                return;
+            }
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// It stays as it is.
+fn has_ended(job: &ExportJob) -> bool {
+    matches!(job.state(), ExportJobState::Killed | ExportJobState::Completed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    type Told = mpsc::Receiver<Result<WatchExportJobResponse, Status>>;
+
+    fn slot(slots: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+        Arc::clone(slots).try_acquire_owned().unwrap()
+    }
+
+    async fn unread(told: &mut Told) -> Option<u64> {
+        let message = told.recv().await.unwrap().unwrap();
+        message.export_job.unwrap().unread
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watcher_is_told_what_changes_and_now_and_then_that_nothing_does() {
+        let job = Arc::new(Mutex::new(ExportJob::default()));
+        let (sender, mut told) = mpsc::channel(WAITING_MAX);
+        let seen = Arc::clone(&job);
+        let look = move || Ok(seen.lock().unwrap().clone());
+        let slots = Arc::new(Semaphore::new(1));
+        let follow = follow(look, sender, slot(&slots), CancellationToken::new());
+        let watch = async {
+            assert_eq!(unread(&mut told).await, None);
+            job.lock().unwrap().unread = Some(7);
+            let begun = Instant::now();
+            assert_eq!(unread(&mut told).await, Some(7));
+            assert!(begun.elapsed() < HEARTBEAT);
+            assert_eq!(unread(&mut told).await, Some(7));
+            assert!(begun.elapsed() >= HEARTBEAT, "nothing had changed");
+            job.lock().unwrap().set_state(ExportJobState::Killed);
+            assert_eq!(unread(&mut told).await, Some(7));
+            assert!(told.recv().await.is_none(), "it has ended for good");
+        };
+        tokio::join!(follow, watch);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watcher_that_reads_nothing_loses_its_place() {
+        let (sender, told) = mpsc::channel(WAITING_MAX);
+        let number = Mutex::new(0);
+        let look = || {
+            *number.lock().unwrap() += 1;
+            Ok(ExportJob {
+                unread: Some(*number.lock().unwrap()),
+                ..ExportJob::default()
+            })
+        };
+        let slots = Arc::new(Semaphore::new(1));
+        follow(look, sender, slot(&slots), CancellationToken::new()).await;
+        assert_eq!(told.len(), WAITING_MAX);
+        assert_eq!(slots.available_permits(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watcher_learns_why_it_sees_no_more() {
+        let slots = Arc::new(Semaphore::new(2));
+        let drain = CancellationToken::new();
+        let (sender, mut told) = mpsc::channel(WAITING_MAX);
+        let gone = || Err(Status::not_found("the job"));
+        follow(gone, sender, slot(&slots), drain.clone()).await;
+        assert_eq!(told.recv().await.unwrap().unwrap_err().code(), tonic::Code::NotFound);
+        let (sender, mut told) = mpsc::channel(WAITING_MAX);
+        let follow = follow(|| Ok(ExportJob::default()), sender, slot(&slots), drain.clone());
+        let watch = async {
+            unread(&mut told).await;
+            drain.cancel();
+            assert_eq!(told.recv().await.unwrap().unwrap_err().code(), tonic::Code::Unavailable);
+        };
+        tokio::join!(follow, watch);
+    }
+}
