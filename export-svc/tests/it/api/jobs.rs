@@ -1,5 +1,7 @@
 //! ExportJobService.
 
+mod life;
+
 use kafka::{Publisher, PublisherOptions, RecordOut, Topics};
 use proto::authorization::v1::DeleteAuthorizationRequest;
 use proto::authorization::v1::authorization_service_client::AuthorizationServiceClient;
@@ -7,8 +9,7 @@ use proto::export::v1::export_job_service_client::ExportJobServiceClient;
 use proto::export::v1::reset_export_job_request::To;
 use proto::export::v1::{
     CreateExportJobRequest, DeleteExportJobRequest, ExportJob, ExportJobState, GetExportJobRequest,
-    KillExportJobRequest, ListExportJobsRequest, PauseExportJobRequest, ResetExportJobRequest, ResetOffsets,
-    ResumeExportJobRequest, UpdateExportJobRequest, WatchExportJobRequest,
+    ListExportJobsRequest, PauseExportJobRequest, ResetExportJobRequest, ResetOffsets, ResumeExportJobRequest,
 };
 use tonic::Code;
 
@@ -150,175 +151,6 @@ async fn a_job_is_paused_and_resumed_and_what_is_impossible_is_refused() {
         .unwrap();
     assert_eq!(code(client.pause_export_job(pause()).await), Code::NotFound);
     service.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_job_is_changed_where_the_mask_says_and_by_whoever_knew_it() {
-    let brokers = kafka::testing::brokers();
-    let service = Service::start(config(&brokers)).await;
-    let sim = authorization(&service, "Sim", "").await;
-    let mut client = ExportJobServiceClient::new(service.admin().await);
-    let created = client.create_export_job(create("VIP", "vip", &sim)).await.unwrap();
-    let created = created.into_inner().export_job.unwrap();
-    let update = |job: ExportJob, paths: &[&str]| UpdateExportJobRequest {
-        export_job: Some(job),
-        update_mask: Some(prost_types::FieldMask {
-            paths: paths.iter().map(|&path| path.to_owned()).collect(),
-        }),
-    };
-    publish(&brokers.config(), &["a", "b"]).await;
-    let wanted = ExportJob {
-        name: created.name.clone(),
-        revision: created.revision,
-        label: "Ignored".to_owned(),
-        description: "For the winter".to_owned(),
-        audiences: vec!["gold".to_owned(), "vip".to_owned()],
-        ..ExportJob::default()
-    };
-    let request = update(wanted.clone(), &["description", "audiences"]);
-    let changed = client.update_export_job(request.clone()).await.unwrap();
-    let changed = changed.into_inner().export_job.unwrap();
-    assert_eq!(
-        (changed.label.as_str(), &changed.description, &changed.audiences),
-        ("VIP", &wanted.description, &wanted.audiences)
-    );
-    let stored = service.directory.export_jobs().all().unwrap().jobs.remove(0);
-    let addition = stored.addition("gold").unwrap();
-    assert!(addition.start.contains(&(0, 2)), "where the topic ends: {addition:?}");
-    assert_eq!(
-        code(client.update_export_job(request).await),
-        Code::Aborted,
-        "it is based on the revision before"
-    );
-    let moved = PauseExportJobRequest {
-        name: created.name.clone(),
-        revision: created.revision,
-    };
-    assert_eq!(code(client.pause_export_job(moved).await), Code::Aborted);
-    let any = ExportJob { revision: 0, ..wanted };
-    for (paths, field) in [
-        (&["audiences"][..], "export_job.audiences"),
-        (&["flush_after"], "update_mask"),
-    ] {
-        let job = ExportJob {
-            audiences: Vec::new(),
-            ..any.clone()
-        };
-        let refused = client.update_export_job(update(job, paths)).await.unwrap_err();
-        assert_eq!(blamed(&refused), [field]);
-    }
-    client.create_export_job(create("Other", "taken", &sim)).await.unwrap();
-    let taken = ExportJob {
-        audiences: vec!["vip".to_owned(), "taken".to_owned()],
-        ..any.clone()
-    };
-    let refused = client
-        .update_export_job(update(taken, &["audiences"]))
-        .await
-        .unwrap_err();
-    assert_eq!(refused.code(), Code::AlreadyExists, "{refused}");
-    let nobody = ExportJob {
-        name: format!("{ACCOUNT}/exportJobs/none"),
-        ..any
-    };
-    assert_eq!(
-        code(client.update_export_job(update(nobody, &["*"])).await),
-        Code::NotFound
-    );
-    service.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_job_is_still_listed_and_nothing_moves_it_any_more() {
-    let brokers = kafka::testing::brokers();
-    let service = Service::start(config(&brokers)).await;
-    let sim = authorization(&service, "Sim", "").await;
-    let mut client = ExportJobServiceClient::new(service.admin().await);
-    let created = client.create_export_job(create("VIP", "vip", &sim)).await.unwrap();
-    let name = created.into_inner().export_job.unwrap().name;
-    let kill = || KillExportJobRequest {
-        name: name.clone(),
-        revision: 0,
-    };
-    let killed = client.kill_export_job(kill()).await.unwrap().into_inner();
-    let killed = killed.export_job.unwrap();
-    assert_eq!((killed.state(), killed.counters), (ExportJobState::Killed, None));
-    let list = ListExportJobsRequest {
-        parent: ACCOUNT.to_owned(),
-        ..Default::default()
-    };
-    let listed = client.list_export_jobs(list).await.unwrap().into_inner().export_jobs;
-    assert_eq!(listed[0].state(), ExportJobState::Killed);
-    let (again, pause) = (
-        client.kill_export_job(kill()).await,
-        PauseExportJobRequest {
-            name: name.clone(),
-            revision: 0,
-        },
-    );
-    assert_eq!(code(again), Code::FailedPrecondition);
-    let refused = client.pause_export_job(pause).await.unwrap_err();
-    assert_eq!(refused.code(), Code::FailedPrecondition);
-    assert!(refused.message().contains("is killed"), "{refused}");
-    client.create_export_job(create("Heir", "vip", &sim)).await.unwrap();
-    client.delete_export_job(DeleteExportJobRequest { name }).await.unwrap();
-    service.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_job_is_watched_until_it_is_gone_or_the_service_ends() {
-    let brokers = kafka::testing::brokers();
-    let service = Service::start(config(&brokers)).await;
-    let sim = authorization(&service, "Sim", "").await;
-    let mut client = ExportJobServiceClient::new(service.admin().await);
-    let (mut names, mut watched) = (Vec::new(), Vec::new());
-    for audience in ["vip", "gold"] {
-        let created = client
-            .create_export_job(create(audience, audience, &sim))
-            .await
-            .unwrap();
-        let name = created.into_inner().export_job.unwrap().name;
-        let watch = WatchExportJobRequest { name: name.clone() };
-        watched.push(client.watch_export_job(watch).await.unwrap().into_inner());
-        names.push(name);
-    }
-    let (mut kept, mut deleted) = (watched.pop().unwrap(), watched.pop().unwrap());
-    let mut until = async |state: ExportJobState| {
-        while deleted
-            .message()
-            .await?
-            .expect("it goes on")
-            .export_job
-            .unwrap()
-            .state()
-            != state
-        {}
-        Ok::<_, tonic::Status>(())
-    };
-    until(ExportJobState::Runnable).await.unwrap();
-    let name = names.swap_remove(0);
-    let pause = PauseExportJobRequest {
-        name: name.clone(),
-        revision: 0,
-    };
-    client.pause_export_job(pause).await.unwrap();
-    until(ExportJobState::Paused).await.unwrap();
-    let delete = DeleteExportJobRequest { name: name.clone() };
-    client.delete_export_job(delete).await.unwrap();
-    assert_eq!(code(until(ExportJobState::Killed).await), Code::NotFound);
-    assert_eq!(
-        code(client.watch_export_job(WatchExportJobRequest { name }).await),
-        Code::NotFound
-    );
-    let ended = async {
-        loop {
-            if let Err(status) = kept.message().await {
-                break status;
-            }
-        }
-    };
-    let (ended, ()) = tokio::join!(ended, service.stop());
-    assert_eq!(ended.code(), Code::Unavailable, "{ended}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
