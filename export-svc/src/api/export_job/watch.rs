@@ -122,7 +122,9 @@ mod tests {
             })
         };
         let slots = Arc::new(Semaphore::new(1));
+        let begun = Instant::now();
         follow(look, sender, slot(&slots), CancellationToken::new()).await;
+        assert!(begun.elapsed() < 2 * WRITE_MAX);
         assert_eq!(told.len(), WAITING_MAX);
         assert_eq!(slots.available_permits(), 1);
     }
