@@ -24,7 +24,7 @@ use crate::budget::Budget;
 use crate::clock::Time;
 use crate::deliver::{LINKS_MAX, Sent, ToKeep};
 use crate::engine::{EngineConfig, JobStatus, Statuses, severity};
-use crate::feed::{Fault, FeedId, Feeds, JobSet, Which};
+use crate::feed::{FeedId, Feeds, JobSet, Which};
 use crate::order::{Order, OrderLimits, Unsettled};
 use crate::positions::Part;
 use crate::settle::{self, NOT_BEFORE_MAX, ProgressRecords, Restored};
@@ -447,48 +447,10 @@ impl Workspace {
         self.touched = true;
     }
 
-    /// A position is not in its partition, which holds offsets from the first to the end in `held`: the feeds that need it
-    /// are in fault, and the others go on.
-    pub(crate) fn offset_gone(&mut self, which: Which, partition: i32, held: (i64, i64), now: Time) {
-        let stopped = self
-            .feeds
-            .offset_gone(which, partition, held, |offset| resync(partition, offset, held.1));
-        self.stop(&stopped, now);
-    }
-
-    /// Feeds whose next record would come after the end are in fault: it is another topic of the same name, or it was cut off.
-    pub(crate) fn stop_beyond(&mut self, ends: &[i64], newest: FeedId, now: Time) {
-        for (feed, partition) in self.feeds.beyond(ends, newest) {
-            let end = usize::try_from(partition).ok().and_then(|index| ends.get(index));
-            let end = end.copied().unwrap_or_default();
-            self.feeds.stick(&[feed], |feed| {
-                resync(partition, feed.positions.read_from(partition), end)
-            });
-            self.stop(&[feed], now);
-        }
-    }
-
-    /// What feeds that are in fault have pending is not sent.
-    pub(crate) fn stop(&mut self, feeds: &[FeedId], now: Time) {
-        for job in feeds.iter().filter_map(|id| self.feeds.get(*id)) {
-            let fault = job.fault.as_ref().map(Fault::reason).unwrap_or_default();
-            tracing::error!("{}, audience {} is in fault: {fault}", job.job_name, job.slug);
-        }
-        self.abandon(feeds, now);
-    }
-
     /// Marks statuses as changed.
     pub(crate) fn touch(&mut self) {
         self.touched = true;
     }
-}
-
-/// Why a feed cannot go on at an offset.
-fn resync(partition: i32, offset: i64, end: i64) -> String {
-    format!(
-        "resync needed: the next record, offset {offset} of partition {partition}, is not in the topic any more, which ends at \
-         {end} there; let the job go on elsewhere with `export-svc jobs reset`, such as --to-beginning"
-    )
 }
 
 /// What a predecessor wrote down must wait, on our clock: its own may differ from ours, so what counts is how long each wait

@@ -109,7 +109,10 @@ fn wrong_role(path: &str) -> Role {
     .contains(&path)
     {
         Role::Admin
-    } else if ["Get", "List", "Tail", "Watch"].iter().any(|verb| method.starts_with(verb)) {
+    } else if ["Get", "List", "Tail", "Watch"]
+        .iter()
+        .any(|verb| method.starts_with(verb))
+    {
         Role::DataWrite
     } else {
         Role::Observer
