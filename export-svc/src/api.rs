@@ -76,6 +76,7 @@ pub fn services(parts: Parts) -> Services {
         directory: directory.clone(),
         sealer,
         slots,
+        engine: engine.clone(),
     };
     let jobs = export_job::Service::new(directory.clone(), kafka.clone(), engine, drain.clone());
     let omitted = omitted::Service::new(directory.clone(), kafka.clone(), drain.clone());

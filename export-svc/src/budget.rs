@@ -3,8 +3,8 @@
 //! Pure; time is an argument. Four things hold a request back: the rate, the window in which Braze counts, a freeze that Braze
 //! asked for (429), and a back-off after attempts that ended unknown.
 //!
-//! The rate is configured, or learnt: half of the limit that Braze's answers tell, since the customer's other traffic counts
-//! against the same limit. Braze tells the limit of a window and when that ends, not how long it is; so the window is the
+//! The rate is configured, or learnt: a share of the limit that Braze's answers tell, half of it unless somebody says another,
+//! since the customer's other traffic counts against the same limit. If both are said, the lower rate holds. Braze tells the limit of a window and when that ends, not how long it is; so the window is the
 //! shortest documented one that fits what has been seen.
 
 mod window;
@@ -18,7 +18,7 @@ use crate::clock::Time;
 
 /// Requests per second until Braze has told its limit.
 const RATE_UNTIL_LEARNT: f64 = 50.0;
-/// Of a learnt limit, this much is ours.
+/// Of a learnt limit, this much is ours unless somebody says otherwise.
 const SHARE: f64 = 0.5;
 /// When less than this much of a window is left, what is left is spread over the rest of it.
 const SCARCE: f64 = 0.05;
@@ -45,7 +45,12 @@ const NEVER: i128 = u64::MAX as i128;
 /// so that [`Budget::next`] and [`Budget::take`] never disagree.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    learns: bool,
+    /// Requests per second, if somebody says so.
+    configured: Option<f64>,
+    /// Of a learnt limit, this much is ours, if somebody says so.
+    share: Option<f64>,
+    /// What Braze's answers tell.
+    learnt: Option<Learnt>,
     /// Until then a request costs more.
     slow_until: Time,
     /// What has been started lately.
@@ -64,12 +69,23 @@ pub struct Budget {
     failures: u32,
 }
 
+/// Requests per second, as Braze's last answer told.
+#[derive(Clone, Copy, Debug)]
+struct Learnt {
+    /// The limit.
+    whole: f64,
+    /// What is left, spread over the rest of the window, if that is little.
+    scarce: Option<f64>,
+}
+
 impl Budget {
     /// A full budget of `rate` requests per second, or of what Braze's answers tell. A rate that is not above zero allows one
     /// request and then none.
     pub fn new(rate: Option<f64>, backoff_min: Duration, backoff_max: Duration, now: Time) -> Self {
         Self {
-            learns: rate.is_none(),
+            configured: rate,
+            share: None,
+            learnt: None,
             // Of a learnt limit half is left.
             slow_until: rate.map_or(Time::MIN, |_| now + SLOW_START),
             window: Window::default(),
@@ -113,19 +129,49 @@ impl Budget {
         self.frozen_until = self.frozen_until.max(until);
     }
 
-    /// What an answer says about the limit; without effect on a configured rate.
+    /// What somebody says of the rate from now on: requests per second, and how much of a learnt limit.
+    pub fn set(&mut self, configured: Option<f64>, share: Option<f64>, now: Time) {
+        if (configured, share) == (self.configured, self.share) {
+            return;
+        }
+        if configured.is_some() && configured != self.configured {
+            self.slow_until = now + SLOW_START;
+        }
+        (self.configured, self.share) = (configured, share);
+        self.rate = self.rate_now();
+        // What the last request cost at another rate is not owed at this one.
+        self.spent_until = self.spent_until.min(nanos(now) + cost(self.rate));
+    }
+
+    fn rate_now(&self) -> f64 {
+        let learnt = || {
+            let share = self.share.unwrap_or(SHARE);
+            let rate = self.learnt.map(|learnt| {
+                let rate = share * learnt.whole;
+                // Nothing left: one request a second still shows when there is more.
+                learnt.scarce.map_or(rate, |scarce| rate.min(scarce)).max(1.0)
+            });
+            rate.unwrap_or(RATE_UNTIL_LEARNT)
+        };
+        match (self.configured, self.share) {
+            (Some(rate), None) => rate,
+            (Some(rate), Some(_)) => rate.min(learnt()),
+            (None, _) => learnt(),
+        }
+    }
+
+    /// What an answer says about the limit; without effect on a rate that is configured alone.
     pub fn learn(&mut self, hints: &RateHints) {
-        let (true, Some(limit), Some(reset)) = (self.learns, hints.limit, hints.reset) else {
+        let (Some(limit), Some(reset)) = (hints.limit, hints.reset) else {
             return;
         };
         self.longest = self.longest.max(reset);
         let (limit, remaining) = (limit as f64, hints.remaining.unwrap_or(limit) as f64);
-        let mut rate = SHARE * limit / window(limit, self.longest);
-        if remaining < SCARCE * limit {
-            rate = rate.min(remaining / reset.max(ROUNDED).as_secs_f64());
-        }
-        // Nothing left: one request a second still shows when there is more.
-        self.rate = rate.max(1.0);
+        self.learnt = Some(Learnt {
+            whole: limit / window(limit, self.longest),
+            scarce: (remaining < SCARCE * limit).then(|| remaining / reset.max(ROUNDED).as_secs_f64()),
+        });
+        self.rate = self.rate_now();
     }
 
     /// Braze has answered.
@@ -324,6 +370,39 @@ mod tests {
             learnt(&[(30_000, 29_000, 50), (30_000, 29_999, 3_600), (30_000, 29_000, 40)]),
             30_000.0 / 7_200.0,
         );
+    }
+
+    #[test]
+    fn a_share_that_somebody_sets_is_taken_of_the_learnt_limit_and_a_configured_rate_caps_it() {
+        let hints = RateHints {
+            limit: Some(3_000),
+            remaining: Some(2_999),
+            reset: Some(Duration::from_secs(3)),
+            retry_after: None,
+        };
+        let mut budget = Budget::new(None, Duration::from_secs(1), Duration::from_secs(60), at(0));
+        let mut set = |configured, share| {
+            budget.set(configured, share, at(0));
+            budget.learn(&hints);
+            budget.rate.round()
+        };
+        let rates = [
+            set(None, None),
+            set(None, Some(0.1)),
+            set(Some(70.0), Some(0.1)),
+            set(Some(700.0), Some(0.1)),
+            set(Some(700.0), None),
+            set(None, Some(1.0)),
+        ];
+        assert_eq!(rates, [500.0, 100.0, 70.0, 100.0, 700.0, 1_000.0]);
+    }
+
+    #[test]
+    fn a_higher_rate_need_not_wait_for_what_the_last_request_cost_at_a_lower_one() {
+        let mut budget = Budget::new(Some(0.001), Duration::from_secs(1), Duration::from_secs(60), at(0));
+        assert!(budget.take(at(0)));
+        budget.set(Some(50.0), None, at(10_000));
+        assert!(budget.next() <= at(10_020), "{:?}", budget.next());
     }
 
     #[test]

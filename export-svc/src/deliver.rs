@@ -8,6 +8,8 @@
 mod keep;
 mod probe;
 
+pub(crate) use self::probe::shown;
+
 use std::sync::Arc;
 
 use braze::{Attempt, Client, Identifier, Refusal, Track, Verdict};
@@ -23,6 +25,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use crate::batch::{End, Ending, Outcome, RequestId, Settled};
 use crate::clock::Time;
 use crate::feed::{Credential, Used};
+use crate::health::Health;
 use crate::lease::Lease;
 use crate::measure;
 use crate::pipeline::Event;
@@ -44,6 +47,7 @@ pub(crate) struct Sent {
 #[derive(Clone)]
 pub(crate) struct Deliverer {
     pub(crate) client: Client,
+    pub(crate) health: Health,
     pub(crate) publisher: Publisher,
     pub(crate) runtime: Handle,
     pub(crate) tasks: TaskTracker,
@@ -52,7 +56,13 @@ pub(crate) struct Deliverer {
 }
 
 impl Deliverer {
-    fn deliver(&self, request: RequestId, credential: Arc<Credential>, track: Track, links: Vec<SpanContext>) {
+    fn deliver(
+        &self,
+        request: RequestId,
+        (used, credential): (Used, Arc<Credential>),
+        track: Track,
+        links: Vec<SpanContext>,
+    ) {
         let span = tracing::info_span!(
             "deliver",
             otel.kind = "client",
@@ -65,10 +75,12 @@ impl Deliverer {
         }
         metrics::histogram!(measure::REQUEST_UPDATES).record(track.objects() as f64);
         let (client, events, lease) = (self.client.clone(), self.events.clone(), self.lease.clone());
+        let health = self.health.clone();
         let call = async move {
             let begun = tokio::time::Instant::now();
             let call = client.track_while(&credential.endpoint, &credential.key, &track, move || lease.holds());
             let attempt = call.await;
+            health.observe(&used, &attempt);
             let end = match &attempt.end {
                 braze::End::Accepted { .. } => "accepted",
                 braze::End::Refused { .. } => "refused",
@@ -103,14 +115,24 @@ impl Workspace {
                     let paid = self.budget.take(now);
                     debug_assert!(paid, "`may_start` has seen that the budget allows it");
                     let body_bytes = track.body().len();
-                    self.in_flight.insert(request, Sent { used, body_bytes });
+                    let sent = Sent {
+                        used: used.clone(),
+                        body_bytes,
+                    };
+                    self.in_flight.insert(request, sent);
                     let links = self.links(request);
-                    deliverer.deliver(request, credential, track, links);
+                    deliverer.deliver(request, (used, credential), track, links);
                 }
                 Err(_) => self.refuse_too_large(request, deliverer, now),
             }
         }
         false
+    }
+
+    /// Takes over what the authorizations say of the rate.
+    pub(crate) fn limit(&mut self, said: control::Budget, now: Time) {
+        let rate = said.requests_per_second.or(self.config.requests_per_second);
+        self.budget.set(rate, said.limit_share, now);
     }
 
     fn may_start(&mut self, now: Time) -> bool {

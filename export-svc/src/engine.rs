@@ -7,11 +7,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use control::Authorization;
+use proto::authorization::v1::Health as AuthorizationHealth;
 use proto::export::v1::{ExportCounters, ExportJobState};
 use tokio_util::sync::CancellationToken;
 
 pub use self::config::EngineConfig;
 use self::elsewhere::Elsewhere;
+use crate::health::Health;
 use crate::placement::Placement;
 
 /// Why the engine, or the service of one Braze workspace, ended.
@@ -109,6 +112,7 @@ pub struct Engine {
     parts: EngineParts,
     statuses: Statuses,
     elsewhere: Elsewhere,
+    health: Health,
     abandoned: CancellationToken,
 }
 
@@ -117,6 +121,7 @@ pub struct Engine {
 pub struct EngineHandle {
     statuses: Statuses,
     elsewhere: Elsewhere,
+    health: Health,
     abandoned: CancellationToken,
 }
 
@@ -124,10 +129,12 @@ impl Engine {
     /// Starts nothing yet: see [`Engine::run`].
     pub fn new(parts: EngineParts) -> (Self, EngineHandle) {
         let (statuses, elsewhere) = (Statuses::default(), Elsewhere::default());
+        let health = Health::new(parts.braze.clone(), Arc::clone(&parts.sealer));
         let abandoned = CancellationToken::new();
         let handle = EngineHandle {
             statuses: statuses.clone(),
             elsewhere: elsewhere.clone(),
+            health: health.clone(),
             abandoned: abandoned.clone(),
         };
         (
@@ -135,6 +142,7 @@ impl Engine {
                 parts,
                 statuses,
                 elsewhere,
+                health,
                 abandoned,
             },
             handle,
@@ -148,11 +156,13 @@ impl Engine {
     /// When no client of Kafka can be made. What goes wrong with one workspace is not the engine's end: it is served anew
     /// after a while, and its jobs say why they wait.
     pub async fn run(self, drain: CancellationToken) -> Result<(), Error> {
-        let _following = self.elsewhere.follow(&self.parts.kafka)?;
-        Placement::new(self.parts, self.statuses, self.abandoned)?
-            .run(drain)
-            .await;
-        Ok(())
+        let _following = self.elsewhere.follow(&self.parts.kafka, self.health.clone())?;
+        let placement = Placement::new(self.parts, self.statuses, self.health, self.abandoned)?;
+        let rounds = Box::pin(placement.rounds().run());
+        tokio::select! {
+            () = placement.run(drain) => Ok(()),
+            never = rounds => match never {},
+        }
     }
 }
 
@@ -166,6 +176,16 @@ impl EngineHandle {
     /// Number of the newest reset that all audiences of a job have gone through and that is written down: no crash undoes it.
     pub fn reset_done(&self, job: &control::ExportJob) -> u64 {
         self.elsewhere.reset_done(&job.name(), job.audiences.len())
+    }
+
+    /// Whether Braze takes the key of an authorization, as anybody has seen last.
+    pub fn health(&self, authorization: &Authorization) -> AuthorizationHealth {
+        self.health.of(authorization)
+    }
+
+    /// Asks Braze, for a few seconds at most, whether it takes the key of an authorization.
+    pub async fn check(&self, authorization: &Authorization) -> AuthorizationHealth {
+        self.health.check(authorization).await
     }
 
     /// The Braze workspaces that this replica serves, is taking over, or is giving away.

@@ -37,6 +37,8 @@ pub(crate) type FeedId = u64;
 pub(crate) struct JobSet {
     pub(crate) jobs: Vec<Arc<ExportJob>>,
     pub(crate) authorizations: BTreeMap<String, Grant>,
+    /// Of all authorizations that name the workspace, the strictest.
+    pub(crate) budget: control::Budget,
     /// Names of jobs, of any workspace, whose records cannot be read: nobody knows what they want, so they are not served, and
     /// nothing of theirs is forgotten.
     pub(crate) unreadable: Arc<BTreeSet<String>>,

@@ -12,6 +12,7 @@ mod deliver;
 pub mod engine;
 mod feed;
 mod hash;
+mod health;
 mod lease;
 pub mod measure;
 mod metrics;

@@ -36,6 +36,8 @@ pub const READER_FEEDS: &str = "export_reader_feeds";
 pub const FEEDS_LEFT_OUT: &str = "export_feeds_left_out";
 /// Jobs that sleep. Label `workspace`.
 pub const SLEEPING_JOBS: &str = "export_sleeping_jobs";
+/// Authorizations that Braze refuses, of those that this replica looks after.
+pub const UNHEALTHY_AUTHORIZATIONS: &str = "export_unhealthy_authorizations";
 /// Progress transactions by result: committed, aborted, failed. Label `result`.
 pub const PROGRESS_TOTAL: &str = "export_progress_commits_total";
 /// How often a Braze workspace had to be served anew. Label `reason`: fenced, failed.
@@ -87,6 +89,10 @@ pub fn describe() {
     describe_gauge!(
         SLEEPING_JOBS,
         "Jobs that sleep because Braze refuses their authorization, or is away"
+    );
+    describe_gauge!(
+        UNHEALTHY_AUTHORIZATIONS,
+        "Authorizations that Braze refuses, of the workspaces in the slots of this replica"
     );
     describe_counter!(
         PROGRESS_TOTAL,

@@ -29,6 +29,7 @@ pub(crate) use self::watchdog::Pulse;
 use self::watchdog::Watchdog;
 use crate::engine::{EngineConfig, EngineParts, Error, JobStatus, Statuses};
 use crate::feed::JobSet;
+use crate::health::{Health, Rounds};
 use crate::{measure, pipeline};
 
 /// The consumer group of `export-placement`, without the prefix.
@@ -50,10 +51,12 @@ pub(crate) struct Placement {
     kafka: kafka::Config,
     directory: control::Directory,
     planner: Planner,
+    slots: i32,
     client: braze::Client,
     traced: bool,
     publisher: Publisher,
     statuses: Statuses,
+    health: Health,
     abandoned: CancellationToken,
     tasks: TaskTracker,
     member: Member,
@@ -77,7 +80,12 @@ enum State {
 }
 
 impl Placement {
-    pub(crate) fn new(parts: EngineParts, statuses: Statuses, abandoned: CancellationToken) -> Result<Self, Error> {
+    pub(crate) fn new(
+        parts: EngineParts,
+        statuses: Statuses,
+        health: Health,
+        abandoned: CancellationToken,
+    ) -> Result<Self, Error> {
         let EngineParts {
             config,
             kafka,
@@ -91,6 +99,7 @@ impl Placement {
         Ok(Self {
             publisher,
             planner: Planner::new(directory.clone(), sealer, slots),
+            slots,
             member: Member::join(&kafka, GROUP, &Topics::new(&kafka).export_placement(), slots)?,
             watchdog: Watchdog::start()?,
             client: braze,
@@ -99,11 +108,24 @@ impl Placement {
             kafka,
             directory,
             statuses,
+            health,
             abandoned,
             tasks: TaskTracker::new(),
             served: BTreeMap::new(),
             threads: JoinSet::new(),
         })
+    }
+
+    /// Who asks about the authorizations of the workspaces in our slots.
+    pub(crate) fn rounds(&self) -> Rounds {
+        Rounds {
+            health: self.health.clone(),
+            directory: self.directory.clone(),
+            held: self.member.held(),
+            slots: self.slots,
+            publisher: self.publisher.clone(),
+            topic: Topics::new(&self.kafka).export_progress(),
+        }
     }
 
     pub(crate) async fn run(mut self, drain: CancellationToken) {
@@ -254,6 +276,7 @@ impl Placement {
             account: served.account,
             wanted: served.wanted.subscribe(),
             statuses: self.statuses.clone(),
+            health: self.health.clone(),
             client: self.client.clone(),
             publisher: self.publisher.clone(),
             runtime: tokio::runtime::Handle::current(),

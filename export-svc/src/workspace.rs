@@ -238,6 +238,7 @@ impl Workspace {
         self.abandon(&ended, now);
         self.bounce(now);
         self.reset(now);
+        self.limit(wanted.budget, now);
         let objects_max = wanted
             .jobs
             .iter()

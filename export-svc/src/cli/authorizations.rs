@@ -1,8 +1,10 @@
 //! `authorizations`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Subcommand};
+use prost_types::FieldMask;
 use proto::authorization::v1 as wire;
 use proto::authorization::v1::authorization_service_client::AuthorizationServiceClient;
 use runtime::exit::Failure;
@@ -23,6 +25,8 @@ pub(super) enum Authorizations {
     Get(One),
     /// List the authorizations of an account.
     List(List),
+    /// Change label, description or budget of an authorization; what is not given stays.
+    Update(Update),
     /// Replace the key of an authorization; its jobs use the new one at once, and those that slept because of the old one go on.
     RotateKey(RotateKey),
     /// Delete an authorization and its key; refused while export jobs use it.
@@ -52,11 +56,58 @@ pub(super) struct Create {
     /// without it the key has a workspace of its own.
     #[arg(long, default_value = "", hide_default_value = true)]
     workspace: String,
+    /// Requests per second that its Braze workspace gets. Without it: what the service has configured, or a share of the limit
+    /// that Braze's answers tell. Of several authorizations of one workspace the lowest holds.
+    #[arg(long, value_name = "NUMBER")]
+    requests_per_second: Option<f64>,
+    /// How much of the limit that Braze's answers tell is used, above 0 and at most 1; without it, half of it. Of several
+    /// authorizations of one workspace the lowest holds.
+    #[arg(long, value_name = "SHARE")]
+    limit_share: Option<f64>,
     /// File that holds the REST API key, or - for stdin. The key needs the permission users.track.
     #[arg(long, value_name = "FILE")]
     key_file: PathBuf,
     #[command(flatten)]
     remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Update {
+    #[command(flatten)]
+    one: One,
+    /// What people call it; unique in the account.
+    #[arg(long)]
+    label: Option<String>,
+    /// For people.
+    #[arg(long)]
+    description: Option<String>,
+    /// Requests per second that its Braze workspace gets, or `default` to take back what was said.
+    #[arg(long, value_name = "NUMBER")]
+    requests_per_second: Option<Figure>,
+    /// How much of the limit that Braze's answers tell is used, above 0 and at most 1, or `default` for half of it.
+    #[arg(long, value_name = "SHARE")]
+    limit_share: Option<Figure>,
+    /// Only if this is still the authorization's revision.
+    #[arg(long, value_name = "NUMBER")]
+    revision: Option<u64>,
+}
+
+/// A number, or nothing said.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Figure(Option<f64>);
+
+impl FromStr for Figure {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "default" => Ok(Self(None)),
+            number => number
+                .parse()
+                .map(|number| Self(Some(number)))
+                .map_err(|_| "a number or `default` is expected"),
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -77,21 +128,22 @@ pub(super) struct List {
 }
 
 impl Show for wire::Authorization {
-    const COLUMNS: &'static [&'static str] = &["NAME", "LABEL", "PROVIDER", "INSTANCE", "WORKSPACE"];
+    const COLUMNS: &'static [&'static str] = &["NAME", "LABEL", "INSTANCE", "WORKSPACE", "HEALTH"];
 
     fn row(&self) -> Vec<String> {
         let Self {
             name,
             label,
-            provider,
             instance,
             workspace,
             ..
         } = self.clone();
-        vec![name, label, provider, instance, workspace]
+        let health = health(self).map_or_else(String::new, |(status, _)| status.to_owned());
+        vec![name, label, instance, workspace, health]
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
+        let (budget, health) = (self.budget.unwrap_or_default(), health(self));
         vec![
             ("name", json!(self.name)),
             ("provider", json!(self.provider)),
@@ -100,10 +152,36 @@ impl Show for wire::Authorization {
             ("description", json!(self.description)),
             ("instance", json!(self.instance)),
             ("workspace", json!(self.workspace)),
+            ("requestsPerSecond", json!(budget.requests_per_second)),
+            ("limitShare", json!(budget.limit_share)),
+            ("health", json!(health.map(|(status, _)| status))),
+            ("healthReason", json!(health.map(|(_, health)| &health.reason))),
+            (
+                "healthCheckTime",
+                time(health.and_then(|(_, health)| health.check_time)),
+            ),
             ("createTime", time(self.create_time)),
             ("updateTime", time(self.update_time)),
             ("revision", json!(self.revision)),
         ]
+    }
+}
+
+/// The word for its health, and the rest of what is known of it.
+fn health(authorization: &wire::Authorization) -> Option<(&'static str, &wire::Health)> {
+    let health = authorization.health.as_ref()?;
+    let word = match health.status() {
+        wire::HealthStatus::Healthy => "healthy",
+        wire::HealthStatus::Unhealthy => "unhealthy",
+        wire::HealthStatus::Unknown | wire::HealthStatus::Unspecified => "unknown",
+    };
+    Some((word, health))
+}
+
+/// Says so if Braze does not take the key that it has just got: nothing has failed, but nothing will be exported.
+fn warn(authorization: &wire::Authorization) {
+    if let Some((word @ ("unhealthy" | "unknown"), health)) = health(authorization) {
+        eprintln!("warning: the authorization is {word}: {}", health.reason);
     }
 }
 
@@ -146,6 +224,7 @@ impl Authorizations {
                     .output
                     .list(&all::<wire::Authorization>(&channel, &account.name()).await?);
             }
+            Self::Update(update) => update.run().await?,
             Self::RotateKey(RotateKey { one, key_file }) => {
                 let key = runtime::secrets::read(&key_file).map_err(Failure::call)?;
                 let (channel, name) = one.find::<wire::Authorization>().await?;
@@ -155,7 +234,9 @@ impl Authorizations {
                     rest_api_key: key.expose_secret().to_owned(),
                 };
                 let answer = client.rotate_authorization_key(request).await;
-                one.show(answer.map_err(refused)?.into_inner().authorization);
+                let rotated = answer.map_err(refused)?.into_inner().authorization;
+                rotated.iter().for_each(warn);
+                one.show(rotated);
             }
             Self::Delete(one) => {
                 let (channel, name) = one.find::<wire::Authorization>().await?;
@@ -171,6 +252,42 @@ impl Authorizations {
     }
 }
 
+impl Update {
+    fn to_request(&self, name: String) -> wire::UpdateAuthorizationRequest {
+        let given = [
+            ("label", self.label.is_some()),
+            ("description", self.description.is_some()),
+            ("budget.requests_per_second", self.requests_per_second.is_some()),
+            ("budget.limit_share", self.limit_share.is_some()),
+        ];
+        let paths = given.iter().filter(|(_, given)| *given);
+        wire::UpdateAuthorizationRequest {
+            update_mask: Some(FieldMask {
+                paths: paths.map(|(path, _)| (*path).to_owned()).collect(),
+            }),
+            authorization: Some(wire::Authorization {
+                name,
+                label: self.label.clone().unwrap_or_default(),
+                description: self.description.clone().unwrap_or_default(),
+                budget: Some(wire::Budget {
+                    requests_per_second: self.requests_per_second.and_then(|figure| figure.0),
+                    limit_share: self.limit_share.and_then(|figure| figure.0),
+                }),
+                revision: self.revision.unwrap_or_default(),
+                ..wire::Authorization::default()
+            }),
+        }
+    }
+
+    async fn run(self) -> Result<(), Failure> {
+        let (channel, name) = self.one.find::<wire::Authorization>().await?;
+        let mut client = AuthorizationServiceClient::new(channel);
+        let answer = client.update_authorization(self.to_request(name)).await;
+        self.one.show(answer.map_err(refused)?.into_inner().authorization);
+        Ok(())
+    }
+}
+
 impl Create {
     async fn run(self) -> Result<(), Failure> {
         let key = runtime::secrets::read(&self.key_file).map_err(Failure::call)?;
@@ -181,6 +298,10 @@ impl Create {
             description: self.description,
             instance: self.instance,
             workspace: self.workspace,
+            budget: Some(wire::Budget {
+                requests_per_second: self.requests_per_second,
+                limit_share: self.limit_share,
+            }),
             ..wire::Authorization::default()
         };
         let mut client = AuthorizationServiceClient::new(self.remote.connect().await?);
@@ -194,6 +315,7 @@ impl Create {
             .await
             .map_err(refused)?
             .into_inner();
+        created.authorization.iter().for_each(warn);
         self.remote.output.one(&created.authorization.unwrap_or_default());
         Ok(())
     }

@@ -150,6 +150,9 @@ fn shortened(record: &RecordOut) -> Option<RecordOut> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use control::sealing::Sealer;
     use kafka::headers;
     use kafka::testing::InProcessBroker;
     use kafka::{Publisher, PublisherOptions};
@@ -159,6 +162,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
+    use crate::health::Health;
     use crate::lease::Lease;
 
     fn rejected(field: String) -> RecordOut {
@@ -219,8 +223,11 @@ mod tests {
 
     fn deliverer(broker: &InProcessBroker) -> (Deliverer, mpsc::Receiver<Event>) {
         let (events, received) = mpsc::channel(8);
+        let client = braze::Client::new(braze::ClientOptions::default()).unwrap();
+        let sealer = Sealer::from_config(&"k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".into());
         let deliverer = Deliverer {
-            client: braze::Client::new(braze::ClientOptions::default()).unwrap(),
+            health: Health::new(client.clone(), Arc::new(sealer.unwrap())),
+            client,
             publisher: Publisher::new(&broker.config(), PublisherOptions::default()).unwrap(),
             runtime: tokio::runtime::Handle::current(),
             tasks: TaskTracker::new(),

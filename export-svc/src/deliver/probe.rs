@@ -15,11 +15,12 @@ use crate::workspace::Workspace;
 
 impl Deliverer {
     fn probe(&self, used: Used, credential: Arc<Credential>) {
-        let (client, events) = (self.client.clone(), self.events.clone());
+        let (client, events, health) = (self.client.clone(), self.events.clone(), self.health.clone());
         let call = async move {
             let attempt = client
                 .track(&credential.endpoint, &credential.key, &Track::probe())
                 .await;
+            health.observe(&used, &attempt);
             // Nobody listens any more: the workspace was abandoned.
             drop(events.send(Event::Probed { used, attempt }).await);
         };
@@ -72,7 +73,7 @@ impl Workspace {
 }
 
 /// Braze refuses a request without updates in any case; what counts is whether that is because of the key.
-fn shown(attempt: &Attempt) -> Probed {
+pub(crate) fn shown(attempt: &Attempt) -> Probed {
     match &attempt.end {
         braze::End::Refused { refusal, message, .. } => match refusal {
             Refusal::Unauthorized { .. } | Refusal::Other { .. } => Probed::Refused {

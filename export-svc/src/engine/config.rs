@@ -29,7 +29,8 @@ pub struct EngineConfig {
     pub pending_bytes_max: usize,
     /// Requests in flight, per Braze workspace. At most 150. Default 32.
     pub in_flight_max: usize,
-    /// Requests started per second, per Braze workspace. Default: half of the limit that Braze's answers tell, 50 until then.
+    /// Requests started per second, per Braze workspace, unless an authorization of it has a budget of its own. Default: half of
+    /// the limit that Braze's answers tell, 50 until then.
     pub requests_per_second: Option<f64>,
     /// How long the opposite of an accepted change waits: Braze may apply calls this far out of order. Default `3s`.
     #[serde(with = "humantime_serde")]

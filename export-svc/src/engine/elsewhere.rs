@@ -1,4 +1,5 @@
-//! How the jobs fare that other replicas serve: the newest progress of every feed, as its owner has written it down.
+//! How the jobs fare that other replicas serve: the newest progress of every feed, as its owner has written it down. And what
+//! others have seen of authorizations.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{SyncSender, TryRecvError, sync_channel};
@@ -12,6 +13,7 @@ use prost::Message;
 use proto::export::v1::{ExportCounters, FeedProgress};
 
 use super::{Error, JobStatus, severity};
+use crate::health::{self, Health};
 
 /// How often the thread looks whether it is still wanted.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -34,7 +36,7 @@ pub(crate) struct Following {
 
 impl Elsewhere {
     /// Keeps this current from now on.
-    pub(crate) fn follow(&self, config: &Config) -> Result<Following, Error> {
+    pub(crate) fn follow(&self, config: &Config, health: Health) -> Result<Following, Error> {
         let options = ReaderOptions {
             fetch_wait: FETCH_WAIT,
             ..ReaderOptions::default()
@@ -48,7 +50,7 @@ impl Elsewhere {
             let mut begun = false;
             while ended.try_recv() != Err(TryRecvError::Disconnected) {
                 let result = if begun {
-                    known.poll(&mut reader)
+                    known.poll(&mut reader, &health)
                 } else {
                     begin(&mut reader, &topic).map(|()| true)
                 };
@@ -88,13 +90,16 @@ impl Elsewhere {
     }
 
     /// Whether there was anything.
-    fn poll(&self, reader: &mut Reader) -> Result<bool, kafka::Error> {
+    fn poll(&self, reader: &mut Reader, health: &Health) -> Result<bool, kafka::Error> {
         match reader.poll(Duration::ZERO) {
             None => Ok(false),
             Some(Ok(Polled::Eof { .. })) => Ok(true),
             Some(Ok(Polled::Record(record))) => {
                 if let Some(key) = record.key().and_then(|key| std::str::from_utf8(key).ok()) {
-                    self.take(key, record.payload());
+                    match key.strip_prefix(health::PREFIX) {
+                        Some(rest) => health.take(rest, record.payload()),
+                        None => self.take(key, record.payload()),
+                    }
                 }
                 Ok(true)
             }

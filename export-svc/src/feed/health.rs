@@ -12,6 +12,7 @@ use crate::clock::Time;
 /// An authorization as it is now.
 #[derive(Debug, Clone)]
 pub(crate) struct Grant {
+    /// Of its key: nothing else of it matters here.
     pub(crate) revision: u64,
     /// What to call Braze with, or why that is not known.
     pub(crate) credential: Result<Arc<Credential>, String>,

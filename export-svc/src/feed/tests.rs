@@ -153,6 +153,7 @@ impl World {
         JobSet {
             jobs: self.jobs.values().cloned().collect(),
             authorizations,
+            budget: control::Budget::default(),
             unreadable: Arc::clone(&self.unreadable),
         }
     }

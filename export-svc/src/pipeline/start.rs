@@ -15,6 +15,7 @@ use crate::clock::{Clock, Time};
 use crate::deliver::Deliverer;
 use crate::engine::{EngineConfig, Error, Statuses};
 use crate::feed::JobSet;
+use crate::health::Health;
 use crate::lease::Lease;
 use crate::placement::Stop;
 use crate::settle::{self, ProgressWriter};
@@ -33,6 +34,7 @@ pub(crate) struct Parts {
     pub(crate) account: AccountNumber,
     pub(crate) wanted: watch::Receiver<Arc<JobSet>>,
     pub(crate) statuses: Statuses,
+    pub(crate) health: Health,
     pub(crate) client: braze::Client,
     pub(crate) publisher: kafka::Publisher,
     pub(crate) runtime: tokio::runtime::Handle,
@@ -53,6 +55,7 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
         account,
         wanted,
         statuses,
+        health,
         client,
         publisher,
         runtime,
@@ -113,6 +116,7 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
     let mut pipeline = Pipeline {
         deliverer: Deliverer {
             client,
+            health,
             publisher,
             runtime,
             tasks,

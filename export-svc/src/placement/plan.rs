@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use control::sealing::Sealer;
-use control::{AllExportJobs, Authorization, Directory};
+use control::{AllExportJobs, Authorization, Budget, Directory};
 use model::AccountNumber;
 
-use crate::feed::{Credential, Grant, JobSet};
+use crate::feed::{Grant, JobSet};
 use crate::hash::stable_hash;
+use crate::health;
 
 /// Every Braze workspace that has a job that is not killed.
 #[derive(Debug, Default)]
@@ -50,12 +51,15 @@ impl Planner {
     pub(super) fn plan(&mut self) -> Result<Plan, control::Error> {
         let authorizations = self.directory.authorizations().all()?;
         let mut opened = HashMap::new();
+        let mut budgets: HashMap<String, Budget> = HashMap::new();
         for authorization in authorizations {
             let name = authorization.name();
+            let budget = budgets.entry(authorization.workspace_key()).or_default();
+            *budget = budget.stricter(authorization.budget);
             let known = self
                 .opened
                 .remove(&name)
-                .filter(|known| known.revision == authorization.revision);
+                .filter(|known| known.revision == authorization.secret_revision());
             let grant = known.unwrap_or_else(|| self.open(&authorization));
             opened.insert(name, grant);
         }
@@ -67,6 +71,7 @@ impl Planner {
             let (_, wanted) = workspaces
                 .entry(job.workspace.clone())
                 .or_insert_with(|| (job.account, JobSet::none(&unreadable)));
+            wanted.budget = budgets.get(&job.workspace).copied().unwrap_or_default();
             if let Some(grant) = self.opened.get(&job.authorization) {
                 wanted.authorizations.insert(job.authorization.clone(), grant.clone());
             }
@@ -89,18 +94,12 @@ impl Planner {
     }
 
     fn open(&self, authorization: &Authorization) -> Grant {
-        let credential = authorization
-            .rest_api_key(&self.sealer)
-            .map_err(|error| error.to_string())
-            .and_then(|key| {
-                let endpoint = braze::endpoint(&authorization.instance).map_err(|error| error.to_string())?;
-                Ok(Arc::new(Credential { endpoint, key }))
-            });
+        let credential = health::credential(authorization, &self.sealer);
         if let Err(reason) = &credential {
             tracing::error!("authorization {} cannot be used: {reason}", authorization.name());
         }
         Grant {
-            revision: authorization.revision,
+            revision: authorization.secret_revision(),
             credential,
         }
     }
@@ -131,6 +130,7 @@ impl JobSet {
         };
         jobs(self) == jobs(other)
             && authorizations(self) == authorizations(other)
+            && self.budget == other.budget
             && self.unreadable == other.unreadable
     }
 }

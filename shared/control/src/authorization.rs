@@ -1,5 +1,9 @@
 //! Authorizations: sealed credentials for Braze.
 
+mod edit;
+#[cfg(test)]
+pub(crate) mod tests;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,6 +13,8 @@ use proto::authorization::v1 as wire;
 use proto::control::v1::{ControlRecord, SealedSecret, StoredAuthorization, control_record};
 use secrecy::SecretString;
 
+pub use self::edit::{AuthorizationSettings, Budget};
+use self::edit::{decide_update, must_be_free};
 use crate::account::must_exist;
 use crate::export_job::ExportJob;
 use crate::record::{self, Resource, State};
@@ -33,6 +39,8 @@ pub struct Authorization {
     pub instance: String,
     /// The Braze workspace that the key belongs to, as the account calls it.
     pub workspace: String,
+    /// How many requests the workspace gets, as far as this authorization says.
+    pub budget: Budget,
     /// When it was created.
     pub create_time: Timestamp,
     /// When it was last edited.
@@ -53,6 +61,8 @@ pub struct NewAuthorization {
     pub instance: String,
     /// The Braze workspace that the key belongs to; `None` is one of its own.
     pub workspace: Option<String>,
+    /// How many requests the workspace gets.
+    pub budget: Budget,
     /// Sealed before it is stored.
     pub rest_api_key: SecretString,
 }
@@ -76,7 +86,21 @@ impl Authorization {
         sealer.open(&self.name(), &self.sealed)
     }
 
-    /// As the contracts write it, without the key.
+    /// Which key it holds, counted from 1: a rotated one is the next.
+    pub fn secret_revision(&self) -> u64 {
+        self.sealed.secret_revision
+    }
+
+    /// What can be edited.
+    pub fn settings(&self) -> AuthorizationSettings {
+        AuthorizationSettings {
+            label: self.label.clone(),
+            description: self.description.clone(),
+            budget: self.budget,
+        }
+    }
+
+    /// As the contracts write it, without the key and without what is observed.
     pub fn to_wire(&self) -> wire::Authorization {
         wire::Authorization {
             name: self.name(),
@@ -89,6 +113,8 @@ impl Authorization {
             create_time: Some(model::time::to_wire(self.create_time)),
             update_time: Some(model::time::to_wire(self.update_time)),
             revision: self.revision,
+            budget: self.budget.to_wire(),
+            health: None,
         }
     }
 }
@@ -129,6 +155,7 @@ impl Resource for Authorization {
             description: authorization.description,
             instance: authorization.instance,
             workspace: authorization.workspace,
+            budget: Budget::from_wire(authorization.budget),
             revision,
             sealed: stored.rest_api_key?,
         })
@@ -138,14 +165,9 @@ impl Resource for Authorization {
 /// With its workspace's slot, if it is the first to name the workspace.
 fn decide_create(state: &impl State, wanted: &Authorization, slots: i32) -> Result<(Vec<Change>, ()), Error> {
     must_exist(state, wanted.account)?;
+    must_be_free(state, wanted)?;
     let siblings = name::format_child(wanted.account, name::AUTHORIZATIONS, "");
     for (name, existing) in record::all::<Authorization>(state, &siblings) {
-        if existing.label == wanted.label {
-            return Err(Error::AlreadyExists(format!(
-                "{name} has the label \"{}\" already",
-                existing.label
-            )));
-        }
         if existing.workspace == wanted.workspace && existing.instance != wanted.instance {
             return Err(Error::FailedPrecondition(format!(
                 "{name} says that Braze workspace {} is on instance {}; one workspace is on one instance",
@@ -249,6 +271,25 @@ impl Authorizations<'_> {
         self.0.all("accounts/")
     }
 
+    /// Changes label, description and budget of an authorization.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::AlreadyExists`] for the label; [`Error::Aborted`] when the authorization is not the revision
+    /// that the edit is based on.
+    pub async fn update(
+        &self,
+        account: AccountNumber,
+        id: &str,
+        based_on: Option<u64>,
+        edit: impl Fn(&mut AuthorizationSettings) + Send + Sync + 'static,
+        now: Timestamp,
+    ) -> Result<Authorization, Error> {
+        let name = name::format_child(account, name::AUTHORIZATIONS, id);
+        let decide = move |view: &kafka::View| decide_update(view, &name, based_on, &edit, now);
+        let (updated, revision) = self.0.mutate(decide).await?;
+        Ok(Authorization { revision, ..updated })
+    }
+
     /// Replaces the key of an authorization, and nothing else.
     ///
     /// # Errors
@@ -297,159 +338,9 @@ fn build(
         label: new.label,
         description: new.description,
         instance: new.instance,
+        budget: new.budget,
         create_time: now,
         update_time: now,
         revision: 0,
     })
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use secrecy::ExposeSecret;
-
-    use super::*;
-    use crate::account::tests::account;
-    use crate::record::testing::Map;
-
-    pub(crate) fn sealer() -> Sealer {
-        Sealer::from_config(&SecretString::from("k:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")).unwrap()
-    }
-
-    pub(crate) fn authorization(number: u64, id: &str, workspace: &str) -> Authorization {
-        let new = NewAuthorization {
-            label: format!("label of {id}"),
-            description: "d".to_owned(),
-            instance: "US-01".to_owned(),
-            workspace: Some(workspace.to_owned()),
-            rest_api_key: SecretString::from("key-of-this-test"),
-        };
-        let built = build(
-            account(number).number,
-            new,
-            &sealer(),
-            "2026-01-01T00:00:00Z".parse().unwrap(),
-        )
-        .unwrap();
-        let name = name::format_child(built.account, name::AUTHORIZATIONS, id);
-        let sealed = sealer()
-            .seal(&name, 1, &SecretString::from("key-of-this-test"))
-            .unwrap();
-        Authorization {
-            id: id.to_owned(),
-            sealed,
-            ..built
-        }
-    }
-
-    /// Account 7 with one authorization, `a`, for workspace `w`.
-    pub(crate) fn state() -> Map {
-        let mut map = Map::default();
-        map.apply(Ok((vec![account(7).put()], ()))).unwrap();
-        map.apply(decide_create(&map, &authorization(7, "a", "w"), 8)).unwrap();
-        map
-    }
-
-    #[test]
-    fn an_authorization_is_read_back_and_its_key_opens() {
-        let read: Authorization = record::fetch(&state(), "accounts/7/authorizations/a").unwrap();
-        assert_eq!(
-            read.rest_api_key(&sealer()).unwrap().expose_secret(),
-            "key-of-this-test"
-        );
-        assert_eq!(read.workspace_key(), "7.w");
-        assert_eq!(read.revision, 3, "account, workspace, authorization");
-    }
-
-    #[test]
-    fn the_key_is_in_the_clear_neither_in_the_record_nor_in_debug_output() {
-        let value = state().get("authorization/accounts/7/authorizations/a").unwrap().value;
-        assert!(!value.windows(11).any(|window| window == b"key-of-this"));
-        assert!(!format!("{:?}", authorization(7, "a", "w")).contains("key-of-this"));
-    }
-
-    #[test]
-    fn without_a_workspace_it_is_one_of_its_own() {
-        let new = NewAuthorization {
-            label: "l".to_owned(),
-            description: String::new(),
-            instance: "US-01".to_owned(),
-            workspace: None,
-            rest_api_key: SecretString::from("k"),
-        };
-        let built = build(account(7).number, new, &sealer(), Timestamp::UNIX_EPOCH).unwrap();
-        assert_eq!(built.workspace, built.id);
-    }
-
-    #[test]
-    fn a_label_is_unique_in_its_account_and_free_in_another() {
-        let mut map = state();
-        let same_label = Authorization {
-            label: "label of a".to_owned(),
-            ..authorization(7, "b", "w")
-        };
-        let error = decide_create(&map, &same_label, 8).unwrap_err();
-        assert!(
-            matches!(&error, Error::AlreadyExists(text) if text.contains("accounts/7/authorizations/a")),
-            "{error}"
-        );
-        let elsewhere = Authorization {
-            label: "label of a".to_owned(),
-            ..authorization(8, "b", "w")
-        };
-        assert!(
-            matches!(decide_create(&map, &elsewhere, 8), Err(Error::NotFound(_))),
-            "account 8 does not exist yet"
-        );
-        map.apply(Ok((vec![account(8).put()], ()))).unwrap();
-        map.apply(decide_create(&map, &elsewhere, 8)).unwrap();
-    }
-
-    #[test]
-    fn one_workspace_is_on_one_instance() {
-        let map = state();
-        let moved = Authorization {
-            instance: "EU-01".to_owned(),
-            ..authorization(7, "b", "w")
-        };
-        assert!(matches!(
-            decide_create(&map, &moved, 8),
-            Err(Error::FailedPrecondition(_))
-        ));
-        let second_key = authorization(7, "b", "w");
-        assert!(decide_create(&map, &second_key, 8).is_ok());
-    }
-
-    #[test]
-    fn a_rotated_key_replaces_the_old_one_which_does_not_open_if_it_is_put_back() {
-        let mut map = state();
-        let name = "accounts/7/authorizations/a";
-        let before: Authorization = record::fetch(&map, name).unwrap();
-        let (key, now) = (SecretString::from("another-key"), Timestamp::now());
-        map.apply(decide_rotate(&map, name, &sealer(), &key, now)).unwrap();
-        let after: Authorization = record::fetch(&map, name).unwrap();
-        assert_eq!(after.rest_api_key(&sealer()).unwrap().expose_secret(), "another-key");
-        assert!(after.revision > before.revision && after.sealed.secret_revision == 2);
-        let unchanged = Authorization {
-            sealed: before.sealed.clone(),
-            revision: before.revision,
-            update_time: before.update_time,
-            ..after.clone()
-        };
-        assert_eq!(unchanged, before, "nothing but the key");
-        let mut put_back = after;
-        put_back.sealed.ciphertext = before.sealed.ciphertext;
-        put_back.sealed.nonce = before.sealed.nonce;
-        assert!(put_back.rest_api_key(&sealer()).is_err());
-        let nobody = decide_rotate(&map, "accounts/7/authorizations/z", &sealer(), &key, now);
-        assert!(matches!(nobody, Err(Error::NotFound(_))));
-    }
-
-    #[test]
-    fn deleting_it_makes_the_label_free_again() {
-        let mut map = state();
-        map.apply(decide_delete(&map, account(7).number, "accounts/7/authorizations/a"))
-            .unwrap();
-        assert_eq!(map.keys(), ["account/accounts/7"]);
-        assert!(decide_create(&map, &authorization(7, "a", "w"), 8).is_ok());
-    }
 }

@@ -22,7 +22,7 @@ mod workspace;
 pub use account::{Account, Accounts, NewAccount};
 pub use address::{AllowedSource, Network, ParseNetworkError, ParseSourceError};
 pub use auth::Auth;
-pub use authorization::{Authorization, Authorizations, NewAuthorization, PROVIDER};
+pub use authorization::{Authorization, AuthorizationSettings, Authorizations, Budget, NewAuthorization, PROVIDER};
 pub use caller::{AuthError, Caller, Forbidden, UsedToken};
 pub use directory::Directory;
 pub use error::Error;

@@ -159,6 +159,7 @@ impl Real {
         let wanted = JobSet {
             jobs: jobs.iter().map(job).collect(),
             authorizations: (0..2).map(|number| (format!("auth-{number}"), grant())).collect(),
+            budget: control::Budget::default(),
             unreadable: Arc::default(),
         };
         self.feeds.apply(WORKSPACE, &wanted);

@@ -1,5 +1,8 @@
 //! AuthorizationService.
 
+mod edit;
+mod health;
+
 use std::time::Duration;
 
 use kafka::{Polled, Position, Reader, ReaderOptions, Topics};
@@ -112,6 +115,7 @@ async fn a_key_is_rotated_in_place_and_everything_else_stays() {
     let unchanged = Authorization {
         revision: created.revision,
         update_time: created.update_time,
+        health: created.health.clone(),
         ..rotated
     };
     assert_eq!(unchanged, created);

@@ -1,5 +1,7 @@
 //! Commands against a service in this process.
 
+mod authorizations;
+
 use std::process::Output;
 
 use serde_json::Value;

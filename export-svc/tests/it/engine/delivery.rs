@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use braze_sim::{ErrorForm, Fault, JournalEntry, Key};
 use control::sealing::Sealer;
-use control::{NewAuthorization, NewExportJob};
+use control::{AuthorizationSettings, Budget, NewAuthorization, NewExportJob};
 use jiff::Timestamp;
+use proto::authorization::v1::HealthStatus;
 use proto::export::v1::ExportJobState;
 
 use super::rig::{Rig, job, until};
@@ -18,6 +19,7 @@ fn another_key(key: &str) -> NewAuthorization {
         description: String::new(),
         instance: "US-01".to_owned(),
         workspace: Some("main".to_owned()),
+        budget: control::Budget::default(),
         rest_api_key: key.into(),
     }
 }
@@ -245,5 +247,78 @@ async fn a_merged_profile_takes_nothing_from_its_survivor_in_either_order() {
         rig.until_slugs(&kept, &["vip"]).await;
     }
     engine.settled(&vip, (4, 2, 2, 0)).await;
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_braze_refuses_is_unhealthy_at_once_at_every_replica_and_healthy_again_when_it_is_taken() {
+    let rig = Rig::new().await;
+    let (engine, other) = (rig.start(), rig.start());
+    let name = rig.authorize_with(another_key("unknown-key")).await;
+    let authorization = || {
+        let id = name.rsplit('/').next().unwrap();
+        rig.directory.authorizations().get(rig.account, id).unwrap()
+    };
+    let news = rig.create_with(under(name.clone(), "news")).await;
+    engine.until(&news, |_| true).await;
+    rig.enter("news", "1", &[("user_id", "cust-1")]).await;
+    let seen = |status: HealthStatus| {
+        [&engine, &other]
+            .map(|replica| replica.handle.health(&authorization()))
+            .map(|seen| seen.status() == status)
+    };
+    until(|| seen(HealthStatus::Unhealthy) == [true; 2], || "refused".to_owned()).await;
+    let reason = other.handle.health(&authorization()).reason;
+    assert!(reason.contains("401") && !reason.contains("unknown-key"), "{reason}");
+    rig.sim.put_key(Key::new("unknown-key"));
+    until(|| seen(HealthStatus::Healthy) == [true; 2], || "taken again".to_owned()).await;
+    engine.drain().await;
+    other.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_the_budgets_of_a_workspaces_authorizations_the_strictest_holds_until_it_is_taken_back() {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    // One request, and the next one in a quarter of an hour; no job uses this authorization.
+    let strict = Budget {
+        requests_per_second: Some(0.001),
+        limit_share: None,
+    };
+    let name = rig
+        .authorize_with(NewAuthorization {
+            budget: strict,
+            ..another_key("another-key")
+        })
+        .await;
+    let free = rig
+        .authorize_with(NewAuthorization {
+            label: "Elsewhere".to_owned(),
+            workspace: Some("elsewhere".to_owned()),
+            ..another_key(super::rig::KEY)
+        })
+        .await;
+    let held = rig.create(job("vip")).await;
+    let free = rig.create_with(under(free, "news")).await;
+    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+    engine.settled(&held, (1, 0, 0, 0)).await;
+    rig.enter("vip", "2", &[("user_id", "cust-2")]).await;
+    // Meanwhile another workspace is served, one request after the other.
+    for number in 1..=5 {
+        rig.enter("news", &number.to_string(), &[("user_id", &format!("cust-{number}"))])
+            .await;
+        engine.settled(&free, (number, 0, 0, 0)).await;
+    }
+    engine
+        .until(&held, |status| (status.counters.added, status.pending) == (1, 1))
+        .await;
+    let authorizations = rig.directory.authorizations();
+    let id = name.rsplit('/').next().unwrap();
+    let take_back = |settings: &mut AuthorizationSettings| settings.budget = Budget::default();
+    authorizations
+        .update(rig.account, id, None, take_back, Timestamp::now())
+        .await
+        .unwrap();
+    engine.settled(&held, (2, 0, 0, 0)).await;
     engine.drain().await;
 }

@@ -146,6 +146,7 @@ impl Rig {
             description: String::new(),
             instance: "US-01".to_owned(),
             workspace: Some(workspace.to_owned()),
+            budget: control::Budget::default(),
             rest_api_key: KEY.into(),
         };
         self.authorize_with(new).await

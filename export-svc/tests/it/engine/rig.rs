@@ -108,6 +108,7 @@ impl Rig {
             description: String::new(),
             instance: "US-01".to_owned(),
             workspace: Some("main".to_owned()),
+            budget: control::Budget::default(),
             rest_api_key: KEY.into(),
         };
         let authorization = directory

@@ -31,6 +31,7 @@ async fn read_once(jobs: usize) {
         description: String::new(),
         instance: "US-01".to_owned(),
         workspace: Some(workspace.clone()),
+        budget: control::Budget::default(),
         rest_api_key: KEY.into(),
     };
     let authorization = rig.authorize_with(authorization).await;

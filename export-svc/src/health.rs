@@ -1,0 +1,234 @@
+//! Whether Braze takes the keys of authorizations.
+//!
+//! Seen by whoever answers a call that brings a key, by the owner of the Braze workspace's slot about daily (`rounds`), and by
+//! whoever delivers, with every request. What is seen is written to `export-progress`, which every replica follows, and never
+//! to `control`: it is nothing that somebody wants.
+
+mod rounds;
+mod uses;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use braze::Attempt;
+use control::Authorization;
+use control::sealing::Sealer;
+use jiff::{SignedDuration, Timestamp};
+use model::name;
+use prost::Message;
+use proto::authorization::v1::{Health as Observed, HealthStatus};
+use proto::export::v1::AuthorizationHealth;
+use tokio::sync::Notify;
+
+pub(crate) use self::rounds::Rounds;
+use self::uses::USES;
+use crate::deliver::shown;
+use crate::feed::{Credential, Probed, Used};
+
+/// Keys of these records begin so; those of progress begin with an account's number.
+pub(crate) const PREFIX: &str = "health/";
+/// How long Braze may take to say whether it takes a key.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// A refusal that goes on is written down this often.
+const REFUSED_EVERY: SignedDuration = SignedDuration::from_secs(60);
+/// Characters of a reason that are kept.
+const REASON_CHARS_MAX: usize = 1_000;
+
+/// What is known of every authorization; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Health(Arc<Inner>);
+
+struct Inner {
+    client: braze::Client,
+    sealer: Arc<Sealer>,
+    known: Mutex<Known>,
+    /// There is something to write down.
+    unwritten: Notify,
+}
+
+/// By name of the authorization, as many as there are.
+#[derive(Default)]
+struct Known {
+    healths: HashMap<String, AuthorizationHealth>,
+    unwritten: BTreeSet<String>,
+}
+
+impl Health {
+    pub(crate) fn new(client: braze::Client, sealer: Arc<Sealer>) -> Self {
+        Self(Arc::new(Inner {
+            client,
+            sealer,
+            known: Mutex::default(),
+            unwritten: Notify::new(),
+        }))
+    }
+
+    /// What is known of the key that the authorization holds now.
+    pub(crate) fn of(&self, authorization: &Authorization) -> Observed {
+        self.seen(&authorization.name(), authorization.secret_revision())
+            .unwrap_or_else(|| unknown("not asked yet", None))
+    }
+
+    fn seen(&self, name: &str, secret_revision: u64) -> Option<Observed> {
+        let known = self.known();
+        let health = known.healths.get(name)?;
+        health
+            .health
+            .clone()
+            .filter(|_| health.secret_revision == secret_revision)
+    }
+
+    /// Asks Braze whether it takes the key, for everything that we use it for. An answer that says nothing of the key does not
+    /// replace one that did.
+    pub(crate) async fn check(&self, authorization: &Authorization) -> Observed {
+        let asked = match credential(authorization, &self.0.sealer) {
+            Ok(credential) => self.ask(&credential).await,
+            Err(reason) => Probed::Refused { reason },
+        };
+        let (name, secret_revision) = (authorization.name(), authorization.secret_revision());
+        let seen = self.seen(&name, secret_revision).filter(is_known);
+        let now = Timestamp::now();
+        let health = match (asked, seen) {
+            (Probed::Taken, _) => healthy(now),
+            (Probed::Refused { reason }, _) => unhealthy(&reason, now),
+            (Probed::NotKnown, Some(seen)) => return seen,
+            (Probed::NotKnown, None) => unknown("Braze could not be asked; it is tried again", Some(now)),
+        };
+        self.note(&name, secret_revision, health.clone());
+        health
+    }
+
+    async fn ask(&self, credential: &Credential) -> Probed {
+        let mut refused = Vec::new();
+        for used_for in &USES {
+            match tokio::time::timeout(ANSWER_MAX, used_for.ask(&self.0.client, credential)).await {
+                Ok(Probed::Taken) => {}
+                Ok(Probed::Refused { reason }) => refused.push(reason),
+                Ok(Probed::NotKnown) | Err(_) => return Probed::NotKnown,
+            }
+        }
+        if refused.is_empty() {
+            Probed::Taken
+        } else {
+            let reason = refused.join("; ");
+            Probed::Refused { reason }
+        }
+    }
+
+    /// What a request with updates has shown of the key that it was made with.
+    pub(crate) fn observe(&self, used: &Used, attempt: &Attempt) {
+        let (seen, now) = (self.seen(&used.name, used.revision), Timestamp::now());
+        match uses::EXPORTS.explained(shown(attempt)) {
+            Probed::Taken if seen.as_ref().is_none_or(|seen| seen.status() != HealthStatus::Healthy) => {
+                self.note(&used.name, used.revision, healthy(now));
+            }
+            Probed::Refused { reason } => {
+                let health = unhealthy(&reason, now);
+                let goes_on = seen.is_some_and(|seen| {
+                    seen.status() == health.status() && seen.reason == health.reason && is_recent(&seen, now)
+                });
+                if !goes_on {
+                    self.note(&used.name, used.revision, health);
+                }
+            }
+            Probed::Taken | Probed::NotKnown => {}
+        }
+    }
+
+    /// A record of `export-progress` whose key begins with [`PREFIX`]; `rest` is the rest of the key.
+    pub(crate) fn take(&self, rest: &str, value: Option<&[u8]>) {
+        let Some(name) = name_of(rest) else { return };
+        match value.map(AuthorizationHealth::decode) {
+            Some(Ok(health)) => {
+                let mut known = self.known();
+                // What was seen here since is on its way.
+                if !known.unwritten.contains(&name) {
+                    known.healths.insert(name, health);
+                }
+            }
+            Some(Err(error)) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the health of {name} cannot be decoded"
+                );
+            }
+            None => {
+                self.known().healths.remove(&name);
+            }
+        }
+    }
+
+    fn note(&self, name: &str, secret_revision: u64, health: Observed) {
+        let health = AuthorizationHealth {
+            secret_revision,
+            health: Some(health),
+        };
+        let mut known = self.known();
+        known.healths.insert(name.to_owned(), health);
+        known.unwritten.insert(name.to_owned());
+        self.0.unwritten.notify_one();
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Nothing panics while it is locked.
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What to call Braze with, or why that is not known.
+pub(crate) fn credential(authorization: &Authorization, sealer: &Sealer) -> Result<Arc<Credential>, String> {
+    let key = authorization.rest_api_key(sealer).map_err(|error| error.to_string())?;
+    let endpoint = braze::endpoint(&authorization.instance).map_err(|error| error.to_string())?;
+    Ok(Arc::new(Credential { endpoint, key }))
+}
+
+/// `<account>/<id>`, of `accounts/<account>/authorizations/<id>`.
+fn key_of(name: &str) -> Option<String> {
+    let (account, id) = name::child(name, name::AUTHORIZATIONS).ok()?;
+    Some(format!("{PREFIX}{account}/{id}"))
+}
+
+fn name_of(rest: &str) -> Option<String> {
+    let (account, id) = rest.split_once('/')?;
+    Some(name::format_child(account.parse().ok()?, name::AUTHORIZATIONS, id))
+}
+
+fn is_known(health: &Observed) -> bool {
+    matches!(health.status(), HealthStatus::Healthy | HealthStatus::Unhealthy)
+}
+
+fn is_refused(health: &Observed) -> bool {
+    health.status() == HealthStatus::Unhealthy
+}
+
+fn is_recent(health: &Observed, now: Timestamp) -> bool {
+    checked(health).is_some_and(|checked| now.duration_since(checked) < REFUSED_EVERY)
+}
+
+fn checked(health: &Observed) -> Option<Timestamp> {
+    health.check_time.as_ref().and_then(model::time::from_wire)
+}
+
+fn healthy(now: Timestamp) -> Observed {
+    observed(HealthStatus::Healthy, "", Some(now))
+}
+
+fn unhealthy(reason: &str, now: Timestamp) -> Observed {
+    observed(HealthStatus::Unhealthy, reason, Some(now))
+}
+
+fn unknown(reason: &str, now: Option<Timestamp>) -> Observed {
+    observed(HealthStatus::Unknown, reason, now)
+}
+
+fn observed(status: HealthStatus, reason: &str, time: Option<Timestamp>) -> Observed {
+    Observed {
+        status: status.into(),
+        check_time: time.map(model::time::to_wire),
+        reason: reason.chars().take(REASON_CHARS_MAX).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
