@@ -1,10 +1,12 @@
 //! The gRPC services. Every method checks the token and its role first, then tells every fault of the request at once.
 
 mod account;
+mod audience;
 mod authorization;
 mod export_job;
 mod membership;
 mod omitted;
+mod providers;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -18,11 +20,13 @@ use proto::authorization::v1::authorization_service_server::AuthorizationService
 use proto::export::v1::export_job_service_server::ExportJobServiceServer;
 use proto::export::v1::omitted_change_service_server::OmittedChangeServiceServer;
 use proto::membership::v1::audience_membership_service_server::AudienceMembershipServiceServer;
+use proto::membership::v1::audience_service_server::AudienceServiceServer;
 use runtime::grpc::status::{Violations, invalid_argument};
 use runtime::grpc::{MESSAGE_BYTES_MAX, Services};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use crate::catalog::Catalog;
 use crate::engine::EngineHandle;
 
 /// May look at resources; an admin may always.
@@ -78,7 +82,12 @@ pub fn services(parts: Parts) -> Services {
         slots,
         engine: engine.clone(),
     };
-    let jobs = export_job::Service::new(directory.clone(), kafka.clone(), engine, drain.clone());
+    let catalog = Catalog::new(kafka.clone());
+    let audiences = audience::Service {
+        directory: directory.clone(),
+        catalog: catalog.clone(),
+    };
+    let jobs = export_job::Service::new(directory.clone(), kafka.clone(), catalog, engine, drain.clone());
     let omitted = omitted::Service::new(directory.clone(), kafka.clone(), drain.clone());
     let topics = kafka::Topics::new(&kafka);
     let memberships = membership::Service {
@@ -93,6 +102,7 @@ pub fn services(parts: Parts) -> Services {
         .add(AuthorizationServiceServer::new(authorizations).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(ExportJobServiceServer::new(jobs).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(OmittedChangeServiceServer::new(omitted).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add(AudienceServiceServer::new(audiences).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(AudienceMembershipServiceServer::new(memberships).max_decoding_message_size(MESSAGE_BYTES_MAX))
 }
 

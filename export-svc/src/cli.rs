@@ -1,6 +1,7 @@
 //! The command line: the service itself, and its own admin client over the same gRPC API that everybody else uses.
 
 mod accounts;
+mod audiences;
 mod authorizations;
 mod jobs;
 mod memberships;
@@ -59,6 +60,9 @@ enum Command {
     /// Credentials for Braze.
     #[command(subcommand)]
     Authorizations(authorizations::Authorizations),
+    /// What there is to choose from for a job: audiences, and the fields of their members.
+    #[command(subcommand)]
+    Audiences(audiences::Audiences),
     /// Export jobs: which audiences go to which Braze workspace, under which identifiers.
     #[command(subcommand)]
     Jobs(jobs::Jobs),
@@ -142,6 +146,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(command) => command.run().await,
         Command::Accounts(command) => command.run().await,
         Command::Authorizations(command) => command.run().await,
+        Command::Audiences(command) => command.run().await,
         Command::Jobs(command) => command.run().await,
         Command::Memberships(command) => command.run().await,
         Command::Topics(command) => command.run().await,

@@ -1,6 +1,6 @@
 //! `lytics.authorization.v1.AuthorizationService`.
 
-mod parse;
+pub(super) mod parse;
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use proto::authorization::v1::authorization_service_server::AuthorizationService
 use proto::authorization::v1::{
     Authorization, CreateAuthorizationRequest, CreateAuthorizationResponse, DeleteAuthorizationRequest,
     DeleteAuthorizationResponse, GetAuthorizationRequest, GetAuthorizationResponse, ListAuthorizationsRequest,
-    ListAuthorizationsResponse, RotateAuthorizationKeyRequest, RotateAuthorizationKeyResponse,
-    UpdateAuthorizationRequest, UpdateAuthorizationResponse,
+    ListAuthorizationsResponse, ListProvidersRequest, ListProvidersResponse, RotateAuthorizationKeyRequest,
+    RotateAuthorizationKeyResponse, UpdateAuthorizationRequest, UpdateAuthorizationResponse,
 };
 use runtime::grpc::status::invalid_argument;
 use secrecy::{ExposeSecret, SecretString};
 use tonic::{Request, Response, Status};
 
 use self::parse::{edit, key, parse};
-use super::{READ, WRITE, child, page, parent};
+use super::{READ, WRITE, child, page, parent, providers};
 use crate::engine::EngineHandle;
 
 pub(super) struct Service {
@@ -137,6 +137,16 @@ impl AuthorizationService for Service {
         tracing::info!(%account, "{name} has a new key");
         Ok(Response::new(RotateAuthorizationKeyResponse {
             authorization: Some(self.checked(&rotated).await),
+        }))
+    }
+
+    async fn list_providers(
+        &self,
+        request: Request<ListProvidersRequest>,
+    ) -> Result<Response<ListProvidersResponse>, Status> {
+        self.directory.admit(&request, READ)?;
+        Ok(Response::new(ListProvidersResponse {
+            providers: providers::providers(),
         }))
     }
 

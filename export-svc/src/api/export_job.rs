@@ -28,12 +28,14 @@ use tonic::{Request, Response, Status};
 
 use self::reset::Target;
 use super::{READ, WRITE, child, child_at, page, parent};
+use crate::catalog::Catalog;
 use crate::engine::EngineHandle;
 
 #[derive(Clone)]
 pub(super) struct Service {
     directory: Directory,
     kafka: kafka::Config,
+    catalog: Catalog,
     engine: EngineHandle,
     drain: CancellationToken,
     watchers: Arc<Semaphore>,
@@ -44,12 +46,14 @@ impl Service {
     pub(super) fn new(
         directory: Directory,
         kafka: kafka::Config,
+        catalog: Catalog,
         engine: EngineHandle,
         drain: CancellationToken,
     ) -> Self {
         Self {
             directory,
             kafka,
+            catalog,
             engine,
             drain,
             watchers: Arc::new(Semaphore::new(watch::WATCHERS_MAX)),
@@ -151,14 +155,17 @@ impl ExportJobService for Service {
         // An account that does not exist has no topic to ask.
         self.directory.account(model::AccountRef::Number(account))?;
         new.start = self.ends(account).await?;
-        let job = self
-            .directory
-            .export_jobs()
-            .create(account, new, Timestamp::now())
-            .await?;
+        let (audiences, identifiers) = (new.audiences.clone(), new.identifiers.clone());
+        let jobs = self.directory.export_jobs();
+        let (job, warnings) = futures::join!(
+            jobs.create(account, new, Timestamp::now()),
+            self.catalog.warnings(account, &audiences, &identifiers),
+        );
+        let job = job?;
         tracing::info!(%account, workspace = job.workspace, "created {}", job.name());
         Ok(Response::new(CreateExportJobResponse {
             export_job: Some(self.observed(&job)),
+            warnings,
         }))
     }
 

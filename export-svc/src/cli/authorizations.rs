@@ -1,5 +1,7 @@
 //! `authorizations`.
 
+mod providers;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -29,6 +31,8 @@ pub(super) enum Authorizations {
     Update(Update),
     /// Replace the key of an authorization; its jobs use the new one at once, and those that slept because of the old one go on.
     RotateKey(RotateKey),
+    /// Show whom credentials can be for, and what is to be filled in.
+    Providers(Providers),
     /// Delete an authorization and its key; refused while export jobs use it.
     Delete(One),
 }
@@ -117,6 +121,12 @@ pub(super) struct RotateKey {
     /// File that holds the new REST API key, or - for stdin: a key of the same Braze workspace, with the permission users.track.
     #[arg(long, value_name = "FILE")]
     key_file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Providers {
+    #[command(flatten)]
+    remote: Remote,
 }
 
 #[derive(Debug, Args)]
@@ -238,6 +248,7 @@ impl Authorizations {
                 rotated.iter().for_each(warn);
                 one.show(rotated);
             }
+            Self::Providers(Providers { remote }) => providers::show(&remote).await?,
             Self::Delete(one) => {
                 let (channel, name) = one.find::<wire::Authorization>().await?;
                 let mut client = AuthorizationServiceClient::new(channel);

@@ -272,6 +272,10 @@ impl Create {
         };
         let mut client = ExportJobServiceClient::new(channel);
         let created = client.create_export_job(request).await.map_err(refused)?.into_inner();
+        created
+            .warnings
+            .iter()
+            .for_each(|warning| eprintln!("warning: {warning}"));
         self.remote.output.one(&created.export_job.unwrap_or_default());
         Ok(())
     }

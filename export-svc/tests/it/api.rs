@@ -2,6 +2,7 @@
 
 mod access;
 mod accounts;
+mod audiences;
 mod authorizations;
 mod jobs;
 mod memberships;

@@ -47,7 +47,7 @@ impl Page {
     }
 
     /// Cuts the page out of `entries`, pairs of name and value ascending by name.
-    pub(crate) fn cut<T>(&self, entries: impl Iterator<Item = (String, T)>) -> Listed<T> {
+    pub fn cut<T>(&self, entries: impl Iterator<Item = (String, T)>) -> Listed<T> {
         let mut rest = entries
             .skip_while(|(name, _)| !self.after.is_empty() && *name <= self.after)
             .peekable();

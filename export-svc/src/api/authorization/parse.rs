@@ -1,6 +1,6 @@
 //! What a request says of an authorization, or everything that is wrong with it.
 
-use control::{AuthorizationSettings, Budget, NewAuthorization, PROVIDER};
+use control::{AuthorizationSettings, Budget, NewAuthorization};
 use model::text;
 use prost_types::FieldMask;
 use proto::authorization::v1::Authorization;
@@ -8,7 +8,8 @@ use runtime::grpc::status::Violations;
 use secrecy::{ExposeSecret, SecretString};
 use tonic::Status;
 
-use crate::api::{check, check_is};
+use crate::api::check;
+use crate::api::providers::{self, Form};
 
 /// Bound of a workspace's name, in bytes: it becomes part of Kafka's transactional ids and consumer groups.
 const WORKSPACE_BYTES_MAX: usize = 100;
@@ -17,38 +18,12 @@ const KEY_BYTES_MAX: usize = 1_000;
 
 /// The authorization that a request asks to create, or everything that is wrong with it.
 pub(super) fn parse(authorization: Authorization, rest_api_key: SecretString) -> Result<NewAuthorization, Status> {
-    let mut violations = Violations::new();
-    check_is(
-        &mut violations,
-        "authorization.provider",
-        &authorization.provider,
-        PROVIDER,
-    );
-    check_is(&mut violations, "authorization.method", &authorization.method, PROVIDER);
-    check(
-        &mut violations,
-        "authorization.label",
-        text::label(&authorization.label),
-    );
-    check(
-        &mut violations,
-        "authorization.description",
-        text::description(&authorization.description),
-    );
-    check(
-        &mut violations,
-        "authorization.workspace",
-        workspace(&authorization.workspace),
-    );
-    check(
-        &mut violations,
-        "authorization.budget",
-        budget(Budget::from_wire(authorization.budget)),
-    );
-    check(&mut violations, "rest_api_key", key(rest_api_key.expose_secret()));
+    let form = Form {
+        authorization: &authorization,
+        rest_api_key: rest_api_key.expose_secret(),
+    };
+    providers::check(&form).into_result()?;
     let instance = instance(&authorization.instance);
-    check(&mut violations, "authorization.instance", instance.as_ref().map(|_| ()));
-    violations.into_result()?;
     Ok(NewAuthorization {
         label: authorization.label,
         description: authorization.description,
@@ -60,7 +35,7 @@ pub(super) fn parse(authorization: Authorization, rest_api_key: SecretString) ->
 }
 
 /// The instance as its table spells it, or as it was given if it is newer than the table.
-fn instance(given: &str) -> Result<String, String> {
+pub(in crate::api) fn instance(given: &str) -> Result<String, String> {
     let known = || {
         braze::INSTANCES
             .iter()
@@ -75,7 +50,7 @@ fn instance(given: &str) -> Result<String, String> {
     Ok(row.map_or_else(|| given.trim().to_owned(), |row| row.name.to_owned()))
 }
 
-fn workspace(name: &str) -> Result<(), String> {
+pub(in crate::api) fn workspace(name: &str) -> Result<(), String> {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if name.len() > WORKSPACE_BYTES_MAX || !name.bytes().all(good) {
         return Err(format!(
@@ -86,7 +61,7 @@ fn workspace(name: &str) -> Result<(), String> {
 }
 
 /// Never shows the key.
-pub(super) fn key(key: &str) -> Result<(), &'static str> {
+pub(in crate::api) fn key(key: &str) -> Result<(), &'static str> {
     if key.is_empty() {
         return Err("must not be blank: the REST API key from Braze's settings, with the permission users.track");
     }
@@ -96,20 +71,22 @@ pub(super) fn key(key: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn budget(budget: Budget) -> Result<(), String> {
-    let Budget {
-        requests_per_second,
-        limit_share,
-    } = budget;
-    if requests_per_second.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
-        return Err(
-            "requests_per_second must be a number above 0; leave it out for a share of Braze's limit".to_owned(),
-        );
+pub(in crate::api) fn requests_per_second(budget: Budget) -> Result<(), String> {
+    match budget.requests_per_second {
+        Some(rate) if !(rate.is_finite() && rate > 0.0) => {
+            Err("must be a number above 0; leave it out for a share of Braze's limit".to_owned())
+        }
+        _ => Ok(()),
     }
-    if limit_share.is_some_and(|share| !(share > 0.0 && share <= 1.0)) {
-        return Err("limit_share must be above 0 and at most 1: 0.5 is half of Braze's limit".to_owned());
+}
+
+pub(in crate::api) fn limit_share(budget: Budget) -> Result<(), String> {
+    match budget.limit_share {
+        Some(share) if !(share > 0.0 && share <= 1.0) => {
+            Err("must be above 0 and at most 1: 0.5 is half of Braze's limit".to_owned())
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// What an edit may change.
@@ -188,31 +165,14 @@ pub(super) fn edit(
         violations.add("update_mask", "names nothing, and nothing is set in authorization");
     }
     for field in &fields {
-        let (path, outcome) = match field {
-            Field::Label => (
-                "authorization.label",
-                text::label(&new.label).map_err(|error| error.to_string()),
-            ),
-            Field::Description => (
-                "authorization.description",
-                text::description(&new.description).map_err(|error| error.to_string()),
-            ),
-            Field::RequestsPerSecond => (
-                "authorization.budget",
-                budget(Budget {
-                    limit_share: None,
-                    ..new.budget
-                }),
-            ),
-            Field::LimitShare => (
-                "authorization.budget",
-                budget(Budget {
-                    requests_per_second: None,
-                    ..new.budget
-                }),
-            ),
+        let outcome = match field {
+            Field::Label => text::label(&new.label).map_err(|error| error.to_string()),
+            Field::Description => text::description(&new.description).map_err(|error| error.to_string()),
+            Field::RequestsPerSecond => requests_per_second(new.budget),
+            Field::LimitShare => limit_share(new.budget),
         };
-        check(&mut violations, path, outcome);
+        let path = format!("authorization.{}", field.path());
+        check(&mut violations, &path, outcome);
     }
     violations.into_result()?;
     Ok(move |settings: &mut AuthorizationSettings| fields.iter().for_each(|field| field.copy(&new, settings)))

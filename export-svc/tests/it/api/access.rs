@@ -15,12 +15,13 @@ use super::jobs;
 use crate::service::{ACCOUNT, ADMIN, Service, config};
 
 /// The services of this binary; the others of the contracts are ingest-svc's.
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "lytics.account.v1.AccountService",
     "lytics.authorization.v1.AuthorizationService",
     "lytics.export.v1.ExportJobService",
     "lytics.export.v1.OmittedChangeService",
     "lytics.membership.v1.AudienceMembershipService",
+    "lytics.membership.v1.AudienceService",
 ];
 
 /// What requests about one resource, and those about all of a parent, have in common: its name is their first field.
@@ -80,6 +81,8 @@ impl Foreign {
                 "/lytics.authorization.v1.AuthorizationService/RotateAuthorizationKey",
                 &self.authorization,
             ),
+            named("/lytics.membership.v1.AudienceService/ListAudiences", ACCOUNT),
+            named("/lytics.membership.v1.AudienceService/ListProfileFields", ACCOUNT),
             named("/lytics.export.v1.ExportJobService/PauseExportJob", &self.job),
             named("/lytics.export.v1.ExportJobService/ResumeExportJob", &self.job),
             named("/lytics.export.v1.ExportJobService/BounceExportJob", &self.job),
@@ -124,7 +127,7 @@ async fn no_method_answers_without_a_token_or_with_the_wrong_role() {
     let brokers = kafka::testing::brokers();
     let service = Service::start(config(&brokers)).await;
     let methods = methods(proto::DESCRIPTORS, &SERVICES);
-    assert_eq!(methods.len(), 22, "a new method belongs into this test: {methods:?}");
+    assert_eq!(methods.len(), 26, "a new method belongs into this test: {methods:?}");
     let nobody = service.connect(None).await;
     let stranger = service.connect(Some("lb_1234_0000000000000a_0000")).await;
     for method in &methods {

@@ -1,5 +1,6 @@
 //! Commands against a service in this process.
 
+mod audiences;
 mod authorizations;
 
 use std::process::Output;

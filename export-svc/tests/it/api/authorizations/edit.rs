@@ -1,5 +1,6 @@
 //! UpdateAuthorization.
 
+use model::Role;
 use prost_types::FieldMask;
 use proto::authorization::v1::authorization_service_client::AuthorizationServiceClient;
 use proto::authorization::v1::{Authorization, Budget, UpdateAuthorizationRequest};
@@ -68,5 +69,21 @@ async fn an_authorization_is_edited_and_an_edit_of_a_stale_revision_is_aborted()
         code(client.update_authorization(update(nobody, &[])).await),
         Code::NotFound
     );
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authorization_of_another_account_cannot_be_edited() {
+    let brokers = kafka::testing::brokers();
+    let mut config = config(&brokers);
+    config.bootstrap.accounts = "1234=Demo,5678=Other".to_owned();
+    let service = Service::start(config).await;
+    let mut client = AuthorizationServiceClient::new(service.admin().await);
+    let created = client.create_authorization(create("Sim", "")).await.unwrap();
+    let created = created.into_inner().authorization.unwrap();
+    let stranger = service.token_of(5678, Role::Admin).await;
+    let mut stranger = AuthorizationServiceClient::new(service.connect(Some(&stranger)).await);
+    let refused = stranger.update_authorization(update(created, &["label"])).await;
+    assert_eq!(code(refused), Code::PermissionDenied);
     service.stop().await;
 }
