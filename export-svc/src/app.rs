@@ -248,13 +248,8 @@ async fn check_membership_topics(kafka: &kafka::Config, accounts: &[u64]) {
     }
 }
 
-fn start_engine(
-    config: &Config,
-    slots: i32,
-    directory: &Directory,
-    sealer: &Arc<Sealer>,
-    lifecycle: &Lifecycle,
-) -> anyhow::Result<EngineHandle> {
+/// Whoever calls Braze for this configuration.
+pub(crate) fn braze_client(config: &Config) -> anyhow::Result<braze::Client> {
     let endpoint_override = config
         .braze
         .parse()
@@ -263,13 +258,24 @@ fn start_engine(
         let read = std::fs::read(file);
         read.with_context(|| format!("{file} (braze.ca_file) cannot be read"))
     });
-    let braze = braze::Client::new(braze::ClientOptions {
+    let options = braze::ClientOptions {
         endpoint_override,
         ca: ca.transpose()?,
         timeout: config.engine.request_timeout,
         tcp_user_timeout: config.engine.tcp_user_timeout,
         ..braze::ClientOptions::default()
-    })?;
+    };
+    Ok(braze::Client::new(options)?)
+}
+
+fn start_engine(
+    config: &Config,
+    slots: i32,
+    directory: &Directory,
+    sealer: &Arc<Sealer>,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<EngineHandle> {
+    let braze = braze_client(config)?;
     // One of its own: what is published over gRPC does not keep waiting what is kept of the changes that are not sent.
     let publisher = Publisher::new(&config.kafka, PublisherOptions::default())?;
     lifecycle.spawn(

@@ -3,6 +3,7 @@
 mod accounts;
 mod audiences;
 mod authorizations;
+mod doctor;
 mod jobs;
 mod memberships;
 mod output;
@@ -24,7 +25,7 @@ use self::output::Output;
 
 /// Exports audiences to Braze: the service, and the commands that set it up.
 ///
-/// Every command but `serve` and `topics` calls a running service over gRPC at --endpoint, with an API token from the
+/// Every command but `serve`, `topics` and `doctor` calls a running service over gRPC at --endpoint, with an API token from the
 /// environment variable LYTICS_TOKEN or from --token-file. Secrets are never given as arguments, because other users of the
 /// machine can read those.
 #[derive(Debug, Parser)]
@@ -72,6 +73,13 @@ enum Command {
     /// The topics of the installation; talks to Kafka itself.
     #[command(subcommand)]
     Topics(topics::Topics),
+    /// Find out what is wrong: with the configuration, Kafka and its topics, the keys, Braze, the clock.
+    ///
+    /// To be run where the service runs, with its configuration. It talks to Kafka and Braze itself, changes nothing, and sends
+    /// nothing that touches a user.
+    ///
+    /// Exit codes: 0 if nothing is wrong, warnings aside; 1 if something is; 64 if the configuration is bad.
+    Doctor(doctor::Doctor),
     #[command(hide = true)]
     Tokens(Elsewhere),
     #[command(hide = true)]
@@ -150,6 +158,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Jobs(command) => command.run().await,
         Command::Memberships(command) => command.run().await,
         Command::Topics(command) => command.run().await,
+        Command::Doctor(command) => command.run().await,
         Command::Tokens(_) | Command::Events(_) => Ok(()),
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Serve {
 }
 
 /// The configuration of file and environment.
-fn load(file: Option<&PathBuf>) -> Result<Config, Faults> {
+pub(super) fn load(file: Option<&PathBuf>) -> Result<Config, Faults> {
     let sources = Sources::new(ENV_PREFIX).env(process_env());
     match file {
         Some(file) => sources.file(file).load(),

@@ -1,6 +1,7 @@
 //! The real binary, run as people run it.
 
 mod commands;
+mod doctor;
 mod serve;
 
 use std::path::{Path, PathBuf};

@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
 use reqwest::{Body, Certificate, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::gate::Gate;
+use crate::rate;
 use crate::redact::redact;
 use crate::response::Answer;
 use crate::{End, Error, RateHints, Refusal, Track, Verdict};
@@ -91,6 +92,18 @@ impl Client {
             http,
             endpoint_override: options.endpoint_override,
         })
+    }
+
+    /// What time it is at the instance at `base`, to the second: any answer has a `Date`. No key is sent.
+    ///
+    /// # Errors
+    /// Why there is no time, for operators.
+    pub async fn server_time(&self, base: &Url) -> Result<Timestamp, String> {
+        let url = self.endpoint_override.as_ref().unwrap_or(base).clone();
+        let response = self.http.get(url).send().await.map_err(chain)?;
+        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+        date.and_then(rate::http_date)
+            .ok_or_else(|| "the answer has no Date".to_owned())
     }
 
     /// Calls `POST /users/track` of the instance at `base` (see [`endpoint`](crate::endpoint)) once. Whoever drops the

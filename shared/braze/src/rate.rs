@@ -57,9 +57,13 @@ fn wait(text: &str, now: Timestamp) -> Option<Duration> {
     Some(Duration::from_secs_f64(delay.clamp(0.0, WAIT_MAX.as_secs_f64())))
 }
 
+pub(crate) fn http_date(text: &str) -> Option<Timestamp> {
+    rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+}
+
 /// An HTTP date.
 fn until(text: &str, now: Timestamp) -> Option<Duration> {
-    let instant = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    let instant = http_date(text)?;
     Some(
         Duration::try_from(instant.duration_since(now))
             .unwrap_or_default()

@@ -1,10 +1,12 @@
 //! Topics: their names, what they must be like, and their creation.
 
+mod check;
 mod ensure;
 mod spec;
 
+pub use self::check::{Report, check_membership, compaction_lag, examine};
 pub(crate) use self::ensure::admin;
-pub use self::ensure::{check_membership, compaction_lag, ensure, ensure_membership, partitions};
+pub use self::ensure::{ensure, ensure_membership, partitions};
 pub(crate) use self::spec::{Spec, declared};
 
 use crate::Config;

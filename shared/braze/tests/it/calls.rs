@@ -282,3 +282,20 @@ async fn a_key_that_is_no_header_is_a_broken_authorization_and_is_not_sent() {
     }
     assert!(server.requests().is_empty());
 }
+
+#[tokio::test]
+async fn the_time_at_braze_is_read_from_any_answer_and_no_key_is_sent() {
+    let dated = answer("404 Not Found", "Date: Fri, 27 Nov 2026 12:00:00 GMT\r\n", "");
+    let server = Server::start(vec![Reply::Bytes(dated)]);
+    let client = client(&format!("http://{}", server.address));
+    let told = client.server_time(&endpoint("US-01").unwrap()).await;
+    assert_eq!(told.map(|time| time.to_string()), Ok("2026-11-27T12:00:00Z".to_owned()));
+    let [request] = &server.requests()[..] else {
+        panic!("one request")
+    };
+    assert!(
+        !request.head.to_lowercase().contains("authorization"),
+        "{}",
+        request.head
+    );
+}

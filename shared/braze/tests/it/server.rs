@@ -95,7 +95,8 @@ fn read(stream: &mut BufReader<TcpStream>) -> Option<(String, String)> {
     }
     let length = head
         .lines()
-        .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok())?;
+        .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok())
+        .unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body).ok()?;
     Some((head, String::from_utf8(body).ok()?))
