@@ -46,6 +46,11 @@ bench-export: preflight ## measure export-svc over its floor; prints MISS, and e
 	cargo build --release -p export-svc -p shared-e2e --bin export-svc --bin bench_export --bin floor
 	@taskset -c 1 $(TARGET)/release/bench_export $(ARGS)
 
+.PHONY: bench-ingest
+bench-ingest: preflight ## measure ingest-svc over its floor, in the same way
+	cargo build --release -p ingest-svc -p shared-e2e --bin ingest-svc --bin bench_ingest --bin floor_ingest
+	@taskset -c 1 $(TARGET)/release/bench_ingest $(ARGS)
+
 .PHONY: instructions
 instructions: preflight ## count the instructions of one update and of one webhook (valgrind); ARGS=--gate fails if they have grown by more than 2 %
 	@deploy/bin/instructions $(ARGS)

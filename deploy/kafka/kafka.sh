@@ -5,6 +5,7 @@
 #   kafka.sh stop      end it and throw its data away
 #   kafka.sh restart   end it and start it again on the same port and data
 #   kafka.sh status    "running" or "stopped" (exit 1)
+#   kafka.sh pid       print the running broker's process id (exit 1 if there is none)
 #   kafka.sh env       print KAFKA_BROKERS=… of the running broker (exit 1 if there is none)
 #
 # Exit 69 if Java or Maven is missing, 1 if the broker does not start.
@@ -171,9 +172,10 @@ restart)
 status)
     if running_pid >/dev/null; then echo running; else echo stopped; exit 1; fi
     ;;
+pid) running_pid ;;
 env)
     running_pid >/dev/null || fail "the broker is not running"
     print_env
     ;;
-*) fail "usage: kafka.sh start|stop|restart|status|env" 2 ;;
+*) fail "usage: kafka.sh start|stop|restart|status|pid|env" 2 ;;
 esac

@@ -129,7 +129,7 @@ struct Assembled {
 }
 
 async fn assemble(config: &Config, lifecycle: &Lifecycle) -> Result<Assembled, Failure> {
-    let recorder = telemetry::install_metrics();
+    let recorder = config.telemetry.metrics();
     metrics::describe();
     tracing::info!(?config, "effective configuration");
 

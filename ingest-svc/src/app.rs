@@ -114,7 +114,7 @@ impl App {
             admin,
             addresses,
         } = self;
-        let prometheus = runtime::telemetry::install_metrics();
+        let prometheus = config.telemetry.metrics();
         metrics::describe();
         lifecycle.spawn_last(
             "admin",
@@ -150,7 +150,9 @@ impl App {
                 });
                 webhook.open(directory, mappings, publish.clone(), bulk.clone());
                 lifecycle.readiness().started();
-                tracing::info!("ready");
+                tracing::info!(
+                    "ingest-svc is ready: http on {http}, gRPC on {grpc_address}, probes and metrics on {admin}"
+                );
             }
             Err(error) => {
                 lifecycle.drain("the control table cannot be opened");

@@ -38,6 +38,12 @@ impl Broker {
         self.script.is_some()
     }
 
+    /// Its process, if we started it.
+    pub async fn id(&self) -> Option<u32> {
+        let script = self.script.as_ref()?;
+        run(script, "pid").await.ok()?.trim().parse().ok()
+    }
+
     /// Ends it and starts it again with its data.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! A replica of export-svc: a process of its own, which may be killed, frozen and started again.
+//! A replica of a service: a process of its own, which may be killed, frozen and started again.
 
 use std::fs::{File, OpenOptions};
 use std::net::SocketAddr;
@@ -16,8 +16,8 @@ use tokio::time::Instant;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// What it says before the address of its gRPC port.
-const READY: &str = "ready: gRPC on ";
+/// What it says before the addresses of its ports.
+const READY: &str = "ready: ";
 
 /// One replica; its process is killed when dropped.
 pub struct Replica {
@@ -26,17 +26,17 @@ pub struct Replica {
     log: PathBuf,
     core: Option<usize>,
     child: Option<Child>,
-    /// Where its gRPC port is, while it serves.
-    pub grpc: Option<SocketAddr>,
+    /// Where it said that its ports are, while it serves.
+    ports: Option<String>,
 }
 
 impl Replica {
-    /// A replica that is not started; what it says is appended to the file `log`.
+    /// A replica of this service that is not started; what it says is appended to the file `log`.
     ///
     /// # Errors
     /// When the program is missing.
-    pub fn new(environment: Vec<(String, String)>, log: PathBuf) -> anyhow::Result<Self> {
-        let program = std::env::current_exe()?.with_file_name("export-svc");
+    pub fn new(service: &str, environment: Vec<(String, String)>, log: PathBuf) -> anyhow::Result<Self> {
+        let program = std::env::current_exe()?.with_file_name(service);
         anyhow::ensure!(program.is_file(), "{} is missing: make build", program.display());
         Ok(Self {
             program,
@@ -44,7 +44,7 @@ impl Replica {
             log,
             core: None,
             child: None,
-            grpc: None,
+            ports: None,
         })
     }
 
@@ -60,6 +60,12 @@ impl Replica {
     /// The process, while there is one.
     pub fn id(&self) -> Option<u32> {
         self.child.as_ref().and_then(Child::id)
+    }
+
+    /// Where a port of it is, by the name that it calls it: `http`, `gRPC`, `metrics`. `None` unless it serves.
+    pub fn address(&self, port: &str) -> Option<SocketAddr> {
+        let (_, rest) = self.ports.as_ref()?.split_once(&format!("{port} on "))?;
+        rest.split([',', '"']).next()?.trim().parse().ok()
     }
 
     /// Starts it and waits until it is ready.
@@ -81,8 +87,8 @@ impl Replica {
         self.child = Some(command.spawn()?);
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(address) = ready(&self.log, said_before)? {
-                self.grpc = Some(address);
+            self.ports = ready(&self.log, said_before)?;
+            if self.ports.is_some() {
                 return Ok(());
             }
             if let Some(status) = self.ended()? {
@@ -115,7 +121,7 @@ impl Replica {
     /// # Errors
     /// When it does not end in time.
     pub async fn wait(&mut self) -> anyhow::Result<ExitStatus> {
-        self.grpc = None;
+        self.ports = None;
         let mut child = self.child.take().context("the replica has ended")?;
         let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
         Ok(ended.with_context(|| format!("a replica does not end, see {}", self.log.display()))??)
@@ -130,7 +136,7 @@ impl Replica {
         let ended = child.try_wait()?;
         if ended.is_some() {
             self.child = None;
-            self.grpc = None;
+            self.ports = None;
         }
         Ok(ended)
     }
@@ -147,17 +153,15 @@ pub fn pinned(program: &Path, core: Option<usize>) -> Command {
     command
 }
 
-/// The address that the process has told since its log was this long.
-fn ready(log: &Path, said_before: u64) -> anyhow::Result<Option<SocketAddr>> {
+/// What the process has said of its ports since its log was this long.
+fn ready(log: &Path, said_before: u64) -> anyhow::Result<Option<String>> {
     use std::io::{Read, Seek, SeekFrom};
 
     let mut file = File::open(log)?;
     file.seek(SeekFrom::Start(said_before))?;
     let mut said = String::new();
     file.read_to_string(&mut said)?;
-    let address = said.split_once(READY).and_then(|(_, rest)| {
-        let (address, _) = rest.split_once(',')?;
-        address.parse().ok()
-    });
-    Ok(address)
+    let whole = said.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+    let mut ports = whole.filter_map(|line| line.split_once(READY));
+    Ok(ports.next().map(|(_, ports)| ports.to_owned()))
 }

@@ -7,6 +7,7 @@ use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
@@ -39,6 +40,20 @@ pub struct Config {
     pub log_filter: String,
     /// Where spans go: an OTLP collector's gRPC endpoint, for example `http://localhost:4317`. Unset: nowhere.
     pub otlp_endpoint: Option<String>,
+    /// Whether spans and metrics are recorded at all. `false` shows what they cost: no span is sent, no trace of a sender's passes
+    /// through, and `/metrics` stays empty. Default `true`.
+    pub recorded: bool,
+}
+
+impl Config {
+    /// The metrics of the process: see [`install_metrics`], unless nothing is recorded.
+    pub fn metrics(&self) -> PrometheusHandle {
+        if self.recorded {
+            install_metrics()
+        } else {
+            prometheus::recorder().handle()
+        }
+    }
 }
 
 /// How log lines are written.
@@ -58,6 +73,7 @@ impl Default for Config {
             log_format: LogFormat::Text,
             log_filter: "info".to_owned(),
             otlp_endpoint: None,
+            recorded: true,
         }
     }
 }
@@ -137,17 +153,22 @@ pub fn init(service: &'static str, config: &Config) -> Result<Guard, Error> {
         return Ok(Guard { provider: None });
     }
     let filter = EnvFilter::builder().parse(&config.log_filter)?;
-    let provider = provider(service, config.otlp_endpoint.as_deref())?;
+    let provider = config
+        .recorded
+        .then(|| provider(service, config.otlp_endpoint.as_deref()));
+    let provider = provider.transpose()?;
     *initialised = true;
-    opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
-    opentelemetry::global::set_tracer_provider(provider.clone());
-    // Also without a collector: a trace that passes through us goes on in the records we write.
-    let spans = tracing_opentelemetry::layer()
-        .with_tracer(provider.tracer(service))
-        .with_location(false)
-        .with_threads(false)
-        .with_tracked_inactivity(false)
-        .with_filter(recorded_spans());
+    let spans = provider.as_ref().map(|provider| {
+        opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+        opentelemetry::global::set_tracer_provider(provider.clone());
+        // Also without a collector: a trace that passes through us goes on in the records we write.
+        tracing_opentelemetry::layer()
+            .with_tracer(provider.tracer(service))
+            .with_location(false)
+            .with_threads(false)
+            .with_tracked_inactivity(false)
+            .with_filter(recorded_spans())
+    });
     let installed = Registry::default()
         .with(spans)
         .with(lines(config.log_format).with_filter(filter))
@@ -155,9 +176,7 @@ pub fn init(service: &'static str, config: &Config) -> Result<Guard, Error> {
     if installed.is_err() {
         tracing::debug!("somebody else's subscriber takes the log lines of this process");
     }
-    Ok(Guard {
-        provider: Some(provider),
-    })
+    Ok(Guard { provider })
 }
 
 fn provider(service: &'static str, endpoint: Option<&str>) -> Result<SdkTracerProvider, Error> {

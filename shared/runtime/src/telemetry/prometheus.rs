@@ -1,6 +1,6 @@
 use std::sync::OnceLock;
 
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 /// Upper bounds, in seconds, of the histograms whose names end in `_seconds`: from an in-memory answer to a batch that
 /// waited its five minutes.
@@ -14,10 +14,7 @@ pub fn install_metrics() -> PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE
         .get_or_init(|| {
-            let recorder = PrometheusBuilder::new()
-                .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)
-                .expect("the buckets are a constant that is not empty")
-                .build_recorder();
+            let recorder = recorder();
             let handle = recorder.handle();
             if metrics::set_global_recorder(recorder).is_err() {
                 tracing::warn!("somebody else records the metrics of this process: /metrics stays empty");
@@ -25,6 +22,14 @@ pub fn install_metrics() -> PrometheusHandle {
             handle
         })
         .clone()
+}
+
+/// A recorder that nothing is recorded with yet.
+pub(super) fn recorder() -> PrometheusRecorder {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)
+        .expect("the buckets are a constant that is not empty")
+        .build_recorder()
 }
 
 #[cfg(test)]

@@ -5,12 +5,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use braze_sim::{Fault, Options, Settings, Sim, SimHandle, Tls};
 use serde_json::json;
+use shared_e2e::bench::{Book, Bound, Figure, Setup, process};
 use tokio::time::Instant;
 
-use crate::figure::{Book, Bound, Figure};
 use crate::load::Load;
-use crate::process;
-use crate::world::{Setup, World};
+use crate::world::World;
 
 const AUDIENCE: &str = "big-spenders";
 const FLUSH_AFTER: Duration = Duration::from_secs(2);

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use serde_json::json;
+use shared_e2e::bench::{Book, Bound, Figure, Sample, Setup};
 
-use crate::figure::{Book, Bound, Figure};
 use crate::load::{Change, Load};
-use crate::sample::{self, Sample};
+use crate::sample;
 use crate::sink::Sink;
 use crate::throughput::UNBOUNDED;
-use crate::world::{Setup, World};
+use crate::world::World;
 
 const FLUSH_AFTER: Duration = Duration::from_secs(1);
 /// Until whatever went before is written down.
@@ -57,7 +57,7 @@ impl Side {
         let before = self.sink.updates();
         self.world.start_again().await?;
         let sample = sample::take(self.world.id()?, &self.sink, before, updates).await?;
-        book.sample("jobs", &format!("{jobs} jobs"), sample.json())?;
+        book.sample("jobs", &format!("{jobs} jobs"), sample.json("update"))?;
         Ok(sample)
     }
 }
@@ -78,7 +78,7 @@ pub(crate) async fn run(setup: &Setup, book: &mut Book) -> anyhow::Result<()> {
     for _ in 0..setup.pick(3, 1) {
         let of_one = one.sample(book, updates).await?;
         let of_many = many.sample(book, updates).await?;
-        ratios.push(of_many.cpu_us_per_update / of_one.cpu_us_per_update);
+        ratios.push(of_many.cpu_us_each / of_one.cpu_us_each);
     }
     book.figure(&Figure::of(
         &format!("processor time per update, {jobs} jobs over 1"),

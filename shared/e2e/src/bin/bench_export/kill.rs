@@ -5,12 +5,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use braze_sim::{DEFAULT_WORKSPACE, Fault, Options, RateLimits, Settings, Sim, SimHandle};
 use serde_json::json;
+use shared_e2e::bench::{Book, Bound, Figure, Setup};
 use tokio::time::Instant;
 
-use crate::figure::{Book, Bound, Figure};
 use crate::load::Load;
 use crate::sink::Sink;
-use crate::world::{Floor, Setup, World};
+use crate::world::{World, floor_with};
 
 const AUDIENCE: &str = "big-spenders";
 const FLUSH_AFTER: Duration = Duration::from_secs(1);
@@ -103,7 +103,7 @@ fn holders(handle: &SimHandle) -> u64 {
 /// How long the floor sends nothing, as a member of a group that is killed and started again at once.
 async fn floor_away(setup: &Setup, topic: &str) -> anyhow::Result<Duration> {
     let sink = Sink::start(LATENCY).await?;
-    let start = || Floor::with(setup, topic, Some(&sink.url()), &["--member-of", topic]);
+    let start = || floor_with(setup, topic, Some(&sink.url()), &["--member-of", topic]);
     let floor = start()?;
     until_calls(&sink, 1).await?;
     floor.stop().await?;

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
+use shared_e2e::bench::{Book, Bound, Figure, Setup, process};
 
-use crate::figure::{Book, Bound, Figure};
 use crate::load::Load;
-use crate::process;
 use crate::sample;
 use crate::sink::Sink;
-use crate::world::{Floor, Setup, World};
+use crate::world::{World, floor};
 
 const AUDIENCE: &str = "big-spenders";
 const FLUSH_AFTER: Duration = Duration::from_secs(2);
@@ -46,7 +45,7 @@ pub(crate) async fn run(setup: &Setup, book: &mut Book) -> anyhow::Result<()> {
         book.sample("memory", "product", values)?;
         peaks.push((peak, now));
     }
-    let floor = Floor::start(setup, &world.topic(), Some(&sink.url()))?;
+    let floor = floor(setup, &world.topic(), Some(&sink.url()))?;
     sample::take(floor.id()?, &sink, sink.updates(), updates).await?;
     let floor_now = process::memory(floor.id()?)? as f64;
     floor.stop().await?;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use braze_sim::{Fault, Key, Options, RateLimits, Settings, Sim};
 use serde_json::json;
+use shared_e2e::bench::{Book, Bound, Figure, Setup};
 use tokio::time::Instant;
 
-use crate::figure::{Book, Bound, Figure};
 use crate::load::Load;
-use crate::world::{Setup, World};
+use crate::world::World;
 
 const JOBS: u64 = 4;
 const FLUSH_AFTER: Duration = Duration::from_secs(2);

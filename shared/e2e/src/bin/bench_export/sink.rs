@@ -3,11 +3,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::Context as _;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use shared_e2e::bench::{Counts, http};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
@@ -17,12 +16,6 @@ pub(crate) struct Sink {
     counts: Arc<Counts>,
     // Ends with the sink.
     _serving: JoinSet<()>,
-}
-
-#[derive(Default)]
-struct Counts {
-    calls: AtomicU64,
-    updates: AtomicU64,
 }
 
 impl Sink {
@@ -54,14 +47,19 @@ impl Sink {
         format!("http://{}", self.address)
     }
 
-    /// Updates (objects) so far.
+    /// What has come: calls, and updates (objects) in them.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Updates so far.
     pub(crate) fn updates(&self) -> u64 {
-        self.counts.updates.load(Ordering::Relaxed)
+        self.counts.items()
     }
 
     /// Calls so far.
     pub(crate) fn calls(&self) -> u64 {
-        self.counts.calls.load(Ordering::Relaxed)
+        self.counts.calls()
     }
 }
 
@@ -69,22 +67,12 @@ async fn connection(mut stream: TcpStream, counts: &Counts, latency: Duration) -
     stream.set_nodelay(true)?;
     let mut buffer = Vec::with_capacity(64 << 10);
     loop {
-        let head = loop {
-            if let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
-                break end + 4;
-            }
-            anyhow::ensure!(stream.read_buf(&mut buffer).await? > 0, "closed");
-        };
-        let length = length(&buffer[..head])?;
-        while buffer.len() < head + length {
-            anyhow::ensure!(stream.read_buf(&mut buffer).await? > 0, "closed");
-        }
+        let message = http::read(&mut stream, &mut buffer).await?;
         // Every object of ours opens two brackets, and the body one.
-        let brackets = buffer[head..head + length].iter().filter(|byte| **byte == b'{').count();
+        let brackets = buffer[message.body()].iter().filter(|byte| **byte == b'{').count();
         let updates = brackets.saturating_sub(1) / 2;
-        buffer.drain(..head + length);
-        counts.calls.fetch_add(1, Ordering::Relaxed);
-        counts.updates.fetch_add(updates as u64, Ordering::Relaxed);
+        buffer.drain(..message.end);
+        counts.add(updates as u64);
         if !latency.is_zero() {
             tokio::time::sleep(latency).await;
         }
@@ -95,13 +83,4 @@ async fn connection(mut stream: TcpStream, counts: &Counts, latency: Duration) -
         );
         stream.write_all(answer.as_bytes()).await?;
     }
-}
-
-fn length(head: &[u8]) -> anyhow::Result<usize> {
-    let head = std::str::from_utf8(head)?;
-    let mut headers = head.lines().filter_map(|line| line.split_once(": "));
-    let (_, length) = headers
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .context("a call without a length")?;
-    Ok(length.trim().parse()?)
 }

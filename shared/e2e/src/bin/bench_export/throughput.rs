@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
+use shared_e2e::bench::{Book, Bound, Figure, Sample, Setup, process};
 
-use crate::figure::{Book, Bound, Figure};
 use crate::load::Load;
-use crate::process;
-use crate::sample::{self, Sample};
+use crate::sample;
 use crate::sink::Sink;
-use crate::world::{Floor, Setup, World};
+use crate::world::{World, floor};
 
 const AUDIENCE: &str = "big-spenders";
 /// No record is of it.
@@ -34,9 +33,9 @@ pub(crate) async fn run(setup: &Setup, book: &mut Book) -> anyhow::Result<()> {
     let pairs = setup.pick(5, 1);
     let floor = async |book: &mut Book, figure| -> anyhow::Result<Sample> {
         let before = sink.updates();
-        let floor = Floor::start(setup, &world.topic(), Some(&sink.url()))?;
+        let floor = floor(setup, &world.topic(), Some(&sink.url()))?;
         let sample = sample::take(floor.id()?, &sink, before, updates).await?;
-        book.sample(figure, "floor", sample.json())?;
+        book.sample(figure, "floor", sample.json("update"))?;
         floor.stop().await?;
         Ok(sample)
     };
@@ -44,14 +43,14 @@ pub(crate) async fn run(setup: &Setup, book: &mut Book) -> anyhow::Result<()> {
         let before = sink.updates();
         let job = world.create_job(&authorization, AUDIENCE, FLUSH_AFTER).await?;
         let sample = sample::take(world.id()?, &sink, before, updates).await?;
-        book.sample("throughput", "product", sample.json())?;
+        book.sample("throughput", "product", sample.json("update"))?;
         world.delete_job(&job).await?;
         Ok(sample)
     };
     let mut noise = Vec::new();
     for _ in 0..pairs {
         let (one, other) = (floor(book, "noise").await?, floor(book, "noise").await?);
-        noise.push(one.cpu_us_per_update / other.cpu_us_per_update);
+        noise.push(one.cpu_us_each / other.cpu_us_each);
     }
     book.figure(&Figure::of(
         "noise: processor time, floor over floor",
@@ -68,12 +67,12 @@ pub(crate) async fn run(setup: &Setup, book: &mut Book) -> anyhow::Result<()> {
     let figures = [
         Figure::of(
             "processor time per update over the floor",
-            &each(|product, floor| product.cpu_us_per_update / floor.cpu_us_per_update),
+            &each(|product, floor| product.cpu_us_each / floor.cpu_us_each),
             Bound::AtMost(1.25),
         ),
         Figure::of(
             "updates per second on one core over the floor",
-            &each(|product, floor| product.updates_per_second / floor.updates_per_second),
+            &each(|product, floor| product.per_second / floor.per_second),
             Bound::AtLeast(0.80),
         ),
         Figure::of(
@@ -83,17 +82,17 @@ pub(crate) async fn run(setup: &Setup, book: &mut Book) -> anyhow::Result<()> {
         ),
         Figure::of(
             "processor time per update, µs",
-            &each(|product, _| product.cpu_us_per_update),
+            &each(|product, _| product.cpu_us_each),
             Bound::Shown,
         ),
         Figure::of(
             "the floor's processor time per update, µs",
-            &each(|_, floor| floor.cpu_us_per_update),
+            &each(|_, floor| floor.cpu_us_each),
             Bound::Shown,
         ),
         Figure::of(
             "updates per second on one core",
-            &each(|product, _| product.updates_per_second),
+            &each(|product, _| product.per_second),
             Bound::Shown,
         ),
     ];
@@ -115,7 +114,7 @@ async fn unwanted(
         let job = world.create_job(authorization, OTHER, FLUSH_AFTER).await?;
         let product = sample::until_quiet(world.id()?, start).await?;
         world.delete_job(&job).await?;
-        let floor = Floor::start(setup, &world.topic(), None)?;
+        let floor = floor(setup, &world.topic(), None)?;
         let dropped = sample::until_quiet(floor.id()?, Duration::ZERO).await?;
         floor.stop().await?;
         let each = |cpu: Duration| cpu.as_secs_f64() * 1e9 / records as f64;

@@ -1,7 +1,5 @@
 //! What is measured: export-svc as a process on a core of its own, over a real Kafka, with topics of its own.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,34 +10,16 @@ use proto::export::v1::export_job_service_client::ExportJobServiceClient;
 use proto::export::v1::{CreateExportJobRequest, DeleteExportJobRequest, ExportJob, GetExportJobRequest};
 use runtime::grpc::Channel;
 use secrecy::SecretString;
-use shared_e2e::{Replica, pinned};
-use tokio::process::Child;
+use shared_e2e::Replica;
+use shared_e2e::bench::{CORE, Floor, Setup};
 
 /// The account that everything belongs to.
 pub(crate) const ACCOUNT: u64 = 1234;
 /// Opens the simulator.
 pub(crate) const BRAZE_KEY: &str = "sim-key";
-/// The core of whoever is measured.
-const CORE: usize = 0;
 const ADMIN_TOKEN: &str = "admin-token-of-the-bench";
 /// Seals keys of a Braze that is gone with the process.
 const SEALING_KEY: &str = "bench:dGhlIGJlbmNoIG9ubHksIG5vdCBhIHNlY3JldCEhISE=";
-
-/// What all measurements share.
-pub(crate) struct Setup {
-    pub(crate) brokers: String,
-    /// Where logs go.
-    pub(crate) logs: PathBuf,
-    /// The short form: small numbers, to try whether it works.
-    pub(crate) quick: bool,
-}
-
-impl Setup {
-    /// One of two numbers.
-    pub(crate) fn pick<T>(&self, full: T, quick: T) -> T {
-        if self.quick { quick } else { full }
-    }
-}
 
 /// export-svc and its topics.
 pub(crate) struct World {
@@ -80,7 +60,7 @@ impl World {
         let environment = own.iter().chain(settings);
         let environment = environment.map(|(key, value)| (format!("EXPORT_SVC__{key}"), (*value).to_owned()));
         let log = setup.logs.join(format!("{run}.log"));
-        let mut replica = Replica::new(environment.collect(), log)?.on_core(CORE);
+        let mut replica = Replica::new("export-svc", environment.collect(), log)?.on_core(CORE);
         replica.start().await?;
         let channel = connect(&replica).await?;
         Ok(Self {
@@ -222,52 +202,26 @@ impl World {
 }
 
 async fn connect(replica: &Replica) -> anyhow::Result<Channel> {
-    let address = replica.grpc.context("export-svc has ended")?;
+    let address = replica.address("gRPC").context("export-svc has ended")?;
     let token = SecretString::from(ADMIN_TOKEN);
     Ok(runtime::grpc::connect(&format!("http://{address}"), Some(&token)).await?)
 }
 
-/// The floor as a process; killed when dropped.
-pub(crate) struct Floor(Child);
+/// The floor: reads the topic from its beginning on, and posts to Braze if it is told where that is.
+///
+/// # Errors
+/// When the program is missing.
+pub(crate) fn floor(setup: &Setup, topic: &str, braze: Option<&str>) -> anyhow::Result<Floor> {
+    floor_with(setup, topic, braze, &[])
+}
 
-impl Floor {
-    /// Reads the topic from its beginning on, and posts to Braze if it is told where that is.
-    ///
-    /// # Errors
-    /// When the program is missing.
-    pub(crate) fn start(setup: &Setup, topic: &str, braze: Option<&str>) -> anyhow::Result<Self> {
-        Self::with(setup, topic, braze, &[])
-    }
-
-    /// The same, with more arguments.
-    ///
-    /// # Errors
-    /// As [`Floor::start`].
-    pub(crate) fn with(setup: &Setup, topic: &str, braze: Option<&str>, arguments: &[&str]) -> anyhow::Result<Self> {
-        let program = std::env::current_exe()?.with_file_name("floor");
-        anyhow::ensure!(program.is_file(), "{} is missing: make bench-export", program.display());
-        let mut command = pinned(Path::new(&program), Some(CORE));
-        command.args(["--brokers", &setup.brokers, "--topic", topic]);
-        if let Some(braze) = braze {
-            command.args(["--endpoint", braze]);
-        }
-        command.args(arguments);
-        Ok(Self(command.stdin(Stdio::null()).kill_on_drop(true).spawn()?))
-    }
-
-    /// The process.
-    ///
-    /// # Errors
-    /// When it has ended.
-    pub(crate) fn id(&self) -> anyhow::Result<u32> {
-        self.0.id().context("the floor has ended")
-    }
-
-    /// Ends it.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
-        Ok(self.0.kill().await?)
-    }
+/// The same, with more arguments.
+///
+/// # Errors
+/// As [`floor`].
+pub(crate) fn floor_with(setup: &Setup, topic: &str, braze: Option<&str>, arguments: &[&str]) -> anyhow::Result<Floor> {
+    let mut all = vec!["--brokers", &setup.brokers, "--topic", topic];
+    all.extend(braze.iter().flat_map(|braze| ["--endpoint", braze]));
+    all.extend(arguments);
+    Floor::start("floor", &all)
 }

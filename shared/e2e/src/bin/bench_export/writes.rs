@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use braze_sim::{DEFAULT_WORKSPACE, Options, Settings, Sim, SimHandle};
+use shared_e2e::bench::{Book, Bound, Figure, Setup};
 
-use crate::figure::{Book, Bound, Figure};
 use crate::load::{Change, Load};
-use crate::world::{Setup, World};
+use crate::world::World;
 
 const AUDIENCE: &str = "big-spenders";
 /// The window in which opposite changes of a person meet.

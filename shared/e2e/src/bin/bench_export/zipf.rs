@@ -5,13 +5,13 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
+use shared_e2e::bench::{Book, Bound, Figure, Setup};
 use tokio::time::Instant;
 
-use crate::figure::{Book, Bound, Figure};
 use crate::load::{Change, Load};
 use crate::sink::Sink;
 use crate::throughput::UNBOUNDED;
-use crate::world::{Setup, World};
+use crate::world::World;
 
 const AUDIENCE: &str = "big-spenders";
 const FLUSH_AFTER: Duration = Duration::from_secs(1);

@@ -39,7 +39,7 @@ impl Fleet {
     pub(crate) fn new(count: usize, environment: &[(String, String)], directory: &Path) -> anyhow::Result<Self> {
         let replica = |number| {
             let log = directory.join(format!("replica-{number}.log"));
-            Replica::new(environment.to_vec(), log).map(Mutex::new)
+            Replica::new("export-svc", environment.to_vec(), log).map(Mutex::new)
         };
         Ok(Self {
             replicas: (0..count).map(replica).collect::<anyhow::Result<_>>()?,
@@ -141,7 +141,7 @@ impl Fleet {
     /// The gRPC ports of those that serve and are left alone at present.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         let left_alone = self.replicas.iter().filter_map(|replica| replica.try_lock().ok());
-        left_alone.filter_map(|replica| replica.grpc).collect()
+        left_alone.filter_map(|replica| replica.address("gRPC")).collect()
     }
 
     /// What has happened so far.

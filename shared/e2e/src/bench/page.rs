@@ -7,24 +7,27 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::figure::{Figure, number};
+use super::Bench;
+use super::figure::{Figure, number};
 
-const BEGIN: &str = "<!-- figures: written by bench_export --page -->";
 const END: &str = "<!-- end of figures -->";
 
-/// Replaces the table between the two marks.
+/// Replaces the bench's table, between its two marks.
 ///
 /// # Errors
 /// When nothing was measured, or the page has no such marks.
-pub(crate) fn write(samples: &Path, page: &Path) -> anyhow::Result<()> {
-    let lines = fs::read_to_string(samples).context("nothing was measured: make bench-export")?;
+pub(super) fn write(Bench(service): Bench, samples: &Path, page: &Path) -> anyhow::Result<()> {
+    let begin = format!("<!-- figures: written by bench_{service} --page -->");
+    let lines = fs::read_to_string(samples).with_context(|| format!("nothing was measured: make bench-{service}"))?;
     let text = fs::read_to_string(page)?;
-    let (before, rest) = text.split_once(BEGIN).context("the page has no mark for the figures")?;
+    let (before, rest) = text
+        .split_once(&begin)
+        .context("the page has no mark for the figures")?;
     let (_, after) = rest
         .split_once(END)
         .context("the page has no mark for the end of the figures")?;
     let table = table(&lines)?;
-    fs::write(page, format!("{before}{BEGIN}\n\n{table}\n{END}{after}"))?;
+    fs::write(page, format!("{before}{begin}\n\n{table}\n{END}{after}"))?;
     Ok(())
 }
 

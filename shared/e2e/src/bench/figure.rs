@@ -9,22 +9,22 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::stats::{Median, median};
+use super::stats::{Median, median};
 
 /// One figure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Figure {
-    pub(crate) name: String,
-    pub(crate) value: f64,
+pub struct Figure {
+    pub name: String,
+    pub value: f64,
     /// Interval of the median, if there was more than one sample.
-    pub(crate) interval: Option<(f64, f64)>,
-    pub(crate) bound: Bound,
+    pub interval: Option<(f64, f64)>,
+    pub bound: Bound,
 }
 
 /// What a figure must be.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Bound {
+pub enum Bound {
     AtMost(f64),
     AtLeast(f64),
     /// Shown only: the noise, or what another figure is made of.
@@ -33,7 +33,7 @@ pub(crate) enum Bound {
 
 impl Figure {
     /// Of one value.
-    pub(crate) fn single(name: &str, value: f64, bound: Bound) -> Self {
+    pub fn single(name: &str, value: f64, bound: Bound) -> Self {
         Self {
             name: name.to_owned(),
             value,
@@ -43,7 +43,7 @@ impl Figure {
     }
 
     /// The median of several.
-    pub(crate) fn of(name: &str, values: &[f64], bound: Bound) -> Self {
+    pub fn of(name: &str, values: &[f64], bound: Bound) -> Self {
         let Median { value, low, high } = median(values);
         Self {
             interval: (values.len() > 1).then_some((low, high)),
@@ -52,7 +52,7 @@ impl Figure {
     }
 
     /// Whether it is within its bound; `None` if it has none.
-    pub(crate) fn is_met(&self) -> Option<bool> {
+    pub fn is_met(&self) -> Option<bool> {
         match self.bound {
             Bound::AtMost(most) => Some(self.value <= most),
             Bound::AtLeast(least) => Some(self.value >= least),
@@ -61,13 +61,13 @@ impl Figure {
     }
 
     /// The interval, as it is shown.
-    pub(crate) fn shown_interval(&self) -> String {
+    pub fn shown_interval(&self) -> String {
         self.interval
             .map_or_else(String::new, |(low, high)| format!("{} – {}", number(low), number(high)))
     }
 
     /// `ok`, `MISS`, or nothing.
-    pub(crate) fn verdict(&self) -> &'static str {
+    pub fn verdict(&self) -> &'static str {
         match self.is_met() {
             Some(true) => "ok",
             Some(false) => "MISS",
@@ -102,7 +102,7 @@ impl fmt::Display for Figure {
 }
 
 /// Two decimals for small numbers, none for large ones.
-pub(crate) fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     if value.abs() < 100.0 {
         format!("{value:.2}")
     } else {
@@ -111,7 +111,7 @@ pub(crate) fn number(value: f64) -> String {
 }
 
 /// What is measured goes to the terminal and to a file, one line of JSON each.
-pub(crate) struct Book {
+pub struct Book {
     file: File,
 }
 
@@ -120,7 +120,7 @@ impl Book {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub(crate) fn open(path: &Path, machine: &str, quick: bool, more: bool) -> anyhow::Result<Self> {
+    pub fn open(path: &Path, machine: &str, quick: bool, more: bool) -> anyhow::Result<Self> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
@@ -140,7 +140,7 @@ impl Book {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub(crate) fn sample(&mut self, figure: &str, subject: &str, values: Value) -> anyhow::Result<()> {
+    pub fn sample(&mut self, figure: &str, subject: &str, values: Value) -> anyhow::Result<()> {
         println!("bench:   {figure}, {subject}: {values}");
         self.line(&json!({ "kind": "sample", "figure": figure, "subject": subject, "values": values }))
     }
@@ -149,7 +149,7 @@ impl Book {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub(crate) fn figure(&mut self, figure: &Figure) -> anyhow::Result<()> {
+    pub fn figure(&mut self, figure: &Figure) -> anyhow::Result<()> {
         println!("bench: {figure}");
         self.line(&json!({ "kind": "figure", "figure": figure }))
     }

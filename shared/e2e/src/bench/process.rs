@@ -12,7 +12,7 @@ const TICK: Duration = Duration::from_millis(10);
 ///
 /// # Errors
 /// When the process has ended.
-pub(crate) fn cpu(id: u32) -> anyhow::Result<Duration> {
+pub fn cpu(id: u32) -> anyhow::Result<Duration> {
     let stat = read(id, "stat")?;
     // The second field is the program's name in brackets, and may hold anything.
     let (_, rest) = stat.rsplit_once(')').context("/proc/<pid>/stat has a name")?;
@@ -25,7 +25,7 @@ pub(crate) fn cpu(id: u32) -> anyhow::Result<Duration> {
 ///
 /// # Errors
 /// When the process has ended.
-pub(crate) fn memory(id: u32) -> anyhow::Result<u64> {
+pub fn memory(id: u32) -> anyhow::Result<u64> {
     Ok(status(&read(id, "status")?, "VmRSS")? * 1024)
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn memory(id: u32) -> anyhow::Result<u64> {
 ///
 /// # Errors
 /// When the process has ended.
-pub(crate) fn memory_peak(id: u32) -> anyhow::Result<u64> {
+pub fn memory_peak(id: u32) -> anyhow::Result<u64> {
     Ok(status(&read(id, "status")?, "VmHWM")? * 1024)
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn memory_peak(id: u32) -> anyhow::Result<u64> {
 ///
 /// # Errors
 /// When the process has ended.
-pub(crate) fn switches(id: u32) -> anyhow::Result<u64> {
+pub fn switches(id: u32) -> anyhow::Result<u64> {
     let mut switches = 0;
     for thread in fs::read_dir(format!("/proc/{id}/task"))? {
         // A thread may end meanwhile.
@@ -66,7 +66,7 @@ fn status(said: &str, name: &str) -> anyhow::Result<u64> {
 }
 
 /// The machine in one line.
-pub(crate) fn machine() -> String {
+pub fn machine() -> String {
     let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpus
         .lines()
