@@ -8,6 +8,7 @@ mod authorize;
 mod chunks;
 mod endpoint;
 mod envelope;
+mod inflate;
 mod parameters;
 mod receive;
 mod refused;

@@ -1,6 +1,6 @@
 //! Every form that a body may have, at every endpoint that takes it.
 
-use async_compression::tokio::bufread::{GzipEncoder, ZlibEncoder};
+use async_compression::tokio::bufread::{DeflateEncoder, GzipEncoder, ZlibEncoder};
 use tokio::io::AsyncReadExt;
 
 use crate::harness::{self, http};
@@ -17,6 +17,13 @@ pub(crate) async fn gzip(bytes: &[u8]) -> Vec<u8> {
 async fn deflate(bytes: &[u8]) -> Vec<u8> {
     let mut packed = Vec::new();
     ZlibEncoder::new(bytes).read_to_end(&mut packed).await.unwrap();
+    packed
+}
+
+/// Without the format of zlib around it.
+async fn bare_deflate(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    DeflateEncoder::new(bytes).read_to_end(&mut packed).await.unwrap();
     packed
 }
 
@@ -124,17 +131,21 @@ async fn a_compressed_body_is_taken_at_every_endpoint() {
         for (coding, packed) in [
             ("gzip", gzip(json).await),
             ("deflate", deflate(json).await),
+            ("deflate", bare_deflate(json).await),
             ("identity", json.to_vec()),
         ] {
             let header = format!("content-encoding: {coding}");
             http::post(address, &path, &[&header], &packed).await.counts(1, 0);
         }
-        let packed = gzip(body.as_bytes()).await;
-        http::post(address, &path, &[CSV, "content-encoding: gzip"], &packed)
-            .await
-            .counts(1, 0);
+        for (coding, packed) in [
+            ("gzip", gzip(body.as_bytes()).await),
+            ("deflate", bare_deflate(body.as_bytes()).await),
+        ] {
+            let header = format!("content-encoding: {coding}");
+            http::post(address, &path, &[CSV, &header], &packed).await.counts(1, 0);
+        }
     }
-    service.events(account, 12).await;
+    service.events(account, 18).await;
 }
 
 #[tokio::test]
@@ -151,6 +162,7 @@ async fn a_body_that_is_not_compressed_as_it_says_is_400_and_another_coding_415(
         for (coding, body) in [
             ("gzip", &b"{\"braze_id\":\"1\"}"[..]),
             ("deflate", &packed),
+            ("deflate", b"{\"braze_id\":\"1\"}"),
             ("gzip", &packed[..packed.len() - 4]),
         ] {
             let message = post(coding, body).await.refusal(400);

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use async_compression::tokio::bufread::{GzipDecoder, ZlibDecoder};
+use async_compression::tokio::bufread::GzipDecoder;
 use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
@@ -13,6 +13,7 @@ use http_body_util::{BodyDataStream, BodyExt};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::io::StreamReader;
 
+use super::inflate::Inflate;
 use super::refused::Refused;
 use crate::metrics;
 
@@ -104,7 +105,7 @@ impl<'b> Chunks<'b> {
             decoder.multiple_members(true);
             Box::new(decoder)
         } else {
-            Box::new(ZlibDecoder::new(reader))
+            Box::new(Inflate::new(reader))
         };
         Self::Compressed(Compressed {
             coding,
@@ -185,7 +186,9 @@ fn cut() -> Refused {
 
 #[cfg(test)]
 mod tests {
-    use async_compression::tokio::bufread::{GzipEncoder, ZlibEncoder};
+    use std::convert::Infallible;
+
+    use async_compression::tokio::bufread::{DeflateEncoder, GzipEncoder, ZlibEncoder};
     use futures::stream;
 
     use super::*;
@@ -197,6 +200,13 @@ mod tests {
             Coding::Gzip => drop(GzipEncoder::new(bytes).read_to_end(&mut packed).await.unwrap()),
             Coding::Deflate => drop(ZlibEncoder::new(bytes).read_to_end(&mut packed).await.unwrap()),
         }
+        packed
+    }
+
+    /// Compressed without the format of zlib around it.
+    async fn bare(bytes: &[u8]) -> Vec<u8> {
+        let mut packed = Vec::new();
+        DeflateEncoder::new(bytes).read_to_end(&mut packed).await.unwrap();
         packed
     }
 
@@ -224,6 +234,38 @@ mod tests {
             let (largest, all) = read(coding, packed.into()).await.unwrap();
             assert!(all == text.as_bytes() && largest <= PIECE_BYTES, "{coding:?} {largest}");
         }
+    }
+
+    #[tokio::test]
+    async fn deflate_is_taken_with_the_format_of_zlib_and_without_it_however_it_is_cut() {
+        let text = "a,b\n".repeat(100_000);
+        for packed in [
+            packed(Coding::Deflate, text.as_bytes()).await,
+            bare(text.as_bytes()).await,
+        ] {
+            let bytes = packed
+                .iter()
+                .map(|byte| Ok::<_, Infallible>(Bytes::copy_from_slice(&[*byte])));
+            let one_by_one = Body::from_stream(stream::iter(bytes.collect::<Vec<_>>()));
+            for body in [packed.clone().into(), one_by_one] {
+                let (largest, all) = read(Coding::Deflate, body).await.unwrap();
+                assert!(all == text.as_bytes() && largest <= PIECE_BYTES, "{largest}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bare_stream_that_is_broken_is_400_cut_off_408_and_a_bomb_413() {
+        let packed = bare(b"some text").await;
+        let half = packed[..packed.len() / 2].to_vec();
+        assert_eq!(read(Coding::Deflate, half.clone().into()).await, Err(400));
+        for plain in ["{\"braze_id\":\"b-1\"}", "[1]", "a=b", "email,city\nx,y\n"] {
+            assert_eq!(read(Coding::Deflate, plain.into()).await, Err(400), "{plain}");
+        }
+        let cut = stream::iter([Ok(Bytes::from(half)), Err("connection reset")]);
+        assert_eq!(read(Coding::Deflate, Body::from_stream(cut)).await, Err(408));
+        let bomb = bare(&vec![b' '; 40_000_000]).await;
+        assert_eq!(read(Coding::Deflate, bomb.into()).await, Err(413));
     }
 
     #[tokio::test]
