@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use ingest_svc::app::App;
+use kafka::testing::InProcessBroker;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::harness::process::Process;
 use crate::harness::{self, ADMIN_TOKEN, Service, http, ingest};
+use crate::process::{admin, reports, until_accepted, with_account};
 
 const GOOD: &str = r#"{"braze_id":"b-1"}"#;
 
@@ -249,4 +253,59 @@ async fn records_of_a_stream_beyond_the_bytes_that_may_be_held_are_unavailable()
     assert!(matches!(outcomes[0], Ok(Some(_))), "{outcomes:?}");
     assert_eq!(outcomes[1], Err(tonic::Code::Unavailable));
     service.lifecycle.drain("the test is over");
+}
+
+#[tokio::test]
+async fn after_kafka_was_frozen_nothing_stays_taken_and_every_request_is_200_again() {
+    const REQUESTS_MAX: usize = 8;
+    let broker = InProcessBroker::start(1, &[]).unwrap();
+    with_account(&broker.config()).await;
+    let settings = [
+        ("INGEST_SVC__HTTP__REQUESTS_MAX", "8"),
+        ("INGEST_SVC__HTTP__BULK_MAX", "1"),
+        ("INGEST_SVC__HTTP__TOKEN_REQUESTS_MAX", "9"),
+        ("INGEST_SVC__PUBLISH__ACK_TIMEOUT", "2s"),
+    ];
+    let process = Process::start(&broker.config(), &settings).await;
+    let create = "tokens create --account 1234 --role data_write --output token";
+    let token = admin(&process, create).await;
+    let webhook = format!("/c/1234/braze_users?key={}", token.trim_end());
+    let upload = format!("/collect/bulk/braze_users?key={}", token.trim_end());
+    until_accepted(&process, &webhook).await;
+
+    broker.slow(Duration::from_secs(3_600)).unwrap();
+    let mut frozen = JoinSet::new();
+    for path in [vec![&webhook; 2 * REQUESTS_MAX], vec![&upload; 2]].concat() {
+        let (http, path) = (process.http, path.clone());
+        frozen.spawn(async move { http::post(http, &path, &[], GOOD.as_bytes()).await.status });
+    }
+    assert_eq!(frozen.join_all().await, [503; 2 * REQUESTS_MAX + 2]);
+    // What a frozen broker had still to answer is lost with its connections.
+    broker.slow(Duration::ZERO).unwrap();
+    broker.down().unwrap();
+    broker.up().unwrap();
+    until_accepted(&process, &webhook).await;
+
+    // As many at once as there may be: each has said that it comes before the first sends its body.
+    let mut open = Vec::new();
+    for path in [vec![&webhook; REQUESTS_MAX], vec![&upload]].concat() {
+        let mut request = http::Connection::open(process.http).await;
+        let length = format!("content-length: {}", GOOD.len());
+        request.begin(path, &length).await;
+        open.push(request);
+    }
+    for request in &mut open {
+        request.write(GOOD).await;
+    }
+    for request in open {
+        request.answer().await.counts(1, 0);
+    }
+    for gauge in [
+        "requests_in_progress",
+        "bulk_in_progress",
+        "held_bytes",
+        "tokens_in_use",
+    ] {
+        reports(&process, &format!("ingest_{gauge} 0\n")).await;
+    }
 }

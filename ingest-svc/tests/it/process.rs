@@ -4,7 +4,7 @@ use kafka::testing::{Brokers, InProcessBroker, brokers};
 use model::AccountNumber;
 
 use crate::harness::process::{Process, command, run};
-use crate::harness::{ADMIN_TOKEN, http, wait_for};
+use crate::harness::{ADMIN_TOKEN, http, topic, wait_for};
 
 pub(crate) const GOOD: &str = r#"{"braze_id":"b-1"}"#;
 
@@ -252,4 +252,18 @@ async fn a_call_that_is_refused_says_why_and_exits_1() {
         (Some(1), true),
         "{errors}"
     );
+}
+
+#[tokio::test]
+async fn what_is_not_to_be_recorded_is_in_no_metric_and_passes_no_trace_on() {
+    let (_brokers, kafka, process) = process(&[("INGEST_SVC__TELEMETRY__RECORDED", "false")]).await;
+    let path = format!("/c/1234/braze_users?key={ADMIN_TOKEN}");
+    until_accepted(&process, &path).await;
+    let traceparent = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let answer = http::post(process.http, &path, &[traceparent], GOOD.as_bytes()).await;
+    answer.counts(1, 0);
+    assert_eq!(http::get(process.admin, "/metrics").await.body, "");
+    for record in topic::events(&kafka, account(), 2).await {
+        assert_eq!(record.traceparent, None);
+    }
 }
