@@ -33,7 +33,7 @@ pub struct Bench(pub &'static str);
 
 /// How a bench is called.
 #[derive(Args)]
-pub struct Options {
+pub struct Call {
     /// Small numbers and few samples, to see whether it works.
     #[arg(long)]
     quick: bool,
@@ -68,16 +68,16 @@ impl Bench {
     /// Runs what was called for. `more`: it adds to what was measured before.
     pub fn run(
         self,
-        options: Options,
+        call: Call,
         more: bool,
         measure: impl AsyncFnOnce(&Setup, &mut Book) -> anyhow::Result<()>,
     ) -> ExitCode {
         let samples = Path::new(SAMPLES).join(format!("{}.jsonl", self.0));
         runtime::exit::run(async move {
-            let done = if options.page {
+            let done = if call.page {
                 page::write(self, &samples, Path::new(PAGE))
             } else {
-                on_kafka(&options, &samples, more, measure).await
+                on_kafka(&call, &samples, more, measure).await
             };
             done.map_err(Failure::call)
         })
@@ -85,19 +85,19 @@ impl Bench {
 }
 
 async fn on_kafka(
-    options: &Options,
+    call: &Call,
     samples: &Path,
     more: bool,
     measure: impl AsyncFnOnce(&Setup, &mut Book) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let broker = Broker::find(std::env::var("KAFKA_BROKERS").ok(), &options.kafka_script).await?;
+    let broker = Broker::find(std::env::var("KAFKA_BROKERS").ok(), &call.kafka_script).await?;
     let measured = async {
-        let mut book = Book::open(samples, &process::machine(), options.quick, more)?;
+        let mut book = Book::open(samples, &process::machine(), call.quick, more)?;
         let setup = Setup {
             brokers: broker.brokers.clone(),
             broker: broker.id().await,
             logs: PathBuf::from(SAMPLES),
-            quick: options.quick,
+            quick: call.quick,
         };
         measure(&setup, &mut book).await
     };

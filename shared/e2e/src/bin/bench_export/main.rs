@@ -35,7 +35,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[command(name = "bench_export")]
 struct Options {
     #[command(flatten)]
-    bench: bench::Options,
+    bench: bench::Call,
     /// What to measure, to be added to what was measured before; everything anew, unless given.
     #[arg(long = "only", value_enum)]
     only: Vec<Part>,

@@ -1,11 +1,46 @@
-//! A connection to whoever is measured.
+//! Connections to whoever is measured.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use shared_e2e::bench::http;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::requests::Requests;
+
+/// Connections that are opened at once: fewer than the system keeps for a listener that does not come to accept them, 128.
+const AT_ONCE: usize = 64;
+
+/// Opens so many connections, each with a request that is answered: it is accepted then.
+///
+/// # Errors
+/// When nobody listens, or an answer is not 200.
+pub(crate) async fn open(
+    address: SocketAddr,
+    requests: &Arc<Requests>,
+    count: usize,
+) -> anyhow::Result<Vec<Connection>> {
+    let mut open = Vec::with_capacity(count);
+    while open.len() < count {
+        let mut opening = JoinSet::new();
+        for number in open.len()..count.min(open.len() + AT_ONCE) {
+            let requests = Arc::clone(requests);
+            opening.spawn(async move {
+                let mut connection = Connection::open(address).await?;
+                let status = connection.ask(&requests.bytes[number % requests.bytes.len()]).await?;
+                anyhow::ensure!(status == 200, "a request is answered {status}");
+                Ok(connection)
+            });
+        }
+        while let Some(opened) = opening.join_next().await {
+            open.push(opened??);
+        }
+    }
+    Ok(open)
+}
 
 /// One connection that is kept open; one request at a time.
 pub(crate) struct Connection {

@@ -9,6 +9,7 @@ use serde_json::json;
 use shared_e2e::bench::{Book, Bound, Figure, Setup, process, take};
 use tokio::time::Instant;
 
+use crate::connection;
 use crate::load::Load;
 use crate::open::{self, Answer, Offer};
 use crate::webhooks::{CONNECTIONS, MANY};
@@ -33,15 +34,15 @@ pub(crate) async fn run(setup: &Setup, book: &mut Book) -> anyhow::Result<()> {
     let broker = Pid::from_raw(i32::try_from(broker)?);
     let world = World::start(setup, "freeze", &[]).await?;
     let requests = Arc::new(world.requests(1));
-    let load = Load::start(world.http(), &requests, CONNECTIONS);
+    let load = Load::start(world.http(), &requests, CONNECTIONS).await?;
     let peak = take(world.id()?, &load.counts, 0, setup.pick(100_000, 10_000)).await?;
     load.stop().await?;
     let frozen_for = setup.pick(Duration::from_secs(60), Duration::from_secs(10));
     let offer = Offer {
         per_second: peak.per_second / 2.0,
         time: BEFORE + frozen_for + AFTER,
-        connections: MANY,
     };
+    let open = connection::open(world.http(), &requests, MANY).await?;
     let freeze = async {
         tokio::time::sleep(BEFORE).await;
         let frozen = Instant::now();
@@ -50,7 +51,7 @@ pub(crate) async fn run(setup: &Setup, book: &mut Book) -> anyhow::Result<()> {
         kill(broker, Signal::SIGCONT)?;
         anyhow::Ok((frozen, Instant::now()))
     };
-    let (answers, frozen) = tokio::join!(open::offer(world.http(), &requests, offer), freeze);
+    let (answers, frozen) = tokio::join!(open::offer(open, &requests, offer), freeze);
     let (answers, (frozen, thawed)) = (answers?, frozen?);
     let good = |answer: &&Answer| answer.status == 200;
     // What was on its way when it froze, and answers that were on theirs, take a moment.

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use shared_e2e::bench::Counts;
 use tokio::task::JoinSet;
 
-use crate::connection::Connection;
+use crate::connection::{self, Connection};
 use crate::requests::Requests;
 
 /// Senders that never rest; they end with it.
@@ -18,13 +18,21 @@ pub(crate) struct Load {
 
 impl Load {
     /// So many connections at once.
-    pub(crate) fn start(address: SocketAddr, requests: &Arc<Requests>, connections: usize) -> Self {
+    ///
+    /// # Errors
+    /// As [`connection::open`].
+    pub(crate) async fn start(
+        address: SocketAddr,
+        requests: &Arc<Requests>,
+        connections: usize,
+    ) -> anyhow::Result<Self> {
         let counts = Arc::<Counts>::default();
         let mut senders = JoinSet::new();
-        for number in 0..connections {
-            senders.spawn(send(address, Arc::clone(requests), number, Arc::clone(&counts)));
+        let open = connection::open(address, requests, connections).await?;
+        for (number, connection) in open.into_iter().enumerate() {
+            senders.spawn(send(connection, Arc::clone(requests), number, Arc::clone(&counts)));
         }
-        Self { counts, senders }
+        Ok(Self { counts, senders })
     }
 
     /// Stops sending.
@@ -40,8 +48,12 @@ impl Load {
     }
 }
 
-async fn send(address: SocketAddr, requests: Arc<Requests>, first: usize, counts: Arc<Counts>) -> anyhow::Result<()> {
-    let mut connection = Connection::open(address).await?;
+async fn send(
+    mut connection: Connection,
+    requests: Arc<Requests>,
+    first: usize,
+    counts: Arc<Counts>,
+) -> anyhow::Result<()> {
     for request in requests.bytes.iter().cycle().skip(first % requests.bytes.len()) {
         let status = connection.ask(request).await?;
         anyhow::ensure!(status == 200, "a request is answered {status}");

@@ -1,7 +1,6 @@
 //! So many requests a second, whatever becomes of them: what waits for an answer holds nothing back that is due.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,8 +19,6 @@ const TICK: Duration = Duration::from_millis(1);
 pub(crate) struct Offer {
     pub(crate) per_second: f64,
     pub(crate) time: Duration,
-    /// Requests that can wait for an answer at once.
-    pub(crate) connections: usize,
 }
 
 /// What became of a request.
@@ -49,18 +46,18 @@ struct Due {
     ready: Semaphore,
 }
 
-/// Offers requests and waits for the answers of those that are sent in time.
+/// Offers requests and waits for the answers of those that are sent in time. As many can wait for one as there are connections.
 ///
 /// # Errors
-/// When a connection cannot be opened, or ends.
-pub(crate) async fn offer(address: SocketAddr, requests: &Arc<Requests>, offer: Offer) -> anyhow::Result<Answers> {
+/// When a connection ends.
+pub(crate) async fn offer(open: Vec<Connection>, requests: &Arc<Requests>, offer: Offer) -> anyhow::Result<Answers> {
     let due = Arc::new(Due {
         waiting: Mutex::default(),
         ready: Semaphore::new(0),
     });
     let mut senders = JoinSet::new();
-    for number in 0..offer.connections {
-        let connection = Connection::open(address).await?;
+    let connections = open.len();
+    for (number, connection) in open.into_iter().enumerate() {
         senders.spawn(send(connection, Arc::clone(requests), number, Arc::clone(&due)));
     }
     let (begun, mut offered, mut unsent) = (Instant::now(), 0, 0);
@@ -73,7 +70,7 @@ pub(crate) async fn offer(address: SocketAddr, requests: &Arc<Requests>, offer: 
         let more = turns.saturating_sub(offered);
         offered = turns;
         let mut waiting = due.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = offer.connections.saturating_sub(waiting.len()).min(more);
+        let room = connections.saturating_sub(waiting.len()).min(more);
         waiting.extend(std::iter::repeat_n(now, room));
         unsent += (more - room) as u64;
         drop(waiting);

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use shared_e2e::bench::{Book, Bound, Figure, Setup, percentile, take};
+use shared_e2e::bench::{Book, Bound, Figure, Setup, percentile, process, take};
+use tokio::time::Instant;
 
+use crate::connection;
 use crate::load::Load;
 use crate::open::{self, Answers, Offer};
 use crate::quota::Quota;
@@ -23,7 +25,7 @@ pub(crate) async fn run(setup: &Setup, book: &mut Book) -> anyhow::Result<()> {
         let world = World::start(setup, "overload", &[]).await?;
         let requests = Arc::new(world.requests(1));
         let quota = Quota::hold(world.id()?)?;
-        let load = Load::start(world.http(), &requests, PEAK);
+        let load = Load::start(world.http(), &requests, PEAK).await?;
         let peak = take(world.id()?, &load.counts, 0, setup.pick(60_000, 10_000)).await?;
         load.stop().await?;
         book.sample("overload", "peak", peak.json("event"))?;
@@ -31,9 +33,11 @@ pub(crate) async fn run(setup: &Setup, book: &mut Book) -> anyhow::Result<()> {
         let offer = Offer {
             per_second: 3.0 * peak.per_second,
             time,
-            connections: MANY,
         };
-        let answers = open::offer(world.http(), &requests, offer).await?;
+        let open = connection::open(world.http(), &requests, MANY).await?;
+        let (cpu, begun) = (process::cpu(world.id()?)?, Instant::now());
+        let answers = open::offer(open, &requests, offer).await?;
+        let cores = (process::cpu(world.id()?)? - cpu).as_secs_f64() / begun.elapsed().as_secs_f64();
         quota.end()?;
         let said = Said::of(&answers, time);
         let values = json!({
@@ -44,6 +48,7 @@ pub(crate) async fn run(setup: &Setup, book: &mut Book) -> anyhow::Result<()> {
             "good_p99_ms": said.good_p99_ms,
             "unsent": answers.unsent,
             "others": said.others,
+            "cores": cores,
         });
         book.sample("overload", "three times the peak", values)?;
         goodputs.push(said.good_per_second / peak.per_second);

@@ -10,10 +10,12 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use shared_e2e::bench::CORE;
+use tokio::time::Instant;
 
-/// It runs for a quarter of the time, in short turns.
-const RUNS: Duration = Duration::from_micros(2_500);
-const RESTS: Duration = Duration::from_micros(7_500);
+/// How long it runs in a turn, at least: whoever stops it may come late.
+const RUNS: Duration = Duration::from_millis(1);
+/// How much longer it rests than it ran: it has a quarter of the time.
+const RESTS: u32 = 3;
 
 /// A process that is held back; not any more when dropped.
 pub(crate) struct Quota {
@@ -35,11 +37,15 @@ impl Quota {
             let mut core = CpuSet::new();
             core.set(CORE)?;
             sched_setaffinity(Pid::from_raw(0), &core)?;
+            let mut ran = RUNS;
             while !end.load(Ordering::Relaxed) {
                 kill(process, Signal::SIGSTOP)?;
-                wait(RESTS);
+                wait(RESTS * ran);
+                // It may run before this thread does again.
+                let begun = Instant::now();
                 kill(process, Signal::SIGCONT)?;
                 wait(RUNS);
+                ran = begun.elapsed();
             }
             Ok(())
         })?;

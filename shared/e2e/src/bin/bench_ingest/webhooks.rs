@@ -8,13 +8,14 @@ use anyhow::Context as _;
 use serde_json::json;
 use shared_e2e::bench::{Book, Bound, Figure, Sample, Setup, percentile, take};
 
+use crate::connection;
 use crate::load::Load;
 use crate::open::{self, Offer};
 use crate::requests::Requests;
 use crate::world::World;
 
 /// More than it takes to keep a core busy while Kafka takes its time.
-pub(crate) const CONNECTIONS: usize = 256;
+pub(crate) const CONNECTIONS: usize = 512;
 
 /// More than can be in progress at once: half of what the service accepts.
 pub(crate) const MANY: usize = 2_000;
@@ -144,7 +145,7 @@ pub(crate) async fn sample(
     requests: &Arc<Requests>,
     events: u64,
 ) -> anyhow::Result<Sample> {
-    let load = Load::start(address, requests, CONNECTIONS);
+    let load = Load::start(address, requests, CONNECTIONS).await?;
     let taken = take(id, &load.counts, 0, events).await;
     load.stop().await?;
     taken
@@ -156,10 +157,10 @@ async fn latency(setup: &Setup, book: &mut Book, world: &World, per_second: f64)
     let offer = Offer {
         per_second,
         time: setup.pick(Duration::from_secs(10), Duration::from_secs(3)),
-        connections: MANY,
     };
     let p99 = async |book: &mut Book, subject: &str, address: SocketAddr| {
-        let answers = open::offer(address, &requests, offer).await?;
+        let open = connection::open(address, &requests, MANY).await?;
+        let answers = open::offer(open, &requests, offer).await?;
         let bad = answers.answers.iter().filter(|answer| answer.status != 200).count();
         anyhow::ensure!(bad == 0, "{bad} requests are not answered 200");
         let latencies = answers.answers.iter().map(|answer| answer.answered - answer.due);
