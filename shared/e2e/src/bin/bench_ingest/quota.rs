@@ -8,14 +8,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::signal::{Signal, kill};
+use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 use shared_e2e::bench::CORE;
 use tokio::time::Instant;
 
-/// How long it runs in a turn, at least: whoever stops it may come late.
-const RUNS: Duration = Duration::from_millis(1);
-/// How much longer it rests than it ran: it has a quarter of the time.
-const RESTS: u32 = 3;
+/// How long it runs in a turn, and rests at least.
+const TURN: Duration = Duration::from_millis(1);
+/// It has so much of the time: a quarter.
+const SHARE: u32 = 4;
 
 /// A process that is held back; not any more when dropped.
 pub(crate) struct Quota {
@@ -37,17 +38,22 @@ impl Quota {
             let mut core = CpuSet::new();
             core.set(CORE)?;
             sched_setaffinity(Pid::from_raw(0), &core)?;
-            let mut ran = RUNS;
+            let clock = clock_getcpuclockid(process)?;
+            let used = || clock_gettime(clock).map(Duration::from);
+            let (mut at, mut before, mut owed) = (Instant::now(), used()?, Duration::ZERO);
             while !end.load(Ordering::Relaxed) {
                 kill(process, Signal::SIGSTOP)?;
-                wait(RESTS * ran);
-                // It may run before this thread does again.
-                let begun = Instant::now();
-                kill(process, Signal::SIGCONT)?;
-                wait(RUNS);
-                ran = begun.elapsed();
+                wait(TURN.max(SHARE * owed));
+                // Its threads stop when they come to it: what counts is what it has used.
+                let (now, after) = (Instant::now(), used()?);
+                owed = (owed + (after - before)).saturating_sub((now - at) / SHARE);
+                (at, before) = (now, after);
+                if owed.is_zero() {
+                    kill(process, Signal::SIGCONT)?;
+                    wait(TURN);
+                }
             }
-            Ok(())
+            kill(process, Signal::SIGCONT)
         })?;
         Ok(Self {
             ended,
