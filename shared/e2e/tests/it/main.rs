@@ -5,6 +5,7 @@
 mod compose;
 mod docs;
 mod drain;
+mod exports_page;
 mod first_hour;
 mod grpc_page;
 mod harness;

@@ -1,0 +1,60 @@
+//! Proves that docs/exports.md is true: its commands work as typed, in its order, and show what it says they show.
+
+use crate::harness::local::Local;
+use crate::harness::reader::{Reader, commands};
+
+/// What a command shows in the end, by how often it has been typed before. Of the others it is enough that they succeed.
+fn shows(command: &str, before: usize) -> Option<&'static str> {
+    Some(match (command, before) {
+        ("authorizations providers", _) => "rest_api_key",
+        ("audiences list", _) => "vip       2",
+        ("audiences fields", _) => "user_id",
+        ("authorizations create", _) | ("authorizations get", _) => "unhealthy",
+        ("authorizations rotate-key", _) => "healthy",
+        ("jobs create", _) => "runnable",
+        ("jobs get", _) | ("jobs list", 1) => "sleeping",
+        ("jobs omitted", _) => "43\tno_identifier\tthe change has no value in user_id",
+        ("jobs update", _) => "vip, news",
+        ("jobs pause", _) => "paused",
+        ("jobs kill", _) => "killed",
+        ("users get", 0) => "\"vip\"",
+        _ => return None,
+    })
+}
+
+#[tokio::test]
+async fn every_command_of_the_page_works_as_typed_and_shows_what_it_says() {
+    let (local, mut reader) = (Local::up().await, Reader::new());
+    for (name, value) in &local.exports {
+        reader.export(name, value);
+    }
+    let mut typed: Vec<String> = Vec::new();
+    for line in commands("docs/exports.md", "") {
+        let words: Vec<_> = line.split_whitespace().skip(1).take(2).collect();
+        let command = words.join(" ");
+        let before = typed.iter().filter(|typed| **typed == command).count();
+        match (command.as_str(), shows(&command, before)) {
+            ("jobs watch", _) => drop(reader.first_line(&line).await),
+            // Its end: the slug has gone.
+            ("users get", None) => reader.until(&line, |user| !user.contains("\"vip\"")).await,
+            // Typed once: it would be carried out again.
+            (_, Some(shown))
+                if ["create", "update", "pause", "kill", "rotate-key"]
+                    .iter()
+                    .any(|verb| command.ends_with(verb)) =>
+            {
+                let printed = reader.run(&line).await;
+                assert!(printed.contains(shown), "{line}: {printed}");
+            }
+            (_, Some(shown)) => reader.until(&line, |printed| printed.contains(shown)).await,
+            (_, None) => drop(reader.run(&line).await),
+        }
+        typed.push(command);
+    }
+    for verb in [
+        "create", "get", "list", "watch", "omitted", "update", "pause", "resume", "bounce", "reset", "kill", "delete",
+    ] {
+        assert!(typed.contains(&format!("jobs {verb}")), "the page has no jobs {verb}");
+    }
+    local.stop().await;
+}
