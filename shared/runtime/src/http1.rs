@@ -13,7 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio::sync::watch;
 use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
@@ -53,9 +53,8 @@ impl Server {
     /// # Errors
     /// When the address cannot be bound.
     pub async fn bind(address: impl ToSocketAddrs, options: Options) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
         Ok(Self {
-            connections: Connections::new(options.port, listener, options.connections_max),
+            connections: Connections::bind(options.port, address, options.connections_max).await?,
             header_timeout: options.header_timeout,
         })
     }

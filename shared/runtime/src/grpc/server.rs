@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::server::NamedService;
@@ -115,9 +114,8 @@ impl Server {
     /// # Errors
     /// When the address cannot be bound.
     pub async fn bind<const PORT: u16>(config: &Listen<PORT>, options: Options) -> io::Result<Self> {
-        let listener = TcpListener::bind(&config.listen).await?;
         Ok(Self {
-            connections: Connections::new("grpc", listener, config.connections_max),
+            connections: Connections::bind("grpc", &config.listen, config.connections_max).await?,
             options,
         })
     }
