@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use model::{AccountNumber, name};
 use runtime::exit::Failure;
 use runtime::grpc::Channel;
@@ -25,7 +25,7 @@ use self::output::Output;
 
 /// Exports audiences to Braze: the service, and the commands that set it up.
 ///
-/// Every command but `serve`, `topics` and `doctor` calls a running service over gRPC at --endpoint, with an API token from the
+/// Every command but `serve`, `topics`, `doctor` and `completions` calls a running service over gRPC at --endpoint, with an API token from the
 /// environment variable LYTICS_TOKEN or from --token-file. Secrets are never given as arguments, because other users of the
 /// machine can read those.
 #[derive(Debug, Parser)]
@@ -80,6 +80,13 @@ enum Command {
     ///
     /// Exit codes: 0 if nothing is wrong, warnings aside; 1 if something is; 64 if the configuration is bad.
     Doctor(doctor::Doctor),
+    /// Print what a shell needs to complete these commands.
+    ///
+    /// For bash, into the present shell: source <(export-svc completions bash)
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
     #[command(hide = true)]
     Tokens(Elsewhere),
     #[command(hide = true)]
@@ -145,6 +152,10 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Tokens(Elsewhere { rest }) => elsewhere("tokens", &rest),
         Command::Events(Elsewhere { rest }) => elsewhere("events", &rest),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "export-svc", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
         command => runtime::exit::run(run(command)),
     }
 }
@@ -159,7 +170,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Memberships(command) => command.run().await,
         Command::Topics(command) => command.run().await,
         Command::Doctor(command) => command.run().await,
-        Command::Tokens(_) | Command::Events(_) => Ok(()),
+        Command::Completions { .. } | Command::Tokens(_) | Command::Events(_) => Ok(()),
     }
 }
 
@@ -186,8 +197,6 @@ fn refused(status: Status) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

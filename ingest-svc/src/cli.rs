@@ -61,6 +61,13 @@ enum Command {
     /// Look at profile events
     #[command(subcommand)]
     Events(events::Command),
+    /// Print what a shell needs to complete these commands
+    ///
+    /// For bash, into the present shell: source <(ingest-svc completions bash)
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     #[command(hide = true)]
     Accounts(Elsewhere),
     #[command(hide = true)]
@@ -101,6 +108,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Tokens(command) => tokens::run(&cli.connection, command).await,
         Command::Mappings(command) => mappings::run(&cli.connection, command).await,
         Command::Events(command) => events::run(&cli.connection, command).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "ingest-svc", &mut std::io::stdout());
+            Ok(())
+        }
         Command::Accounts(rest) => elsewhere("accounts", &rest),
         Command::Authorizations(rest) => elsewhere("authorizations", &rest),
         Command::Jobs(rest) => elsewhere("jobs", &rest),
@@ -160,6 +171,7 @@ mod tests {
     #[test]
     fn the_commands_of_the_first_hour_parse() {
         for line in [
+            "ingest-svc completions zsh",
             "ingest-svc tokens create --account 1234 --role data_manager",
             "ingest-svc tokens create --account 1234 --role data_manager --role observer --label x --expires 30d --output token",
             "ingest-svc tokens create --account 1234 --role data_write --requests-max 4 --allow braze:US-03 --allow 10.0.0.0/8",

@@ -312,6 +312,19 @@ async fn every_resource_can_be_listed_shown_and_deleted() {
     service.stop().await;
 }
 
+#[test]
+fn a_shell_is_told_what_there_is_to_complete() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = export_svc().args(["completions", shell]).output().unwrap();
+        assert!(output.status.success(), "{shell}: {}", stderr(&output));
+        let script = stdout(&output);
+        assert!(
+            script.contains("rotate-key") && script.contains("omitted"),
+            "{shell}: {script}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_says_every_fault_and_the_fix() {
     let brokers = kafka::testing::brokers();
