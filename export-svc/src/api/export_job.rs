@@ -192,9 +192,13 @@ impl ExportJobService for Service {
             .directory
             .export_jobs()
             .list(account, &page(request.page_size, &request.page_token)?)?;
-        let export_jobs = listed.items.iter().map(|job| self.observed(job)).collect();
+        let wanted = |job: &ExportJob| {
+            let of_state = request.states.is_empty() || request.states.contains(&job.state);
+            of_state && [job.authorization.as_str(), ""].contains(&request.authorization.as_str())
+        };
+        let jobs = listed.items.iter().map(|job| self.observed(job));
         Ok(Response::new(ListExportJobsResponse {
-            export_jobs,
+            export_jobs: jobs.filter(wanted).collect(),
             next_page_token: listed.next_page_token,
         }))
     }

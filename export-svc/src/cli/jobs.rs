@@ -1,6 +1,7 @@
 //! `jobs`.
 
 mod bounce;
+mod list;
 mod omitted;
 mod reset;
 mod show;
@@ -22,10 +23,11 @@ use serde_json::json;
 use tonic::Status;
 
 use self::bounce::Bounce;
+use self::list::List;
 use self::omitted::Omitted;
 use self::reset::Reset;
 use self::update::Update;
-use super::resource::{One, Resource, all, resolve};
+use super::resource::{One, Resource, resolve};
 use super::{Account, Remote, refused};
 
 #[derive(Debug, Subcommand)]
@@ -39,7 +41,7 @@ pub(super) enum Jobs {
     Get(One),
     /// Show a job as it goes on: a progress bar on a terminal, else a line whenever it changes. Ends with the job.
     Watch(One),
-    /// List the jobs of an account.
+    /// List the jobs of an account, or those in a state or of an authorization.
     List(List),
     /// Change a job's label, description and audiences.
     ///
@@ -121,14 +123,6 @@ pub(super) struct Moved {
     revision: u64,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct List {
-    #[command(flatten)]
-    account: Account,
-    #[command(flatten)]
-    remote: Remote,
-}
-
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Coalesce {
     /// The later one takes its place: Braze is told how it ended.
@@ -175,8 +169,8 @@ impl Resource for wire::ExportJob {
     async fn page(channel: &Channel, parent: &str, page_token: String) -> Result<(Vec<Self>, String), Status> {
         let request = wire::ListExportJobsRequest {
             parent: parent.to_owned(),
-            page_size: 0,
             page_token,
+            ..wire::ListExportJobsRequest::default()
         };
         let mut client = ExportJobServiceClient::new(channel.clone());
         let page = client.list_export_jobs(request).await?.into_inner();
@@ -195,12 +189,7 @@ impl Jobs {
                 one.show(answer.map_err(refused)?.into_inner().export_job);
             }
             Self::Watch(one) => watch::run(one).await?,
-            Self::List(List { account, remote }) => {
-                let channel = remote.connect().await?;
-                remote
-                    .output
-                    .list(&all::<wire::ExportJob>(&channel, &account.name()).await?);
-            }
+            Self::List(list) => list.run().await?,
             Self::Update(update) => update.run().await?,
             Self::Pause(Moved { one, revision }) => {
                 let (channel, name) = one.find::<wire::ExportJob>().await?;

@@ -125,6 +125,69 @@ async fn a_killed_job_is_still_listed_and_nothing_moves_it_any_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_listed_by_state_and_by_authorization() {
+    let brokers = kafka::testing::brokers();
+    let service = Service::start(config(&brokers)).await;
+    let (sim, other) = (
+        authorization(&service, "Sim", "").await,
+        authorization(&service, "Other", "").await,
+    );
+    let mut client = ExportJobServiceClient::new(service.admin().await);
+    for (label, authorization) in [("paused", &sim), ("killed", &sim), ("elsewhere", &other)] {
+        let created = client
+            .create_export_job(create(label, label, authorization))
+            .await
+            .unwrap();
+        let name = created.into_inner().export_job.unwrap().name;
+        match label {
+            "killed" => drop(
+                client
+                    .kill_export_job(KillExportJobRequest { name, revision: 0 })
+                    .await
+                    .unwrap(),
+            ),
+            _ => drop(
+                client
+                    .pause_export_job(PauseExportJobRequest { name, revision: 0 })
+                    .await
+                    .unwrap(),
+            ),
+        }
+    }
+    for (states, authorization, expected) in [
+        (&[][..], "", &["elsewhere", "killed", "paused"][..]),
+        (&[ExportJobState::Paused], "", &["elsewhere", "paused"]),
+        (
+            &[ExportJobState::Paused, ExportJobState::Killed],
+            &sim,
+            &["killed", "paused"],
+        ),
+        (&[ExportJobState::Failed], "", &[]),
+        (&[], &other, &["elsewhere"]),
+    ] {
+        let (mut labels, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let list = ListExportJobsRequest {
+                parent: ACCOUNT.to_owned(),
+                page_size: 1,
+                page_token,
+                states: states.iter().map(|state| (*state).into()).collect(),
+                authorization: authorization.to_owned(),
+            };
+            let page = client.list_export_jobs(list).await.unwrap().into_inner();
+            labels.extend(page.export_jobs.into_iter().map(|job| job.label));
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        labels.sort_unstable();
+        assert_eq!(labels, expected, "{states:?}, {authorization:?}");
+    }
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_watched_until_it_is_gone_or_the_service_ends() {
     let brokers = kafka::testing::brokers();
     let service = Service::start(config(&brokers)).await;
