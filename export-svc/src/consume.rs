@@ -160,6 +160,10 @@ impl Workspace {
             moves: feed.moves,
             ..origin
         };
+        if !feed.job.events.include(membership.action) {
+            self.settle(origin.place(), Fate::Omitted);
+            return;
+        }
         let identifiers = &feed.job.identifiers;
         let present = route::identifier(identifiers, &membership.fields);
         let earlier = route::earlier(identifiers, membership, present.as_ref());

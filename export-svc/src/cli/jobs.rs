@@ -109,6 +109,9 @@ pub(super) struct Create {
     /// What becomes of a change that waits when a later one of the same user and audience comes.
     #[arg(long, value_enum, default_value_t = Coalesce::Latest)]
     coalesce: Coalesce,
+    /// Which changes are sent.
+    #[arg(long, value_enum, default_value_t = Events::Both)]
+    events: Events,
     #[command(flatten)]
     remote: Remote,
 }
@@ -129,6 +132,26 @@ enum Coalesce {
     Latest,
     /// Each is sent, in order, one after the other: Braze sees every enter and every exit.
     EveryEdge,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Events {
+    /// Enters and exits.
+    Both,
+    /// Enters alone: nobody loses the slug by leaving.
+    Enters,
+    /// Exits alone: nobody gets the slug by entering.
+    Exits,
+}
+
+impl From<Events> for wire::AudienceEvents {
+    fn from(events: Events) -> Self {
+        match events {
+            Events::Both => Self::Both,
+            Events::Enters => Self::Enters,
+            Events::Exits => Self::Exits,
+        }
+    }
 }
 
 impl From<Coalesce> for wire::Coalesce {
@@ -253,6 +276,7 @@ impl Create {
             flush_after,
             batch_updates_max: self.batch_max,
             coalesce: wire::Coalesce::from(self.coalesce).into(),
+            audience_events: wire::AudienceEvents::from(self.events).into(),
             ..wire::ExportJob::default()
         };
         let request = wire::CreateExportJobRequest {

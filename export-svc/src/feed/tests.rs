@@ -37,6 +37,7 @@ fn job(slug: usize, existing_users: bool, start: [i64; 2]) -> Arc<ExportJob> {
         flush_after: std::time::Duration::ZERO,
         batch_updates_max: 75,
         coalesce: control::Coalesce::Latest,
+        events: control::AudienceEvents::Both,
         workspace: WORKSPACE.to_owned(),
         start: vec![(0, first), (1, second)],
         // To the others another job may have been first.

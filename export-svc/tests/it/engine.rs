@@ -19,7 +19,7 @@ mod steady;
 
 use std::time::Duration;
 
-use control::{Alias, Identifiers, NewExportJob};
+use control::{Alias, AudienceEvents, Identifiers, NewExportJob};
 use export_svc::engine::JobStatus;
 use prost::Message;
 
@@ -117,6 +117,34 @@ async fn a_job_names_its_own_field_and_whoever_has_no_value_in_it_is_omitted() {
         assert_eq!(kept.detail, "the change has no value in customer_no");
         assert_eq!(kept.topic, rig.topics.audience_membership(1234));
     }
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_wants_enters_alone_or_exits_alone_is_sent_nothing_else() {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    let only = |audience, events| NewExportJob {
+        events,
+        ..job(audience)
+    };
+    let enters = rig.create(only("vip", AudienceEvents::Enters)).await;
+    let exits = rig.create(only("news", AudienceEvents::Exits)).await;
+    let both = rig.create(job("risk")).await;
+    let user = [("user_id", "cust-1")];
+    for audience in ["vip", "risk", "news"] {
+        rig.enter(audience, "1", &user).await;
+    }
+    engine.settled(&enters, (1, 0, 0, 0)).await;
+    engine.settled(&exits, (0, 0, 1, 0)).await;
+    engine.settled(&both, (1, 0, 0, 0)).await;
+    for audience in ["vip", "risk", "news"] {
+        rig.exit(audience, "1", &user).await;
+    }
+    engine.settled(&enters, (1, 0, 1, 0)).await;
+    engine.settled(&exits, (0, 1, 1, 0)).await;
+    engine.settled(&both, (1, 1, 0, 0)).await;
+    rig.until_slugs("cust-1", &["vip"]).await;
     engine.drain().await;
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kafka::Change;
-use model::{AccountNumber, name};
+use model::{AccountNumber, Action, name};
 use proto::control::v1::{ControlRecord, StoredExportJob, control_record};
 use proto::export::v1 as wire;
 
@@ -49,6 +49,8 @@ pub struct ExportJob {
     pub batch_updates_max: u32,
     /// What becomes of a change that waits when a later one of the same user and audience comes.
     pub coalesce: Coalesce,
+    /// Which changes are sent.
+    pub events: AudienceEvents,
     /// The Braze workspace, unique in the installation ([`Authorization::workspace_key`]).
     pub workspace: String,
     /// (partition, offset) of the membership topic when the job was created; where it starts unless it sends existing users.
@@ -123,6 +125,47 @@ impl Coalesce {
     }
 }
 
+/// Which changes of membership a job sends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AudienceEvents {
+    /// Enters and exits.
+    #[default]
+    Both,
+    /// Enters alone: nobody loses the slug by leaving.
+    Enters,
+    /// Exits alone: nobody gets the slug by entering.
+    Exits,
+}
+
+impl AudienceEvents {
+    /// Whether a change of this kind is sent.
+    pub fn include(self, action: Action) -> bool {
+        match self {
+            Self::Both => true,
+            Self::Enters => action == Action::Enter,
+            Self::Exits => action == Action::Exit,
+        }
+    }
+
+    /// As the contracts write it.
+    pub fn to_wire(self) -> wire::AudienceEvents {
+        match self {
+            Self::Both => wire::AudienceEvents::Both,
+            Self::Enters => wire::AudienceEvents::Enters,
+            Self::Exits => wire::AudienceEvents::Exits,
+        }
+    }
+
+    /// As the contracts write it; unspecified is the default. `None`: no value that this version knows.
+    pub fn from_wire(events: i32) -> Option<Self> {
+        match wire::AudienceEvents::try_from(events).ok()? {
+            wire::AudienceEvents::Unspecified | wire::AudienceEvents::Both => Some(Self::Both),
+            wire::AudienceEvents::Enters => Some(Self::Enters),
+            wire::AudienceEvents::Exits => Some(Self::Exits),
+        }
+    }
+}
+
 /// An export job to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewExportJob {
@@ -144,6 +187,8 @@ pub struct NewExportJob {
     pub batch_updates_max: u32,
     /// What becomes of a change that waits when a later one of the same user and audience comes.
     pub coalesce: Coalesce,
+    /// Which changes are sent.
+    pub events: AudienceEvents,
     /// (partition, offset): the end of the membership topic now.
     pub start: Vec<(i32, i64)>,
 }
@@ -177,6 +222,7 @@ impl ExportJob {
             flush_after: prost_types::Duration::try_from(self.flush_after).ok(),
             batch_updates_max: self.batch_updates_max,
             coalesce: self.coalesce.to_wire().into(),
+            audience_events: self.events.to_wire().into(),
             create_time: Some(model::time::to_wire(self.create_time)),
             update_time: Some(model::time::to_wire(self.update_time)),
             revision: self.revision,
@@ -240,6 +286,7 @@ impl Resource for ExportJob {
             existing_users: job.existing_users,
             batch_updates_max: job.batch_updates_max,
             coalesce: Coalesce::from_wire(job.coalesce)?,
+            events: AudienceEvents::from_wire(job.audience_events)?,
             workspace: stored.workspace,
             start: from_stored(&stored.start),
             new_audiences: stored.new_audiences,
@@ -414,6 +461,7 @@ fn build(account: AccountNumber, new: NewExportJob, now: Timestamp) -> ExportJob
         flush_after: new.flush_after,
         batch_updates_max: new.batch_updates_max,
         coalesce: new.coalesce,
+        events: new.events,
         workspace: String::new(),
         start: new.start,
         new_audiences: Vec::new(),

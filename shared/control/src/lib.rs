@@ -27,8 +27,8 @@ pub use caller::{AuthError, Caller, Forbidden, UsedToken};
 pub use directory::Directory;
 pub use error::Error;
 pub use export_job::{
-    ATTRIBUTE, Addition, Alias, AllExportJobs, Coalesce, ExportJob, ExportJobEdit, ExportJobs, Identifiers, Move,
-    NewExportJob, NewReset, Reset, TYPE,
+    ATTRIBUTE, Addition, Alias, AllExportJobs, AudienceEvents, Coalesce, ExportJob, ExportJobEdit, ExportJobs,
+    Identifiers, Move, NewExportJob, NewReset, Reset, TYPE,
 };
 pub use mapping::{Mapping, Mappings, NewMapping};
 pub use page::{Listed, Page, PageError};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use control::{Alias, Coalesce, Identifiers, NewExportJob, TYPE};
+use control::{Alias, AudienceEvents, Coalesce, Identifiers, NewExportJob, TYPE};
 use model::{AccountNumber, name, text};
 use proto::export::v1::ExportJob;
 use runtime::grpc::status::Violations;
@@ -53,6 +53,12 @@ pub(super) fn parse(account: AccountNumber, job: ExportJob) -> Result<NewExportJ
             .map(|_| ())
             .ok_or("must be LATEST or EVERY_EDGE; unset is LATEST"),
     );
+    let events = AudienceEvents::from_wire(job.audience_events);
+    check(
+        &mut violations,
+        "export_job.audience_events",
+        events.map(|_| ()).ok_or("must be BOTH, ENTERS or EXITS; unset is BOTH"),
+    );
     violations.into_result()?;
     Ok(NewExportJob {
         label: job.label,
@@ -64,6 +70,7 @@ pub(super) fn parse(account: AccountNumber, job: ExportJob) -> Result<NewExportJ
         flush_after: flush_after.unwrap_or(FLUSH_AFTER_MAX),
         batch_updates_max: batch_updates_max.unwrap_or_default(),
         coalesce: coalesce.unwrap_or_default(),
+        events: events.unwrap_or_default(),
         start: Vec::new(),
     })
 }
@@ -269,6 +276,7 @@ mod tests {
             external_id_field: " ".to_owned(),
             batch_updates_max: 100,
             coalesce: 99,
+            audience_events: 99,
             flush_after: Some(prost_types::Duration { seconds: 301, nanos: 0 }),
             ..ExportJob::default()
         };
@@ -283,6 +291,7 @@ mod tests {
             "external_id_field",
             "batch_updates_max",
             "coalesce",
+            "audience_events",
             "flush_after",
         ] {
             assert!(

@@ -67,6 +67,10 @@ impl Show for wire::ExportJob {
             ("existingUsers", json!(self.existing_users)),
             ("flushAfter", seconds(self.flush_after)),
             ("batchUpdatesMax", json!(self.batch_updates_max)),
+            (
+                "audienceEvents",
+                json!(word(self.audience_events().as_str_name(), "AUDIENCE_EVENTS_")),
+            ),
             ("coalesce", json!(word(self.coalesce().as_str_name(), "COALESCE_"))),
             ("counters", json!(counters)),
             ("unread", json!(self.unread)),

@@ -9,7 +9,8 @@ use std::time::Duration;
 use braze_sim::{Fault, Sim, SimHandle, User, UserRef};
 use control::sealing::Sealer;
 use control::{
-    Coalesce, Directory, ExportJob, ExportJobEdit, Identifiers, NewAccount, NewAuthorization, NewExportJob, NewReset,
+    AudienceEvents, Coalesce, Directory, ExportJob, ExportJobEdit, Identifiers, NewAccount, NewAuthorization,
+    NewExportJob, NewReset,
 };
 use export_svc::engine::{Engine, EngineConfig, EngineParts};
 use jiff::Timestamp;
@@ -75,6 +76,7 @@ pub(super) fn job(audience: &str) -> NewExportJob {
         flush_after: Duration::from_millis(50),
         batch_updates_max: 75,
         coalesce: Coalesce::Latest,
+        events: AudienceEvents::Both,
         start: Vec::new(),
     }
 }

@@ -21,6 +21,7 @@ fn job(id: &str, audiences: &[&str], authorization: &str) -> ExportJob {
         flush_after: Duration::from_millis(2_500),
         batch_updates_max: 75,
         coalesce: Coalesce::EveryEdge,
+        events: AudienceEvents::Exits,
         start: vec![(0, 12), (1, 0)],
     };
     ExportJob {
