@@ -25,9 +25,9 @@ use self::output::Output;
 
 /// Exports audiences to Braze: the service, and the commands that set it up.
 ///
-/// Every command but `serve`, `topics`, `doctor` and `completions` calls a running service over gRPC at --endpoint, with an API token from the
-/// environment variable LYTICS_TOKEN or from --token-file. Secrets are never given as arguments, because other users of the
-/// machine can read those.
+/// Every command but `serve`, `topics`, `doctor` and `completions` calls a running service over gRPC at --endpoint, with an API
+/// token from --token-file or from the environment variable LYTICS_TOKEN. Secrets are never given as arguments, because other
+/// users of the machine can read those.
 #[derive(Debug, Parser)]
 #[command(name = "export-svc", version, max_term_width = 100, after_long_help = FIRST_HOUR)]
 struct Cli {
