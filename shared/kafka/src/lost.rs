@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
+use rdkafka::ClientContext;
 use rdkafka::client::Client;
 use rdkafka::config::FromClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::{ClientConfig, ClientContext};
 
 use crate::{Config, client};
 
@@ -38,12 +38,12 @@ pub(crate) fn is_cut_off<C: ClientContext>(
     topic: &str,
     timeout: Duration,
 ) -> bool {
-    client.fetch_metadata(Some(topic), timeout).is_err() && reaches(&client::settings(config), topic, timeout)
+    client.fetch_metadata(Some(topic), timeout).is_err() && reaches(config, topic, timeout)
 }
 
-/// Whether a new client learns where a topic ends, or at least that it exists, within `timeout`. Blocks.
-fn reaches(settings: &ClientConfig, topic: &str, timeout: Duration) -> bool {
-    let fresh = BaseConsumer::from_config(settings);
+/// Whether a new client learns something about a topic within `timeout`. Blocks.
+fn reaches(config: &Config, topic: &str, timeout: Duration) -> bool {
+    let fresh = BaseConsumer::from_config(&client::settings(config));
     fresh.is_ok_and(|fresh| fresh.fetch_metadata(Some(topic), timeout).is_ok())
 }
 

@@ -9,7 +9,8 @@ use runtime::exit::Failure;
 use runtime::grpc::Channel;
 use tonic::{Code, Status};
 
-use crate::cli::resource::{all, resolve};
+use super::list::listed;
+use crate::cli::resource::resolve;
 use crate::cli::{Remote, refused};
 
 #[derive(Debug, Args)]
@@ -56,13 +57,17 @@ impl Bounce {
             self.remote.output.one(&bounced);
             return Ok(());
         }
-        let parent = self.account.map(name::format_account).unwrap_or_default();
-        let state = self.state.map(ExportJobState::from);
+        let asked = wire::ListExportJobsRequest {
+            parent: self.account.map(name::format_account).unwrap_or_default(),
+            states: self
+                .state
+                .map(|state| ExportJobState::from(state).into())
+                .into_iter()
+                .collect(),
+            ..wire::ListExportJobsRequest::default()
+        };
         let mut bounced = Vec::new();
-        for job in all::<wire::ExportJob>(&channel, &parent).await? {
-            if Some(job.state()) != state {
-                continue;
-            }
+        for job in listed(&channel, &asked).await? {
             match bounce(&channel, job.name, 0).await {
                 Ok(job) => bounced.push(job),
                 // It has come out of that state by itself, or is gone.

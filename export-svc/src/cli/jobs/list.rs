@@ -6,6 +6,7 @@ use proto::export::v1 as wire;
 use proto::export::v1::ExportJobState;
 use proto::export::v1::export_job_service_client::ExportJobServiceClient;
 use runtime::exit::Failure;
+use runtime::grpc::Channel;
 
 use crate::cli::resource::{every_page, resolve};
 use crate::cli::{Account, Remote};
@@ -64,16 +65,24 @@ impl List {
             authorization,
             ..wire::ListExportJobsRequest::default()
         };
-        let jobs = every_page(async |page_token| {
-            let mut client = ExportJobServiceClient::new(channel.clone());
-            let request = wire::ListExportJobsRequest {
-                page_token,
-                ..asked.clone()
-            };
-            let page = client.list_export_jobs(request).await?.into_inner();
-            Ok((page.export_jobs, page.next_page_token))
-        });
-        self.remote.output.list(&jobs.await?);
+        self.remote.output.list(&listed(&channel, &asked).await?);
         Ok(())
     }
+}
+
+/// Every job that a request asks for, page by page.
+pub(super) async fn listed(
+    channel: &Channel,
+    asked: &wire::ListExportJobsRequest,
+) -> Result<Vec<wire::ExportJob>, Failure> {
+    every_page(async |page_token| {
+        let mut client = ExportJobServiceClient::new(channel.clone());
+        let request = wire::ListExportJobsRequest {
+            page_token,
+            ..asked.clone()
+        };
+        let page = client.list_export_jobs(request).await?.into_inner();
+        Ok((page.export_jobs, page.next_page_token))
+    })
+    .await
 }
