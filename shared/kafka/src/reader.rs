@@ -329,7 +329,15 @@ impl Reader {
             list.add_partition_offset(&self.topic, partition, offset_of(position))
                 .map_err(failed)?;
         }
-        self.consumer().assign(&list).map_err(failed)
+        let consumer = self.consumer();
+        consumer.assign(&list).map_err(failed)?;
+        // librdkafka aborts the process if a partition is taken away twice before its fetching has stopped once
+        // (`rd_kafka_assignment_partition_stopped`). Its main thread does one thing after the other, so the first of these
+        // questions is answered after it was told to stop, and the second after it has heard that it did.
+        for _ in 0..2 {
+            consumer.assignment().map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// rdkafka does not say which partition it was: the first one whose position is outside.

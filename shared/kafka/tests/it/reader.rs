@@ -48,6 +48,21 @@ async fn the_end_is_said_once_and_anew_after_a_seek_to_the_own_position() {
     assert_eq!(payloads(&mut reader), ["b", "c"]);
 }
 
+/// librdkafka ends the process if a partition is taken away twice before its fetching has stopped once.
+#[tokio::test]
+async fn partitions_may_be_assigned_again_and_again_without_a_pause() {
+    let brokers = testing::brokers();
+    brokers.ensure_topics(&[]).await.unwrap();
+    let config = brokers.config();
+    let topic = Topics::new(&config).profile_events();
+    publish(&config, &topic, &["a", "b"]).await;
+    let mut reader = Reader::open(&config, ReaderOptions::default()).unwrap();
+    for _ in 0..2_000 {
+        reader.assign(&topic, &[(0, Position::At(1))]).unwrap();
+    }
+    assert_eq!(payloads(&mut reader), ["b"]);
+}
+
 /// A reader that is polled only when it has said that it is worth it. What librdkafka says of a broker that goes comes the same
 /// way as the records, and ends a poll that brings nothing.
 #[tokio::test]
