@@ -81,6 +81,9 @@ pub struct Http {
     /// `/collect/bulk` may take as long as it likes, but not pause for longer. Default `15s`.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
+    /// Requests in a second that begin a trace, at each replica; after a pause as many may come at once. Of the others no span is
+    /// recorded, unless the sender's `traceparent` names a trace. Default 10.
+    pub traces_per_second: u32,
 }
 
 impl Default for Config {
@@ -113,6 +116,7 @@ impl Default for Http {
             connections_max: 4_096,
             header_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(15),
+            traces_per_second: 10,
         }
     }
 }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use kafka::rejected::Rejected;
 use kafka::{Publisher, RecordOut, Topics};
 use tokio::time::Instant;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::metrics;
 use crate::normalize::{Encoded, EventId, RawRecord, Reason, encode};
@@ -176,7 +176,11 @@ impl Publish {
         let (started, records) = (Instant::now(), raw.len());
         let by = started + self.ack_timeout;
         let by = deadline.map_or(by, |deadline| deadline.min(by));
-        let span = tracing::info_span!("publish", otel.kind = "producer", messaging.system = "kafka", records);
+        let span = if Span::current().is_none() {
+            Span::none()
+        } else {
+            tracing::info_span!("publish", otel.kind = "producer", messaging.system = "kafka", records)
+        };
         // librdkafka looks for records past their time once a second; the sender is not kept waiting for that.
         let publish = tokio::time::timeout_at(by, self.publish(origin, raw, events, received));
         let outcomes = publish.instrument(span).await.unwrap_or_else(|_| {
@@ -208,7 +212,7 @@ impl Publish {
         events: Vec<Result<Encoded, Refusal>>,
         received: Timestamp,
     ) -> Result<Vec<Outcome>, kafka::Error> {
-        let context = runtime::trace::current();
+        let context = runtime::trace::current_or_new();
         let keep = |bytes: &Bytes, refusal: &Refusal| {
             let mut record = self.rejected_record(origin, bytes.clone(), refusal, received);
             kafka::headers::inject(&context, &mut record.headers);

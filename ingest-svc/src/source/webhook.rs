@@ -16,6 +16,7 @@ mod stream;
 mod take;
 mod tally;
 mod throttle;
+mod traced;
 mod work;
 
 use std::sync::{Arc, OnceLock};
@@ -44,6 +45,7 @@ use self::parameters::Parameters;
 use self::refused::{Refusals, Refused};
 use self::take::Request;
 pub(crate) use self::throttle::{Permit, Throttle, Throttled};
+use self::traced::Traced;
 use crate::config;
 use crate::mappings::Mappings;
 use crate::metrics;
@@ -60,6 +62,7 @@ pub(crate) struct Webhook {
     /// Uploads in bulk have a bound of their own: they never take a webhook's slot, nor the other way round.
     bulk: Admission,
     throttle: Throttle,
+    traced: Arc<Traced>,
     limits: Arc<Limits>,
     refusals: Arc<Refusals>,
     /// Bodies that are read away behind an answer; each holds a connection, so those are their bound.
@@ -92,6 +95,7 @@ impl Webhook {
             bulk: admission.beside(config.bulk_max),
             admission,
             throttle: Throttle::new(config.token_requests_per_second, config.token_requests_max),
+            traced: Arc::new(Traced::new(config.traces_per_second)),
             limits: Arc::new(Limits {
                 body_bytes_max: config.body_bytes_max,
                 records_max: config.records_max,
@@ -209,17 +213,7 @@ async fn answer(
         response.headers_mut().insert(header::ALLOW, allow);
         return response;
     }
-    let span = tracing::info_span!(
-        "collect",
-        otel.name = format!("{method} {}", endpoint.route()),
-        otel.kind = "server",
-        http.request.method = method.as_str(),
-        http.route = endpoint.route(),
-        http.response.status_code = tracing::field::Empty,
-        otel.status_code = tracing::field::Empty,
-        account = tracing::field::Empty,
-    );
-    runtime::trace::set_parent(&span, runtime::trace::from_headers(&headers));
+    let span = webhook.traced.span(endpoint, &method, &headers);
     let response = match path.as_ref().map(|Path(parts)| parts.as_slice()) {
         Ok([before @ .., (_, stream)]) => {
             let parameters = Parameters::read(&uri, &headers);

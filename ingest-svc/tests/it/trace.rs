@@ -11,7 +11,7 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 
 use crate::harness::process::Process;
-use crate::harness::{self, ADMIN_TOKEN, http, topic};
+use crate::harness::{self, ADMIN_TOKEN, Service, http, topic};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLER: &str = "b7ad6b7169203331";
@@ -37,6 +37,22 @@ async fn the_record_of_an_event_and_of_a_refusal_carry_the_webhooks_trace() {
     assert_eq!(event.0, TRACE);
     assert_ne!(event.1, CALLER, "the record names the publish span, not the caller's");
     assert_eq!(event, kept, "both were published together");
+}
+
+#[tokio::test]
+async fn a_record_of_a_request_that_begins_no_trace_says_that_nobody_recorded_one() {
+    let (_broker, service) = Service::alone(|config| config.http.traces_per_second = 0).await;
+    let (account, token) = service.sender().await;
+    let path = format!("/c/{account}/braze_users?key={token}");
+    for user in ["b-1", "b-2"] {
+        let body = format!(r#"{{"braze_id":"{user}"}}"#);
+        let answer = http::post(service.addresses.http, &path, &[], body.as_bytes()).await;
+        answer.counts(1, 0);
+    }
+    let events = service.events(account, 2).await;
+    let [first, second] = [&events[0], &events[1]].map(|event| event.traceparent.as_deref().expect("a traceparent"));
+    assert!(first.ends_with("-00") && second.ends_with("-00"), "{first}, {second}");
+    assert_ne!(first, second);
 }
 
 #[derive(Clone, Default)]

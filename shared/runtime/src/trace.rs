@@ -8,8 +8,9 @@ use std::sync::LazyLock;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::trace::TraceContextExt;
+use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 use tonic::metadata::MetadataMap;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -19,6 +20,18 @@ static W3C: LazyLock<TraceContextPropagator> = LazyLock::new(TraceContextPropaga
 /// The context of the current span. Asking for it starts the span: its parent is fixed from then on.
 pub fn current() -> Context {
     Span::current().context()
+}
+
+/// The same; outside of any span that of a trace of its own which nobody records, so that what is written on all the same can be
+/// told apart by it.
+pub fn current_or_new() -> Context {
+    if !Span::current().is_none() {
+        return current();
+    }
+    let ids = RandomIdGenerator::default();
+    let (trace, span) = (ids.new_trace_id(), ids.new_span_id());
+    let unsampled = SpanContext::new(trace, span, TraceFlags::NOT_SAMPLED, false, TraceState::NONE);
+    Context::new().with_remote_span_context(unsampled)
 }
 
 /// The context that a caller sent in HTTP headers; without a trace if it sent none or a broken one.
