@@ -24,7 +24,7 @@ use crate::mappings::Mappings;
 use crate::metrics;
 use crate::publish::Publish;
 use crate::shadow;
-use crate::source::webhook::Webhook;
+use crate::source::webhook::{Routes, Webhook};
 
 /// How often the fill of the bounds is reported.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
@@ -121,7 +121,7 @@ impl App {
             admin.serve(lifecycle.drained(), lifecycle.readiness(), prometheus),
         );
         let webhook = Webhook::new(&config.http, config.publish.ack_timeout, lifecycle.token());
-        let serve = http.serve(webhook.clone().router(), lifecycle.token());
+        let serve = http.serve(Routes::new(webhook.clone()), lifecycle.token());
         lifecycle.spawn("http", serve.map(Ok::<_, Infallible>));
         lifecycle.spawn("report", report(webhook.clone(), lifecycle.token()));
         let (http, grpc_address, admin) = (addresses.http, addresses.grpc, addresses.admin);

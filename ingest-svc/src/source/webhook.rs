@@ -12,6 +12,7 @@ mod inflate;
 mod parameters;
 mod receive;
 mod refused;
+mod routes;
 mod stream;
 mod take;
 mod tally;
@@ -19,15 +20,12 @@ mod throttle;
 mod traced;
 mod work;
 
+use std::str::Utf8Error;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, HttpBody};
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
 use axum::response::Response;
-use axum::routing::any;
 use control::Directory;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use model::Role;
@@ -43,6 +41,8 @@ pub(crate) use self::envelope::{RETRY_AFTER, THROTTLED_RETRY_AFTER};
 use self::envelope::{failure, success};
 use self::parameters::Parameters;
 use self::refused::{Refusals, Refused};
+use self::routes::Names;
+pub(crate) use self::routes::Routes;
 use self::take::Request;
 pub(crate) use self::throttle::{Permit, Throttle, Throttled};
 use self::traced::Traced;
@@ -130,16 +130,6 @@ impl Webhook {
         let _already_open = self.parts.set(parts).is_err();
     }
 
-    pub(crate) fn router(self) -> Router {
-        let mut router = Router::new();
-        for endpoint in Endpoint::ALL {
-            let answer = any(move |webhook, path, request| answer(endpoint, webhook, path, request));
-            let route = endpoint.route();
-            router = router.route(route, answer.clone()).route(&format!("{route}/"), answer);
-        }
-        router.fallback(nothing_here).with_state(self)
-    }
-
     /// Reports how full the bounds are; about once a second.
     pub(crate) fn report(&self) {
         #[expect(clippy::cast_precision_loss, reason = "a gauge need not be exact beyond 2^52")]
@@ -174,70 +164,60 @@ impl Webhook {
     }
 }
 
-async fn nothing_here(State(webhook): State<Webhook>, request: axum::extract::Request) -> Response {
+fn nothing_here(webhook: &Webhook, headers: &HeaderMap, body: Body) -> Response {
     let [collector, json, bulk] = Endpoint::ALL.map(Endpoint::route);
     let refused = Refused {
         status: StatusCode::NOT_FOUND,
         reason: "path",
         message: format!("nothing here; records go to {collector}, {json} or {bulk}"),
     };
-    let (http::request::Parts { headers, .. }, body) = request.into_parts();
-    webhook.refuse(("", ""), &refused, &headers, body)
+    webhook.refuse(("", ""), &refused, headers, body)
 }
 
 async fn answer(
     endpoint: Endpoint,
-    State(webhook): State<Webhook>,
-    path: Result<Path<Vec<(String, String)>>, PathRejection>,
-    request: axum::extract::Request,
+    webhook: &Webhook,
+    names: Result<Names<'_>, Utf8Error>,
+    request: &http::request::Parts,
+    mut body: Body,
 ) -> Response {
     let started = Instant::now();
-    let (
-        http::request::Parts {
-            uri,
-            headers,
-            method,
-            extensions,
-            ..
-        },
-        mut body,
-    ) = request.into_parts();
-    if !endpoint.takes(&method) {
+    let (method, headers) = (&request.method, &request.headers);
+    if !endpoint.takes(method) {
         let refused = Refused {
             status: StatusCode::METHOD_NOT_ALLOWED,
             reason: "method",
             message: format!("this method is not for records; send them by {}", endpoint.methods()),
         };
-        let mut response = webhook.refuse(("", ""), &refused, &headers, body);
+        let mut response = webhook.refuse(("", ""), &refused, headers, body);
         let allow = HeaderValue::from_static(endpoint.methods());
         response.headers_mut().insert(header::ALLOW, allow);
         return response;
     }
-    let span = webhook.traced.span(endpoint, &method, &headers);
-    let response = match path.as_ref().map(|Path(parts)| parts.as_slice()) {
-        Ok([before @ .., (_, stream)]) => {
-            let parameters = Parameters::read(&uri, &headers);
-            let in_path = before.first().map(|(_, account)| account.as_str());
-            let account = in_path.or(parameters.account_id.as_deref());
+    let span = webhook.traced.span(endpoint, method, headers);
+    let response = match names {
+        Ok(Names { account, stream }) => {
+            let parameters = Parameters::read(&request.uri, headers);
+            let account = account.as_deref().or(parameters.account_id.as_deref());
             let request = Request {
                 endpoint,
                 method,
                 account,
-                stream,
+                stream: &stream,
                 parameters: &parameters,
-                headers: &headers,
-                peer: extensions.get::<Peer>().map(|Peer(peer)| peer.ip()),
+                headers,
+                peer: request.extensions.get::<Peer>().map(|Peer(peer)| peer.ip()),
                 deadline: started + webhook.limits.timeout,
             };
             let taken = webhook.take(request, &mut body).instrument(span.clone()).await;
             match taken {
                 Ok(summary) => webhook.counted(success(summary)),
-                Err(refused) => webhook.refuse((account.unwrap_or_default(), stream), &refused, &headers, body),
+                Err(refused) => webhook.refuse((account.unwrap_or_default(), &stream), &refused, headers, body),
             }
         }
-        Ok([]) | Err(_) => {
+        Err(_) => {
             let refused = Refused::path("the path is not UTF-8".to_owned());
-            webhook.refuse(("", ""), &refused, &headers, body)
+            webhook.refuse(("", ""), &refused, headers, body)
         }
     };
     let status = response.status();

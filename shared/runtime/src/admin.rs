@@ -9,6 +9,7 @@ use axum::Router;
 use axum::routing::get;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -74,7 +75,7 @@ impl Admin {
                 get(async move || ([(CONTENT_TYPE, METRICS_TYPE)], rendered.render())),
             );
         tokio::select! {
-            () = self.server.serve(router, stop) => Ok(()),
+            () = self.server.serve(TowerToHyperService::new(router), stop) => Ok(()),
             never = upkeep(metrics) => match never {},
         }
     }

@@ -1,5 +1,6 @@
 //! An HTTP/1.1 server: bounded in connections, with a limit on the time a head may take, and drained at the end.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -7,12 +8,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use http::Request;
+use axum::body::Body;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio::sync::watch;
 use tokio_io_timeout::TimeoutWriter;
@@ -69,12 +70,16 @@ impl Server {
 
     /// Answers until `drain` is cancelled; then closes the port and finishes the requests in progress. A connection on which
     /// no request has been in progress for a second is dropped then, whatever its peer is about to say.
-    pub async fn serve(self, router: Router, drain: CancellationToken) {
+    pub async fn serve<S>(self, service: S, drain: CancellationToken)
+    where
+        S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
         let open = TaskTracker::new();
         let accept = async {
             loop {
                 let (stream, slot) = self.connections.accept().await;
-                let serve = connection(stream, router.clone(), self.header_timeout, drain.clone());
+                let serve = connection(stream, service.clone(), self.header_timeout, drain.clone());
                 open.spawn(async move {
                     serve.await;
                     drop(slot);
@@ -91,10 +96,14 @@ impl Server {
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, header_timeout: Duration, drain: CancellationToken) {
+async fn connection<S>(stream: TcpStream, service: S, header_timeout: Duration, drain: CancellationToken)
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
     let (busy, mut changes) = watch::channel(false);
     let service = Watched {
-        inner: TowerToHyperService::new(router),
+        inner: service,
         // A peer that has gone already has none.
         peer: stream.peer_addr().ok().map(Peer),
         busy: Arc::new(busy),
@@ -142,7 +151,7 @@ async fn idle_for(busy: &mut watch::Receiver<bool>, grace: Duration) {
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
-/// The router of one connection, which says whether a request is in progress: from its head to its answer.
+/// The service of one connection, which says whether a request is in progress: from its head to its answer.
 struct Watched<S> {
     inner: S,
     peer: Option<Peer>,

@@ -31,7 +31,7 @@ const JSON: &[u8] = b"application/json";
 /// A request, without its body.
 pub(super) struct Request<'a> {
     pub(super) endpoint: Endpoint,
-    pub(super) method: Method,
+    pub(super) method: &'a Method,
     /// As the sender names it; `None` if it leaves that to its token.
     pub(super) account: Option<&'a str>,
     pub(super) stream: &'a str,
@@ -59,7 +59,7 @@ enum Way {
 impl Request<'_> {
     fn way(&self) -> Way {
         match self.endpoint {
-            _ if self.method == Method::GET => Way::Query,
+            _ if *self.method == Method::GET => Way::Query,
             Endpoint::Collector if self.stream == CURRENTS_STREAM => Way::Currents,
             Endpoint::Bulk => Way::Rows,
             Endpoint::Collector | Endpoint::Json if is_said_to_be_csv(self.content_type()) => Way::Rows,
