@@ -11,5 +11,6 @@ mod grpc_page;
 mod harness;
 mod outage;
 mod placement;
+mod races;
 mod secrets;
 mod telemetry;
