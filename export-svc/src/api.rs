@@ -18,6 +18,7 @@ use model::{AccountNumber, Role, name};
 use proto::account::v1::account_service_server::AccountServiceServer;
 use proto::authorization::v1::authorization_service_server::AuthorizationServiceServer;
 use proto::export::v1::export_job_service_server::ExportJobServiceServer;
+use proto::export::v1::export_plan_service_server::ExportPlanServiceServer;
 use proto::export::v1::omitted_change_service_server::OmittedChangeServiceServer;
 use proto::membership::v1::audience_membership_service_server::AudienceMembershipServiceServer;
 use proto::membership::v1::audience_service_server::AudienceServiceServer;
@@ -26,7 +27,6 @@ use runtime::grpc::{MESSAGE_BYTES_MAX, Services};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::catalog::Catalog;
 use crate::engine::EngineHandle;
 
 /// May look at resources; an admin may always.
@@ -82,7 +82,7 @@ pub fn services(parts: Parts) -> Services {
         slots,
         engine: engine.clone(),
     };
-    let catalog = Catalog::new(kafka.clone());
+    let catalog = engine.catalog().clone();
     let audiences = audience::Service {
         directory: directory.clone(),
         catalog: catalog.clone(),
@@ -100,6 +100,7 @@ pub fn services(parts: Parts) -> Services {
     Services::new(proto::DESCRIPTORS)
         .add(AccountServiceServer::new(accounts).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(AuthorizationServiceServer::new(authorizations).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add(ExportPlanServiceServer::new(jobs.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(ExportJobServiceServer::new(jobs).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(OmittedChangeServiceServer::new(omitted).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(AudienceServiceServer::new(audiences).max_decoding_message_size(MESSAGE_BYTES_MAX))

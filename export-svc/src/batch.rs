@@ -39,8 +39,9 @@ use slab::Slab;
 
 use self::due::Due;
 use self::edges::Edges;
+use self::keys::keys_of;
+pub(crate) use self::keys::user_key;
 pub use self::keys::{KEY_VERSION, keys, profile_key};
-use self::keys::{keys_of, user_key};
 pub use self::lanes::LaneId;
 use self::lanes::{LaneIndex, Lanes};
 use self::people::{People, PersonId};

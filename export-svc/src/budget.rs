@@ -17,7 +17,7 @@ use self::window::Window;
 use crate::clock::Time;
 
 /// Requests per second until Braze has told its limit.
-const RATE_UNTIL_LEARNT: f64 = 50.0;
+pub(crate) const RATE_UNTIL_LEARNT: f64 = 50.0;
 /// Of a learnt limit, this much is ours unless somebody says otherwise.
 const SHARE: f64 = 0.5;
 /// When less than this much of a window is left, what is left is spread over the rest of it.
@@ -122,6 +122,11 @@ impl Budget {
             .max(self.window.next(self.rate))
             .max(self.frozen_until)
             .max(self.waits_until)
+    }
+
+    /// Requests per second.
+    pub fn rate(&self) -> f64 {
+        self.rate
     }
 
     /// No request before `until`.

@@ -5,6 +5,9 @@
 
 mod fields;
 mod members;
+mod plan;
+mod scan;
+mod standing;
 mod warnings;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -18,6 +21,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 pub(crate) use self::fields::Sample;
 pub(crate) use self::members::Audience;
 use self::members::Members;
+pub(crate) use self::plan::Planned;
+pub(crate) use self::standing::Standing;
 
 /// Accounts of which is remembered what was read: those that were asked about last.
 const ACCOUNTS_MAX: usize = 4;
@@ -34,6 +39,8 @@ struct Inner {
     kafka: Config,
     topics: Topics,
     readings: Semaphore,
+    /// One at a time, and beside the others: it may take minutes.
+    countings: Semaphore,
     known: std::sync::Mutex<HashMap<AccountNumber, Known>>,
 }
 
@@ -78,6 +85,7 @@ impl Catalog {
             topics: Topics::new(&kafka),
             kafka,
             readings: Semaphore::new(READINGS_MAX),
+            countings: Semaphore::new(1),
             known: std::sync::Mutex::default(),
         }))
     }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use braze::Identifier;
 use control::Coalesce;
 use kafka::{RecordView, headers};
-use model::{Action, Membership, ReadError, parse_membership_key};
+use model::{AccountNumber, Action, Membership, ReadError, parse_membership_key};
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 
-use self::unusable::Unusable;
+pub(crate) use self::unusable::Unusable;
 use crate::batch::{self, Change};
 use crate::clock::Time;
 use crate::feed::{FeedId, Which};
@@ -90,7 +90,7 @@ impl Workspace {
         };
         // Whoever wants a record with a key wants its audience.
         let slug = key.and_then(|_| Some(Arc::clone(&self.feeds.get(*wanting.first()?)?.slug)));
-        let membership = match self.read(payload, slug.as_deref(), key) {
+        let membership = match read(self.account, payload, slug.as_deref(), key) {
             Ok(membership) => membership,
             Err(error) if self.too_many_unusable(record, wanting, &error, now) => return,
             Err(error) => return self.keep_unusable(record, payload, wanting, &error),
@@ -127,31 +127,20 @@ impl Workspace {
         span.is_sampled().then(|| Box::new(span))
     }
 
-    fn read<'a>(
-        &self,
-        payload: &'a [u8],
-        slug: Option<&'a str>,
-        key: Option<(&[u8], &[u8])>,
-    ) -> Result<Membership<'a>, Unusable> {
-        let membership = Membership::read(payload, slug).map_err(|error| match error {
-            ReadError::Malformed(error) => Unusable::Undecodable(error),
-            ReadError::Invalid(error) => Unusable::Invalid(error),
-        })?;
-        if membership.account != self.account {
-            return Err(Unusable::Account {
-                given: membership.account.get(),
-                account: self.account.get(),
-            });
-        }
-        // Compaction goes by the key: under another one this change would outlive its successors.
-        if key != Some((membership.audience.as_bytes(), membership.profile_id)) {
-            return Err(Unusable::Key);
-        }
-        Ok(membership)
-    }
-
     /// One record for one feed: what it says, under the present identifier, after a remove under each that was another before.
     fn change(&mut self, membership: &Membership<'_>, origin: Origin, written: Option<Time>, now: Time) {
+        let Some(feed) = self.feeds.get(origin.feed) else {
+            return;
+        };
+        let wanted = feed.job.events.include(membership.action);
+        let identifiers = &feed.job.identifiers;
+        let present = route::identifier(identifiers, &membership.fields);
+        let earlier = route::earlier(identifiers, membership, present.as_ref());
+        let parts = u8::try_from(earlier.len()).unwrap_or(u8::MAX) + u8::from(present.is_some());
+        let leaves = wanted && parts > 0 && membership.action == Action::Exit;
+        if leaves && !self.admit_exit(&origin, written, now) {
+            return;
+        }
         let Some(feed) = self.feeds.get_mut(origin.feed) else {
             return;
         };
@@ -160,16 +149,12 @@ impl Workspace {
             moves: feed.moves,
             ..origin
         };
-        if !feed.job.events.include(membership.action) {
+        if !wanted {
             self.settle(origin.place(), Fate::Omitted);
             return;
         }
-        let identifiers = &feed.job.identifiers;
-        let present = route::identifier(identifiers, &membership.fields);
-        let earlier = route::earlier(identifiers, membership, present.as_ref());
-        let parts = u8::try_from(earlier.len()).unwrap_or(u8::MAX) + u8::from(present.is_some());
         if parts == 0 {
-            let detail = route::none_has_a_value(identifiers);
+            let detail = route::none_has_a_value(&feed.job.identifiers);
             self.keep_nameless(&origin, detail);
             return;
         }
@@ -252,6 +237,30 @@ impl Workspace {
             .get(feed)
             .is_some_and(|feed| self.batch.has_too_many_edges(&feed.slug))
     }
+}
+
+/// What a record of an account's topic says. `slug`: its audience, if somebody has it at hand.
+pub(crate) fn read<'a>(
+    account: AccountNumber,
+    payload: &'a [u8],
+    slug: Option<&'a str>,
+    key: Option<(&[u8], &[u8])>,
+) -> Result<Membership<'a>, Unusable> {
+    let membership = Membership::read(payload, slug).map_err(|error| match error {
+        ReadError::Malformed(error) => Unusable::Undecodable(error),
+        ReadError::Invalid(error) => Unusable::Invalid(error),
+    })?;
+    if membership.account != account {
+        return Err(Unusable::Account {
+            given: membership.account.get(),
+            account: account.get(),
+        });
+    }
+    // Compaction goes by the key: under another one this change would outlive its successors.
+    if key != Some((membership.audience.as_bytes(), membership.profile_id)) {
+        return Err(Unusable::Key);
+    }
+    Ok(membership)
 }
 
 fn below(ends: &[i64], partition: i32, offset: i64) -> bool {

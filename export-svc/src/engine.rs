@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::config::EngineConfig;
 use self::elsewhere::Elsewhere;
+use crate::budget::RATE_UNTIL_LEARNT;
+use crate::catalog::Catalog;
 use crate::health::Health;
 use crate::placement::Placement;
 
@@ -74,6 +76,12 @@ pub struct JobStatus {
     pub reset: u64,
     /// How often the job had been bounced when its audiences last began anew because of that.
     pub bounces: u64,
+    /// Its guard has paused it.
+    pub guarded: bool,
+    /// How often somebody had confirmed that it goes on when its audiences last began anew because of that.
+    pub confirms: u64,
+    /// Requests per second that its Braze workspace may start; 0 if nobody knows.
+    pub requests_per_second: f64,
 }
 
 /// Of two audiences of a job the worse one's state is the job's.
@@ -113,6 +121,7 @@ pub struct Engine {
     statuses: Statuses,
     elsewhere: Elsewhere,
     health: Health,
+    catalog: Catalog,
     abandoned: CancellationToken,
 }
 
@@ -122,6 +131,9 @@ pub struct EngineHandle {
     statuses: Statuses,
     elsewhere: Elsewhere,
     health: Health,
+    catalog: Catalog,
+    /// Requests per second, if the configuration says so.
+    configured_rate: Option<f64>,
     abandoned: CancellationToken,
 }
 
@@ -130,11 +142,13 @@ impl Engine {
     pub fn new(parts: EngineParts) -> (Self, EngineHandle) {
         let (statuses, elsewhere) = (Statuses::default(), Elsewhere::default());
         let health = Health::new(parts.braze.clone(), Arc::clone(&parts.sealer));
-        let abandoned = CancellationToken::new();
+        let (catalog, abandoned) = (Catalog::new(parts.kafka.clone()), CancellationToken::new());
         let handle = EngineHandle {
             statuses: statuses.clone(),
             elsewhere: elsewhere.clone(),
             health: health.clone(),
+            catalog: catalog.clone(),
+            configured_rate: parts.config.requests_per_second,
             abandoned: abandoned.clone(),
         };
         (
@@ -143,6 +157,7 @@ impl Engine {
                 statuses,
                 elsewhere,
                 health,
+                catalog,
                 abandoned,
             },
             handle,
@@ -157,7 +172,7 @@ impl Engine {
     /// after a while, and its jobs say why they wait.
     pub async fn run(self, drain: CancellationToken) -> Result<(), Error> {
         let _following = self.elsewhere.follow(&self.parts.kafka, self.health.clone())?;
-        let placement = Placement::new(self.parts, self.statuses, self.health, self.abandoned)?;
+        let placement = Placement::new(self.parts, self.statuses, self.health, self.catalog, self.abandoned)?;
         let rounds = Box::pin(placement.rounds().run());
         tokio::select! {
             () = placement.run(drain) => Ok(()),
@@ -186,6 +201,17 @@ impl EngineHandle {
     /// Asks Braze, for a few seconds at most, whether it takes the key of an authorization.
     pub async fn check(&self, authorization: &Authorization) -> AuthorizationHealth {
         self.health.check(authorization).await
+    }
+
+    /// Requests per second that a Braze workspace of which Braze has told nothing yet may start.
+    pub(crate) fn requests_per_second(&self, said: control::Budget) -> f64 {
+        let rate = said.requests_per_second.or(self.configured_rate);
+        rate.unwrap_or(RATE_UNTIL_LEARNT)
+    }
+
+    /// What is in the membership topics.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
     }
 
     /// The Braze workspaces that this replica serves, is taking over, or is giving away.

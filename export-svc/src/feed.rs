@@ -4,6 +4,7 @@
 //! must not be served (its job is paused, its authorization is refused) is *detached*: it keeps its positions and nothing else.
 
 mod first_pass;
+mod guard;
 mod health;
 mod readers;
 mod table;
@@ -17,7 +18,9 @@ use std::sync::Arc;
 use control::{Addition, ExportJob, Reset};
 use proto::export::v1::{ExportCounters, ExportJobState, FeedProgress};
 
+pub(crate) use self::first_pass::Filter;
 use self::first_pass::{FirstPasses, Pace};
+pub(crate) use self::guard::Guard;
 use self::health::Authorization;
 pub(crate) use self::health::{Credential, Grant, Probed, Used};
 use self::readers::Readers;
@@ -81,6 +84,7 @@ pub(crate) struct Feed {
     pub(crate) fault: Option<Fault>,
     /// What it has met since something went well.
     pub(crate) trouble: Trouble,
+    pub(crate) guard: Guard,
     /// Number of the newest reset that it has gone through.
     pub(crate) reset: u64,
     /// How often a reset has let it go on elsewhere: what was handed to it before is not what it is handed now.
@@ -248,11 +252,11 @@ impl Feeds {
             let first_pass = is_new && known.is_none() && !self.in_doubt;
             let slug: Arc<str> = slug.into();
             let same_job = self.feeds.values().find(|feed| feed.job_name == job_name);
-            // A job that has failed does so as a whole.
-            let trouble = match (&known, same_job) {
-                (Some(known), _) => Trouble::restore(known),
-                (None, Some(feed)) => feed.trouble.clone(),
-                (None, None) => Trouble::none(job.bounces),
+            // A job that has failed, or that its guard has paused, is so as a whole.
+            let (trouble, guard) = match (&known, same_job) {
+                (Some(known), _) => (Trouble::restore(known), Guard::restore(known)),
+                (None, Some(feed)) => (feed.trouble.clone(), feed.guard.beside()),
+                (None, None) => (Trouble::none(job.bounces), Guard::none(job.guard.confirms)),
             };
             let feed = Feed {
                 lane: same_job.map_or(self.next_id, |feed| feed.lane),
@@ -273,6 +277,7 @@ impl Feeds {
                 pace: Pace::default(),
                 fault: None,
                 trouble,
+                guard,
                 reset: known.as_ref().map_or(number, |known| known.reset),
                 moves: 0,
                 dirty: false,
@@ -300,10 +305,11 @@ impl Feeds {
         ended
     }
 
-    /// Nobody reads for the feed: it is in fault, or paused, or has failed, or Braze does not take its authorization.
+    /// Nobody reads for the feed: it is in fault, or paused, or has failed, or its guard or Braze's refusal of its authorization
+    /// stops it.
     fn is_held(&self, feed: &Feed) -> bool {
         let stopped = feed.fault.is_some() || feed.job.paused || feed.trouble.failed().is_some();
-        stopped || self.asleep(&feed.job.authorization).is_some()
+        stopped || feed.guard.stops() || self.asleep(&feed.job.authorization).is_some()
     }
 
     /// Feeds that are held and have something to give up.
@@ -400,13 +406,14 @@ impl Feeds {
         if let Some(fault) = &feed.fault {
             return (ExportJobState::Fault, Some(fault.reason()));
         }
-        if feed.job.paused {
-            return (ExportJobState::Paused, None);
+        if feed.job.paused || feed.guard.held().is_some() {
+            return (ExportJobState::Paused, feed.guard.held());
         }
         if let Some(reason) = feed.trouble.failed() {
             return (ExportJobState::Failed, Some(reason));
         }
-        match self.asleep(&feed.job.authorization).or(feed.trouble.waits()) {
+        let asleep = self.asleep(&feed.job.authorization);
+        match asleep.or(feed.guard.waits()).or(feed.trouble.waits()) {
             Some(reason) => (ExportJobState::Sleeping, Some(reason)),
             None => (ExportJobState::Runnable, None),
         }
@@ -477,6 +484,7 @@ impl Feeds {
                 ..FeedProgress::default()
             };
             feed.trouble.write(&mut progress);
+            feed.guard.write(&mut progress);
             written.push((settle::feed_key(workspace, &feed.job.id, &feed.slug), progress));
         }
         written

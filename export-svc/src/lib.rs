@@ -21,6 +21,7 @@ mod omitted;
 pub mod order;
 mod pipeline;
 mod placement;
+mod plan;
 pub mod positions;
 pub mod route;
 mod settle;

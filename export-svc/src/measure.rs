@@ -32,8 +32,12 @@ pub const READER_SEEKS_TOTAL: &str = "export_reader_seeks_total";
 pub const READER_LAG: &str = "export_reader_lag_records";
 /// Feeds that a reader serves. Labels as above.
 pub const READER_FEEDS: &str = "export_reader_feeds";
-/// Feeds that no reader serves. Labels `workspace`, `reason`: fault, paused, failed, sleeping, full.
+/// Feeds that no reader serves. Labels `workspace`, `reason`: fault, paused, failed, sleeping, full, guarded.
 pub const FEEDS_LEFT_OUT: &str = "export_feeds_left_out";
+/// How often a guard has paused a job. Label `workspace`.
+pub const GUARD_PAUSES_TOTAL: &str = "export_guard_pauses_total";
+/// How often members were counted for a guard, by how that ended: counted, failed. Labels `workspace`, `result`.
+pub const GUARD_COUNTS_TOTAL: &str = "export_guard_counts_total";
 /// Jobs that sleep. Label `workspace`.
 pub const SLEEPING_JOBS: &str = "export_sleeping_jobs";
 /// Authorizations that Braze refuses, of those that this replica looks after.
@@ -84,7 +88,15 @@ pub fn describe() {
     describe_gauge!(READER_FEEDS, "Feeds (audiences of jobs) that a reader serves");
     describe_gauge!(
         FEEDS_LEFT_OUT,
-        "Feeds that no reader serves, by reason (fault, paused, failed, sleeping, full)"
+        "Feeds that no reader serves, by reason (fault, paused, failed, sleeping, full, guarded)"
+    );
+    describe_counter!(
+        GUARD_PAUSES_TOTAL,
+        "Jobs paused by their guard: too many members of an audience would have been removed"
+    );
+    describe_counter!(
+        GUARD_COUNTS_TOTAL,
+        "Times the members of audiences were counted for guards, by result (counted, failed)"
     );
     describe_gauge!(
         SLEEPING_JOBS,

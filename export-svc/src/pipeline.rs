@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::RequestId;
+use crate::catalog::Catalog;
 use crate::clock::{Clock, Time};
 use crate::deliver::Deliverer;
 use crate::engine::{Error, Statuses};
@@ -23,7 +24,7 @@ use crate::lease::Lease;
 use crate::measure;
 use crate::placement::{Pulse, Stop};
 use crate::settle::{NOT_BEFORE_MAX, ProgressWriter};
-use crate::workspace::{Fate, Place, Workspace};
+use crate::workspace::{Counted, Fate, Place, Workspace};
 
 use self::read::Readers;
 use self::rest::Rest;
@@ -62,6 +63,8 @@ pub(crate) enum Event {
         begun: Time,
         result: Result<(), kafka::Error>,
     },
+    /// Members of audiences have been counted.
+    Counted(Counted),
     /// Ends of the partitions, asked for at `asked`: an answer may be late, and then says nothing of the time it came.
     Ends {
         asked: Time,
@@ -75,6 +78,7 @@ pub(crate) struct Pipeline {
     readers: Readers,
     progress: ProgressWriter,
     deliverer: Deliverer,
+    catalog: Catalog,
     events: mpsc::Receiver<Event>,
     wanted: watch::Receiver<Arc<JobSet>>,
     statuses: Statuses,
@@ -229,6 +233,7 @@ impl Pipeline {
         if workspace.feeds.next_probe().is_some_and(|time| time <= now) {
             workspace.start_probes(&self.deliverer, now);
         }
+        workspace.start_counting(&self.catalog, &self.deliverer, now);
         let leased = self.lease.holds_at(now);
         self.lease_wanted = workspace.start_requests(&self.deliverer, leased, now);
         self.write_progress(now)?;
@@ -327,6 +332,7 @@ impl Pipeline {
             Event::Probed { used, attempt } => self.workspace.end_probe(&used, &attempt, now),
             Event::Kept { places } => self.workspace.kept(places),
             Event::NotKept { reason } => self.workspace.not_kept(reason),
+            Event::Counted(counted) => self.workspace.counted(counted, now),
             Event::Progress { begun, result } => {
                 self.writing = false;
                 self.progress_ended(begun, result)?;

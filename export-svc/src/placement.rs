@@ -27,6 +27,7 @@ use self::plan::{Plan, Planner};
 pub(crate) use self::stop::Stop;
 pub(crate) use self::watchdog::Pulse;
 use self::watchdog::Watchdog;
+use crate::catalog::Catalog;
 use crate::engine::{EngineConfig, EngineParts, Error, JobStatus, Statuses};
 use crate::feed::JobSet;
 use crate::health::{Health, Rounds};
@@ -57,6 +58,7 @@ pub(crate) struct Placement {
     publisher: Publisher,
     statuses: Statuses,
     health: Health,
+    catalog: Catalog,
     abandoned: CancellationToken,
     tasks: TaskTracker,
     member: Member,
@@ -84,6 +86,7 @@ impl Placement {
         parts: EngineParts,
         statuses: Statuses,
         health: Health,
+        catalog: Catalog,
         abandoned: CancellationToken,
     ) -> Result<Self, Error> {
         let EngineParts {
@@ -109,6 +112,7 @@ impl Placement {
             directory,
             statuses,
             health,
+            catalog,
             abandoned,
             tasks: TaskTracker::new(),
             served: BTreeMap::new(),
@@ -277,6 +281,7 @@ impl Placement {
             wanted: served.wanted.subscribe(),
             statuses: self.statuses.clone(),
             health: self.health.clone(),
+            catalog: self.catalog.clone(),
             client: self.client.clone(),
             publisher: self.publisher.clone(),
             runtime: tokio::runtime::Handle::current(),
@@ -392,6 +397,9 @@ impl Statuses {
             estimate: None,
             reset: 0,
             bounces: 0,
+            guarded: false,
+            confirms: 0,
+            requests_per_second: 0.0,
         });
         self.set(
             job,

@@ -4,6 +4,7 @@
 //! and the loop that drives them is `pipeline`.
 
 mod count;
+mod guard;
 mod layout;
 mod trouble;
 
@@ -18,6 +19,7 @@ use proto::export::v1::{ExportCounters, ExportJobState, WorkspaceProgress};
 
 use self::count::Gauges;
 pub(crate) use self::count::Tally;
+pub(crate) use self::guard::{Counted, Counting};
 pub(crate) use self::layout::Layout;
 use crate::batch::{Backoff, Batch, BatchLimits, KEY_VERSION, RequestId};
 use crate::budget::Budget;
@@ -122,6 +124,7 @@ pub(crate) struct Workspace {
     pub(crate) ends: Vec<i64>,
     /// Records in a row that could not be used, by partition.
     pub(crate) unusable: HashMap<i32, u32>,
+    pub(crate) counting: Counting,
     /// Why nothing can be read for now.
     pub(crate) unread: Option<String>,
     pub(crate) tally: Tally,
@@ -212,6 +215,7 @@ impl Workspace {
             objects_max_learnt: braze::OBJECTS_MAX,
             ends: Vec::new(),
             unusable: HashMap::new(),
+            counting: Counting::default(),
             unread: None,
             tally: Tally::default(),
             gauges: Gauges::default(),
@@ -237,6 +241,7 @@ impl Workspace {
         let ended = self.feeds.apply(&self.key, wanted);
         self.abandon(&ended, now);
         self.bounce(now);
+        self.feeds.let_go();
         self.reset(now);
         self.limit(wanted.budget, now);
         let objects_max = wanted
@@ -376,7 +381,8 @@ impl Workspace {
         // First: an audience that has left its job may have come back.
         self.tombstoned = std::mem::take(&mut self.feeds.tombstones).into_iter().collect();
         written.extend(self.tombstoned.iter().map(|key| records.tombstone(key)));
-        for (key, progress) in self.feeds.written(&self.key, last, &self.ends) {
+        for (key, mut progress) in self.feeds.written(&self.key, last, &self.ends) {
+            progress.requests_per_second = self.budget.rate();
             written.push(records.feed(&key, &progress));
         }
         written
@@ -409,6 +415,9 @@ impl Workspace {
                 estimate: None,
                 reset: feed.reset,
                 bounces: feed.trouble.bounces(),
+                guarded: false,
+                confirms: feed.guard.confirms(),
+                requests_per_second: self.budget.rate(),
             });
             // Its audiences are read together.
             status.lag = status.lag.max(self.feeds.lag(feed, &self.ends));
@@ -416,6 +425,8 @@ impl Workspace {
             status.estimate = status.estimate.max(feed.pace.estimate());
             status.reset = status.reset.min(feed.reset);
             status.bounces = status.bounces.min(feed.trouble.bounces());
+            status.guarded |= feed.guard.held().is_some();
+            status.confirms = status.confirms.min(feed.guard.confirms());
             if severity(state) > severity(status.state) {
                 (status.state, status.reason) = (state, reason.unwrap_or_default().to_owned());
             }

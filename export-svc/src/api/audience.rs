@@ -29,7 +29,7 @@ fn audience_name(account: AccountNumber, slug: &str) -> String {
     name::format_child(account, "audiences", slug)
 }
 
-fn refused(error: &catalog::Error, account: AccountNumber) -> Status {
+pub(super) fn refused(error: &catalog::Error, account: AccountNumber) -> Status {
     match error {
         catalog::Error::Kafka(kafka::Error::Topic { topic, problem }) => failed_precondition(format!(
             "topic {topic}: {problem}; `export-svc topics ensure --account {account}` creates what is missing"

@@ -1,7 +1,9 @@
 //! `lytics.export.v1.ExportJobService`.
 
 mod edit;
+mod guard;
 mod parse;
+mod plan;
 mod reset;
 mod watch;
 
@@ -70,6 +72,9 @@ impl Service {
             return wire;
         }
         let mut status = self.engine.job_status(&wire.name);
+        if let Some(status) = &mut status {
+            guard::confirmed(status, job);
+        }
         if let Some(status) = &mut status
             && status.state == ExportJobState::Failed
             && status.bounces < job.bounces
@@ -77,8 +82,10 @@ impl Service {
             (status.state, status.reason) = (ExportJobState::Runnable, String::new());
         }
         let state = status.as_ref().map_or(ExportJobState::Runnable, |status| status.state);
+        wire.guarded = status.as_ref().is_some_and(|status| status.guarded);
         wire.set_state(match state {
             ExportJobState::Fault => state,
+            ExportJobState::Paused if wire.guarded => state,
             _ => job.state(state),
         });
         wire.counters = Some(status.as_ref().map(|status| status.counters).unwrap_or_default());
@@ -321,10 +328,13 @@ impl ExportJobService for Service {
         request: Request<ResumeExportJobRequest>,
     ) -> Result<Response<ResumeExportJobResponse>, Status> {
         let caller = self.directory.admit(&request, WRITE)?;
-        let ResumeExportJobRequest { name, revision } = request.get_ref();
+        let ResumeExportJobRequest {
+            name,
+            revision,
+            confirm,
+        } = request.get_ref();
         let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
-        let (jobs, based_on) = (self.directory.export_jobs(), based_on(*revision));
-        let job = jobs.resume(account, id, based_on, Timestamp::now()).await?;
+        let job = self.resume(account, id, based_on(*revision), *confirm).await?;
         tracing::info!(%account, "resumed {name}");
         Ok(Response::new(ResumeExportJobResponse {
             export_job: Some(self.observed(&job)),

@@ -36,7 +36,7 @@ pub fn profile_key(profile_id: &[u8]) -> u64 {
 
 /// What a user is known by.
 #[inline(always)]
-pub(super) fn user_key(identifier: &Identifier) -> u64 {
+pub(crate) fn user_key(identifier: &Identifier) -> u64 {
     match identifier {
         Identifier::ExternalId(id) => quick_hash(EXTERNAL_ID, id.as_bytes()),
         Identifier::BrazeId(id) => quick_hash(BRAZE_ID, id.as_bytes()),

@@ -3,7 +3,9 @@
 mod bounce;
 mod list;
 mod omitted;
+mod plan;
 mod reset;
+mod resume;
 mod show;
 mod update;
 mod watch;
@@ -13,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::{Args, Subcommand, ValueEnum};
-use control::TYPE;
+use control::{Guard, TYPE};
 use proto::authorization::v1::Authorization;
 use proto::export::v1 as wire;
 use proto::export::v1::export_job_service_client::ExportJobServiceClient;
@@ -26,6 +28,7 @@ use self::bounce::Bounce;
 use self::list::List;
 use self::omitted::Omitted;
 use self::reset::Reset;
+use self::resume::Resume;
 use self::update::Update;
 use super::resource::{One, Resource, resolve};
 use super::{Account, Remote, refused};
@@ -50,8 +53,8 @@ pub(super) enum Jobs {
     Update(Update),
     /// Let a job read and send nothing until it is resumed. It keeps its position, so no change is lost.
     Pause(Moved),
-    /// Let a paused job go on where it was.
-    Resume(Moved),
+    /// Let a paused job go on where it was; one that its guard has paused only with --confirm.
+    Resume(Resume),
     /// Let a job that sleeps, is in fault, or has failed try again at once; with --state, every such job of an account.
     Bounce(Bounce),
     /// End a job for good and forget its position. It is still listed, and the slugs that it wrote stay in Braze; its audiences
@@ -112,6 +115,13 @@ pub(super) struct Create {
     /// Which changes are sent.
     #[arg(long, value_enum, default_value_t = Events::Both)]
     events: Events,
+    /// The guard: before more than this many percent of an audience's members would be removed within an hour, the job pauses
+    /// itself. 0 is no guard; audiences of less than 100 members have none.
+    #[arg(long, value_name = "PERCENT", default_value_t = Guard::PERCENT)]
+    guard: u32,
+    /// Create nothing: read the membership topic, and tell what the job would do with the changes that are there.
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     remote: Remote,
 }
@@ -221,13 +231,7 @@ impl Jobs {
                 let answer = client.pause_export_job(request).await;
                 one.show(answer.map_err(refused)?.into_inner().export_job);
             }
-            Self::Resume(Moved { one, revision }) => {
-                let (channel, name) = one.find::<wire::ExportJob>().await?;
-                let mut client = ExportJobServiceClient::new(channel);
-                let request = wire::ResumeExportJobRequest { name, revision };
-                let answer = client.resume_export_job(request).await;
-                one.show(answer.map_err(refused)?.into_inner().export_job);
-            }
+            Self::Resume(resume) => resume.run().await?,
             Self::Kill(Moved { one, revision }) => {
                 let (channel, name) = one.find::<wire::ExportJob>().await?;
                 let mut client = ExportJobServiceClient::new(channel);
@@ -277,8 +281,12 @@ impl Create {
             batch_updates_max: self.batch_max,
             coalesce: wire::Coalesce::from(self.coalesce).into(),
             audience_events: wire::AudienceEvents::from(self.events).into(),
+            guard_percent: Some(self.guard),
             ..wire::ExportJob::default()
         };
+        if self.dry_run {
+            return plan::show(channel, self.account.name(), export_job, self.remote.output).await;
+        }
         let request = wire::CreateExportJobRequest {
             parent: self.account.name(),
             export_job: Some(export_job),

@@ -21,7 +21,7 @@ const NO_IDENTIFIER: &str = "no_identifier";
 
 /// Why a record cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unusable {
+pub(crate) enum Unusable {
     #[error("the value is no MembershipChange")]
     Undecodable(#[source] Malformed),
     #[error("{0}")]

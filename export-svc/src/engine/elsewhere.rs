@@ -171,6 +171,9 @@ fn status(progress: FeedProgress) -> JobStatus {
         estimate: progress.estimated_duration.and_then(|left| left.try_into().ok()),
         reset: progress.reset,
         bounces: progress.bounces,
+        guarded: progress.guard.as_ref().is_some_and(|guard| !guard.held.is_empty()),
+        confirms: progress.guard.as_ref().map_or(0, |guard| guard.confirms),
+        requests_per_second: progress.requests_per_second,
         reason: progress.state_reason,
     }
 }
@@ -196,6 +199,9 @@ impl JobStatus {
         worse.estimate = worse.estimate.max(better.estimate);
         worse.reset = worse.reset.min(better.reset);
         worse.bounces = worse.bounces.min(better.bounces);
+        worse.guarded |= better.guarded;
+        worse.confirms = worse.confirms.min(better.confirms);
+        worse.requests_per_second = worse.requests_per_second.max(better.requests_per_second);
         worse
     }
 }

@@ -19,20 +19,20 @@ const BITS_PER_KEY: u64 = 4;
 
 /// Keys of which it never denies one that was added. They are hashes already, so that a few lines do what a library would.
 #[derive(Debug)]
-struct Filter(Vec<u64>);
+pub(crate) struct Filter(Vec<u64>);
 
 impl Filter {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(vec![0; index(BITS / 64)])
     }
 
-    fn add(&mut self, key: Key) {
+    pub(crate) fn add(&mut self, key: Key) {
         for (word, bit) in bits(key) {
             self.0[word] |= bit;
         }
     }
 
-    fn may_have(&self, key: Key) -> bool {
+    pub(crate) fn may_have(&self, key: Key) -> bool {
         bits(key).all(|(word, bit)| self.0[word] & bit != 0)
     }
 }

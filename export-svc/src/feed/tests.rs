@@ -45,6 +45,7 @@ fn job(slug: usize, existing_users: bool, start: [i64; 2]) -> Arc<ExportJob> {
         paused: false,
         killed: false,
         bounces: 0,
+        guard: control::Guard::new(20),
         resets: Vec::new(),
         additions: Vec::new(),
         last_number: 0,

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use super::Pipeline;
 use super::read::Readers;
 use super::rest::Rest;
+use crate::catalog::Catalog;
 use crate::clock::{Clock, Time};
 use crate::deliver::Deliverer;
 use crate::engine::{EngineConfig, Error, Statuses};
@@ -35,6 +36,7 @@ pub(crate) struct Parts {
     pub(crate) wanted: watch::Receiver<Arc<JobSet>>,
     pub(crate) statuses: Statuses,
     pub(crate) health: Health,
+    pub(crate) catalog: Catalog,
     pub(crate) client: braze::Client,
     pub(crate) publisher: kafka::Publisher,
     pub(crate) runtime: tokio::runtime::Handle,
@@ -56,6 +58,7 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
         wanted,
         statuses,
         health,
+        catalog,
         client,
         publisher,
         runtime,
@@ -108,8 +111,9 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
         "serving Braze workspace {}",
         workspace.key
     );
-    // At most in_flight_max calls, as many tasks that keep rejected changes and a few more from reading, and the writer.
-    let (sender, events) = mpsc::channel(4 * workspace.config.in_flight_max + 2);
+    // At most in_flight_max calls, as many tasks that keep rejected changes and a few more from reading, the writer, and one that
+    // counts members.
+    let (sender, events) = mpsc::channel(4 * workspace.config.in_flight_max + 3);
     let progress = ProgressWriter::start(writer, clock, sender.clone())?;
     let lease = Lease::new(clock, workspace.config.lease);
     let rest = Rest::of_this_thread();
@@ -126,6 +130,7 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
         workspace,
         readers: Readers::new(kafka, reader, rest.waker()),
         rest,
+        catalog,
         progress,
         events,
         wanted,

@@ -129,10 +129,12 @@ impl Workspace {
                 gauges.push((gauge, value));
             }
         }
-        let mut left_out = [("fault", 0), ("paused", 0), ("failed", 0), ("sleeping", 0), ("full", 0)];
+        let reasons = ["fault", "paused", "failed", "sleeping", "full", "guarded"];
+        let mut left_out = reasons.map(|reason| (reason, 0));
         for feed in self.feeds.iter().filter(|feed| !feed.is_served()) {
             let reason = match self.feeds.condition(feed).0 {
                 ExportJobState::Fault => 0,
+                ExportJobState::Paused if feed.guard.held().is_some() => 5,
                 ExportJobState::Paused => 1,
                 ExportJobState::Failed => 2,
                 ExportJobState::Sleeping => 3,

@@ -6,6 +6,7 @@ mod edges;
 mod existing;
 mod failing;
 mod faults;
+mod guard;
 mod identifiers;
 mod life;
 mod limits;

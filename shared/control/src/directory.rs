@@ -224,6 +224,12 @@ impl Directory {
         Ok(record::scan(&self.inner.table, prefix).collect())
     }
 
+    /// Decides on the table as it is, and writes nothing.
+    pub(crate) fn ask<T>(&self, decide: impl FnOnce(&Table) -> Result<T, Error>) -> Result<T, Error> {
+        self.fresh()?;
+        decide(&self.inner.table)
+    }
+
     pub(crate) fn list<R: Resource>(&self, prefix: &str, page: &Page) -> Result<Listed<R>, Error> {
         self.fresh()?;
         Ok(page.cut(record::all(&self.inner.table, prefix)))

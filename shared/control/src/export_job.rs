@@ -14,9 +14,11 @@ use crate::record::{self, Resource, State};
 use crate::{Directory, Error, Listed, Page, exported, id};
 
 mod edit;
+mod guard;
 mod moves;
 
 pub use self::edit::{Addition, ExportJobEdit};
+pub use self::guard::Guard;
 pub use self::moves::{Move, NewReset, Reset};
 
 /// The only type of job.
@@ -51,6 +53,8 @@ pub struct ExportJob {
     pub coalesce: Coalesce,
     /// Which changes are sent.
     pub events: AudienceEvents,
+    /// Pauses it before too many members of an audience are removed.
+    pub guard: Guard,
     /// The Braze workspace, unique in the installation ([`Authorization::workspace_key`]).
     pub workspace: String,
     /// (partition, offset) of the membership topic when the job was created; where it starts unless it sends existing users.
@@ -189,6 +193,8 @@ pub struct NewExportJob {
     pub coalesce: Coalesce,
     /// Which changes are sent.
     pub events: AudienceEvents,
+    /// See [`Guard::percent`].
+    pub guard_percent: u32,
     /// (partition, offset): the end of the membership topic now.
     pub start: Vec<(i32, i64)>,
 }
@@ -223,6 +229,7 @@ impl ExportJob {
             batch_updates_max: self.batch_updates_max,
             coalesce: self.coalesce.to_wire().into(),
             audience_events: self.events.to_wire().into(),
+            guard_percent: Some(self.guard.percent),
             create_time: Some(model::time::to_wire(self.create_time)),
             update_time: Some(model::time::to_wire(self.update_time)),
             revision: self.revision,
@@ -251,6 +258,7 @@ impl Resource for ExportJob {
             paused: self.paused,
             killed: self.killed,
             bounces: self.bounces,
+            confirmation: self.guard.to_stored(),
             resets: self.resets.iter().map(Reset::to_stored).collect(),
             additions: self.additions.iter().map(Addition::to_stored).collect(),
             last_number: self.last_number,
@@ -287,6 +295,7 @@ impl Resource for ExportJob {
             batch_updates_max: job.batch_updates_max,
             coalesce: Coalesce::from_wire(job.coalesce)?,
             events: AudienceEvents::from_wire(job.audience_events)?,
+            guard: Guard::from_stored(job.guard_percent, stored.confirmation),
             workspace: stored.workspace,
             start: from_stored(&stored.start),
             new_audiences: stored.new_audiences,
@@ -414,6 +423,16 @@ impl ExportJobs<'_> {
         Ok(ExportJob { revision, ..job })
     }
 
+    /// The job that [`ExportJobs::create`] would create, of which nothing is written.
+    ///
+    /// # Errors
+    /// As [`ExportJobs::create`]; [`Error::Unavailable`] when the table is too old.
+    pub fn plan(&self, account: AccountNumber, new: NewExportJob, now: Timestamp) -> Result<ExportJob, Error> {
+        let wanted = build(account, new, now);
+        let (_, job) = self.0.ask(|table| decide_create(table, &wanted))?;
+        Ok(job)
+    }
+
     /// The job of that id.
     ///
     /// # Errors
@@ -462,6 +481,7 @@ fn build(account: AccountNumber, new: NewExportJob, now: Timestamp) -> ExportJob
         batch_updates_max: new.batch_updates_max,
         coalesce: new.coalesce,
         events: new.events,
+        guard: Guard::new(new.guard_percent),
         workspace: String::new(),
         start: new.start,
         new_audiences: Vec::new(),

@@ -27,7 +27,7 @@ pub use caller::{AuthError, Caller, Forbidden, UsedToken};
 pub use directory::Directory;
 pub use error::Error;
 pub use export_job::{
-    ATTRIBUTE, Addition, Alias, AllExportJobs, AudienceEvents, Coalesce, ExportJob, ExportJobEdit, ExportJobs,
+    ATTRIBUTE, Addition, Alias, AllExportJobs, AudienceEvents, Coalesce, ExportJob, ExportJobEdit, ExportJobs, Guard,
     Identifiers, Move, NewExportJob, NewReset, Reset, TYPE,
 };
 pub use mapping::{Mapping, Mappings, NewMapping};

@@ -107,6 +107,7 @@ async fn create_jobs(stack: &Stack, flush_after_seconds: i64) -> anyhow::Result<
     let common = ExportJob {
         r#type: "export_audiences".to_owned(),
         authorization,
+        guard_percent: Some(0),
         flush_after: Some(prost_types::Duration {
             seconds: flush_after_seconds,
             nanos: 0,

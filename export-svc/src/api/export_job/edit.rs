@@ -1,17 +1,17 @@
 //! A request to change an export job, checked as a whole.
 
-use control::ExportJobEdit;
+use control::{ExportJobEdit, Guard};
 use model::text;
 use prost_types::FieldMask;
 use proto::export::v1::ExportJob;
 use runtime::grpc::status::Violations;
 use tonic::Status;
 
-use super::parse::audiences;
+use super::parse::{audiences, guard};
 use crate::api::check;
 
 /// What can be changed.
-const FIELDS: [&str; 3] = ["label", "description", "audiences"];
+const FIELDS: [&str; 4] = ["label", "description", "audiences", "guard_percent"];
 
 /// The edit that a request asks for, or everything that is wrong with it. Where audiences that are added begin is not the
 /// request's to say.
@@ -21,11 +21,13 @@ pub(super) fn parse(job: ExportJob, mask: &FieldMask) -> Result<ExportJobEdit, S
         [] => is_set,
         paths => paths.iter().any(|path| path == field || path == "*"),
     };
-    let [label, description, listed] = FIELDS;
+    let [label, description, listed, percent] = FIELDS;
     let edit = ExportJobEdit {
         label: named(label, !job.label.is_empty()).then_some(job.label),
         description: named(description, !job.description.is_empty()).then_some(job.description),
         audiences: named(listed, !job.audiences.is_empty()).then_some(job.audiences),
+        guard_percent: named(percent, job.guard_percent.is_some())
+            .then_some(job.guard_percent.unwrap_or(Guard::PERCENT)),
         start: Vec::new(),
     };
     let known = |path: &&String| *path == "*" || FIELDS.contains(&path.as_str());
@@ -47,6 +49,9 @@ pub(super) fn parse(job: ExportJob, mask: &FieldMask) -> Result<ExportJobEdit, S
     }
     if let Some(listed) = &edit.audiences {
         audiences(&mut violations, listed);
+    }
+    if let Some(percent) = edit.guard_percent {
+        check(&mut violations, "export_job.guard_percent", guard(percent));
     }
     violations.into_result()?;
     Ok(edit)
@@ -91,10 +96,18 @@ mod tests {
             label: " x".to_owned(),
             description: "x".repeat(2_001),
             audiences: vec!["vip".to_owned(), "vip".to_owned()],
+            guard_percent: Some(101),
             ..ExportJob::default()
         };
         let message = parsed(bad, &["*", "coalesce"]).unwrap_err().message().to_owned();
-        for named in ["label", "description", "audiences[1]", "update_mask", "coalesce"] {
+        for named in [
+            "label",
+            "description",
+            "audiences[1]",
+            "guard_percent",
+            "update_mask",
+            "coalesce",
+        ] {
             assert!(message.contains(named), "{named}: {message}");
         }
         for nothing in [

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use control::{Alias, AudienceEvents, Coalesce, Identifiers, NewExportJob, TYPE};
+use control::{Alias, AudienceEvents, Coalesce, Guard, Identifiers, NewExportJob, TYPE};
 use model::{AccountNumber, name, text};
 use proto::export::v1::ExportJob;
 use runtime::grpc::status::Violations;
@@ -59,6 +59,8 @@ pub(super) fn parse(account: AccountNumber, job: ExportJob) -> Result<NewExportJ
         "export_job.audience_events",
         events.map(|_| ()).ok_or("must be BOTH, ENTERS or EXITS; unset is BOTH"),
     );
+    let guard_percent = job.guard_percent.unwrap_or(Guard::PERCENT);
+    check(&mut violations, "export_job.guard_percent", guard(guard_percent));
     violations.into_result()?;
     Ok(NewExportJob {
         label: job.label,
@@ -71,6 +73,7 @@ pub(super) fn parse(account: AccountNumber, job: ExportJob) -> Result<NewExportJ
         batch_updates_max: batch_updates_max.unwrap_or_default(),
         coalesce: coalesce.unwrap_or_default(),
         events: events.unwrap_or_default(),
+        guard_percent,
         start: Vec::new(),
     })
 }
@@ -148,6 +151,14 @@ fn flush_after(job: &ExportJob) -> Result<Duration, &'static str> {
     wanted.ok_or("must be longer than 0s and at most 300s; unset is 300s")
 }
 
+/// A share of an audience, as a guard has it.
+pub(super) fn guard(percent: u32) -> Result<(), &'static str> {
+    if percent > 100 {
+        return Err("must be from 0, which is no guard, to 100; unset is 20");
+    }
+    Ok(())
+}
+
 /// 0 is the default.
 fn batch_updates_max(given: u32) -> Result<u32, String> {
     let max = u32::try_from(braze::OBJECTS_MAX).unwrap_or(u32::MAX);
@@ -185,6 +196,7 @@ mod tests {
     fn what_is_not_said_has_the_baselines_defaults() {
         let new = parsed(good()).unwrap();
         assert_eq!((new.batch_updates_max, new.flush_after), (75, Duration::from_secs(300)));
+        assert_eq!(new.guard_percent, 20);
         assert!(!new.existing_users && new.coalesce == Coalesce::Latest);
         assert_eq!(new.identifiers.external_id_field.as_deref(), Some("customer_no"));
     }
@@ -277,6 +289,7 @@ mod tests {
             batch_updates_max: 100,
             coalesce: 99,
             audience_events: 99,
+            guard_percent: Some(101),
             flush_after: Some(prost_types::Duration { seconds: 301, nanos: 0 }),
             ..ExportJob::default()
         };
@@ -292,6 +305,7 @@ mod tests {
             "batch_updates_max",
             "coalesce",
             "audience_events",
+            "guard_percent",
             "flush_after",
         ] {
             assert!(

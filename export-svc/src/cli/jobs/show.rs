@@ -58,6 +58,7 @@ impl Show for wire::ExportJob {
             ("description", json!(self.description)),
             ("state", json!(state(self))),
             ("stateReason", json!(self.state_reason)),
+            ("guarded", json!(self.guarded)),
             ("audiences", json!(self.audiences)),
             ("authorization", json!(self.authorization)),
             ("externalIdField", json!(self.external_id_field)),
@@ -72,6 +73,7 @@ impl Show for wire::ExportJob {
                 json!(word(self.audience_events().as_str_name(), "AUDIENCE_EVENTS_")),
             ),
             ("coalesce", json!(word(self.coalesce().as_str_name(), "COALESCE_"))),
+            ("guardPercent", json!(self.guard_percent)),
             ("counters", json!(counters)),
             ("unread", json!(self.unread)),
             ("unreadBeforeStart", json!(self.unread_before_start)),
@@ -93,7 +95,7 @@ fn word(name: &str, prefix: &str) -> String {
 }
 
 /// Seconds, as in the JSON form of the contracts: `2s`, `0.5s`.
-fn seconds(duration: Option<prost_types::Duration>) -> Value {
+pub(super) fn seconds(duration: Option<prost_types::Duration>) -> Value {
     let duration = duration.and_then(|duration| std::time::Duration::try_from(duration).ok());
     duration.map_or(Value::Null, |duration| json!(format!("{}s", duration.as_secs_f64())))
 }

@@ -36,6 +36,9 @@ struct Change {
     /// Slug of an audience to export no more; may be given several times. Users at Braze keep it.
     #[arg(long = "remove-audience", value_name = "SLUG")]
     removed: Vec<String>,
+    /// The guard, as at creation; 0 is no guard.
+    #[arg(long, value_name = "PERCENT")]
+    guard: Option<u32>,
 }
 
 impl Change {
@@ -87,6 +90,10 @@ impl Update {
                 paths.push(path.to_owned());
             }
         }
+        if change.guard.is_some() {
+            job.guard_percent = change.guard;
+            paths.push("guard_percent".to_owned());
+        }
         let request = wire::UpdateExportJobRequest {
             export_job: Some(job),
             update_mask: Some(FieldMask { paths }),
@@ -110,6 +117,7 @@ mod tests {
                 description: None,
                 added: words(added),
                 removed: words(removed),
+                guard: None,
             };
             change.audiences(words(&["vip", "gold"]))
         };

@@ -124,6 +124,7 @@ async fn a_job_is_paused_and_resumed_and_what_is_impossible_is_refused() {
         revision: 0,
     };
     let resume = || ResumeExportJobRequest {
+        confirm: false,
         name: name.clone(),
         revision: 0,
     };

@@ -77,6 +77,7 @@ pub(super) fn job(audience: &str) -> NewExportJob {
         batch_updates_max: 75,
         coalesce: Coalesce::Latest,
         events: AudienceEvents::Both,
+        guard_percent: 0,
         start: Vec::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! What can be changed of a job that exists: what people call it, and its audiences.
+//! What can be changed of a job that exists: what people call it, its guard, and its audiences.
 
 use jiff::Timestamp;
 use kafka::Change;
@@ -53,6 +53,8 @@ pub struct ExportJobEdit {
     pub description: Option<String>,
     /// All audiences that the job is to have, each once.
     pub audiences: Option<Vec<String>>,
+    /// See [`Guard::percent`](crate::Guard::percent).
+    pub guard_percent: Option<u32>,
     /// (partition, offset): the end of the membership topic now. Needed with `audiences`.
     pub start: Vec<(i32, i64)>,
 }
@@ -121,6 +123,7 @@ pub(super) fn decide_update(
     job.update_time = now;
     job.label = edit.label.clone().unwrap_or(job.label);
     job.description = edit.description.clone().unwrap_or(job.description);
+    job.guard.percent = edit.guard_percent.unwrap_or(job.guard.percent);
     let mut changes = match &edit.audiences {
         Some(wanted) => job.set_audiences(state, wanted, &edit.start)?,
         None => Vec::new(),

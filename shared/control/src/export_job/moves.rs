@@ -75,13 +75,15 @@ pub enum Move {
     Resume,
     /// It tries again at once, if it sleeps, is in fault, or has failed.
     Bounce,
+    /// It goes on, though its guard has paused it.
+    Confirm,
     /// It ends for good, and its position is forgotten; it is still listed.
     Kill,
     /// It goes on elsewhere in the membership topic.
     Reset,
     /// It has other audiences.
     SetAudiences,
-    /// It has another label or description.
+    /// It has another label, description or guard.
     Describe,
 }
 
@@ -97,7 +99,7 @@ impl Move {
             (_, State::Completed) => Some("is completed; create another job"),
             (Self::Pause, State::Paused) => Some("is paused already"),
             (Self::Bounce, State::Paused) => Some("is paused; resume it"),
-            (Self::Pause | Self::Reset | Self::SetAudiences, _)
+            (Self::Pause | Self::Reset | Self::SetAudiences | Self::Confirm, _)
             | (Self::Resume, State::Paused)
             // Also of one that runs: it may have come to grief a moment ago.
             | (Self::Bounce, _) => None,
@@ -259,7 +261,7 @@ impl ExportJobs<'_> {
         Ok(ExportJob { revision, ..job })
     }
 
-    async fn make(
+    pub(super) async fn make(
         &self,
         what: Move,
         account: AccountNumber,

@@ -1,4 +1,5 @@
 mod edit;
+mod guard;
 mod moves;
 
 use super::moves::decide_reset;
@@ -22,6 +23,7 @@ fn job(id: &str, audiences: &[&str], authorization: &str) -> ExportJob {
         batch_updates_max: 75,
         coalesce: Coalesce::EveryEdge,
         events: AudienceEvents::Exits,
+        guard_percent: 35,
         start: vec![(0, 12), (1, 0)],
     };
     ExportJob {

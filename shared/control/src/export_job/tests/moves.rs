@@ -7,22 +7,26 @@ use crate::export_job::moves::decide_move;
 
 const NAME: &str = "accounts/7/exportJobs/j";
 
+fn later() -> Timestamp {
+    "2026-01-02T00:00:00Z".parse().unwrap()
+}
+
 fn make(map: &mut Map, what: Move, based_on: Option<u64>) -> Result<ExportJob, Error> {
     let apply = |job: &mut ExportJob| match what {
         Move::Pause => job.paused = true,
         Move::Resume => job.paused = false,
         Move::Bounce => job.bounces += 1,
         Move::Kill => job.killed = true,
+        Move::Confirm => job.confirm(later()),
         other => panic!("{other:?}"),
     };
-    let later: Timestamp = "2026-01-02T00:00:00Z".parse().unwrap();
-    map.apply(decide_move(what, map, NAME, based_on, &apply, later))?;
+    map.apply(decide_move(what, map, NAME, based_on, &apply, later()))?;
     record::fetch(map, NAME)
 }
 
 #[test]
 fn every_move_of_every_state_is_allowed_or_refused() {
-    let allowed: [(Move, &[State]); 7] = [
+    let allowed: [(Move, &[State]); 8] = [
         (
             Move::Bounce,
             &[State::Runnable, State::Sleeping, State::Fault, State::Failed],
@@ -32,6 +36,16 @@ fn every_move_of_every_state_is_allowed_or_refused() {
             &[State::Runnable, State::Sleeping, State::Fault, State::Failed],
         ),
         (Move::Resume, &[State::Paused]),
+        (
+            Move::Confirm,
+            &[
+                State::Runnable,
+                State::Sleeping,
+                State::Paused,
+                State::Fault,
+                State::Failed,
+            ],
+        ),
         (
             Move::Kill,
             &[

@@ -163,6 +163,7 @@ impl World {
                 authorization: authorization.to_owned(),
                 external_id_field: "user_id".to_owned(),
                 existing_users: true,
+                guard_percent: Some(0),
                 flush_after: Some(flush_after.try_into()?),
                 ..ExportJob::default()
             }),

@@ -89,6 +89,8 @@ impl Control {
                 authorization: authorization.to_owned(),
                 external_id_field: "user_id".to_owned(),
                 existing_users: true,
+                // Half of what happens is an exit.
+                guard_percent: Some(0),
                 flush_after: Some(FLUSH_AFTER.try_into()?),
                 coalesce: coalesce.into(),
                 ..ExportJob::default()

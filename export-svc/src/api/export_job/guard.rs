@@ -1,0 +1,88 @@
+//! Jobs that their guards have paused.
+
+use control::ExportJob;
+use jiff::Timestamp;
+use model::AccountNumber;
+use proto::export::v1::ExportJobState;
+use runtime::grpc::status::failed_precondition;
+use tonic::Status;
+
+use super::Service;
+use crate::engine::JobStatus;
+
+/// Takes out of a status what somebody has confirmed since.
+pub(super) fn confirmed(status: &mut JobStatus, job: &ExportJob) {
+    if status.guarded && job.guard.lets_go(status.confirms) {
+        status.guarded = false;
+        if status.state == ExportJobState::Paused {
+            (status.state, status.reason) = (ExportJobState::Runnable, String::new());
+        }
+    }
+}
+
+impl Service {
+    /// Lets a job go on that somebody has paused or, if that is confirmed, its guard.
+    pub(super) async fn resume(
+        &self,
+        account: AccountNumber,
+        id: &str,
+        based_on: Option<u64>,
+        confirm: bool,
+    ) -> Result<ExportJob, Status> {
+        let (jobs, now) = (self.directory.export_jobs(), Timestamp::now());
+        let job = jobs.get(account, id)?;
+        let mut status = self.engine.job_status(&job.name());
+        if let Some(status) = &mut status {
+            confirmed(status, &job);
+        }
+        match status.filter(|status| status.guarded) {
+            Some(_) if confirm => Ok(jobs.confirm(account, id, based_on, now).await?),
+            Some(status) => Err(failed_precondition(format!(
+                "{} goes on only if that is confirmed: {}",
+                job.name(),
+                status.reason
+            ))),
+            None => Ok(jobs.resume(account, id, based_on, now).await?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_has_confirmed_is_not_shown_any_more_and_what_comes_after_it_is() {
+        let guarded = |state, confirms| JobStatus {
+            state,
+            reason: "because".to_owned(),
+            counters: proto::export::v1::ExportCounters::default(),
+            pending: 0,
+            lag: None,
+            unread_before_start: 0,
+            estimate: None,
+            reset: 0,
+            bounces: 0,
+            guarded: true,
+            confirms,
+            requests_per_second: 0.0,
+        };
+        let guard = control::Guard {
+            percent: 20,
+            confirms: 2,
+            confirmed: None,
+        };
+        let shown = |state, confirms, percent| {
+            let mut job = crate::plan::tests::job(true);
+            job.guard = control::Guard { percent, ..guard };
+            let mut status = guarded(state, confirms);
+            confirmed(&mut status, &job);
+            (status.guarded, status.state, status.reason.is_empty())
+        };
+        use ExportJobState::{Fault, Paused, Runnable};
+        assert_eq!(shown(Paused, 1, 20), (false, Runnable, true));
+        assert_eq!(shown(Paused, 2, 20), (true, Paused, false));
+        assert_eq!(shown(Paused, 2, 0), (false, Runnable, true), "turned off");
+        assert_eq!(shown(Fault, 1, 20), (false, Fault, false));
+    }
+}

@@ -1,0 +1,58 @@
+//! What an export job would do with what is in its account's topic.
+
+use std::time::{Duration, Instant};
+
+use control::ExportJob;
+use kafka::RecordView;
+use model::parse_membership_key;
+
+use super::scan::scan;
+use super::{Catalog, Error};
+use crate::consume;
+use crate::plan::{Plan, Planner};
+
+/// A plan, and how much of the topic it is about.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    pub(crate) plan: Plan,
+    /// Records that were read, of any audience.
+    pub(crate) records: u64,
+    /// Records that were not, at most.
+    pub(crate) unread: u64,
+}
+
+impl Catalog {
+    /// What a job would do that is created now: reads for at most about `within`.
+    ///
+    /// # Errors
+    /// As [`Catalog::audiences`].
+    pub(crate) async fn plan(&self, job: ExportJob, within: Duration) -> Result<Planned, Error> {
+        let account = job.account;
+        self.read(account, within, move |reader, topic, deadline| {
+            let (mut planner, mut records) = (Planner::new(job), 0);
+            let ends = planner.ends().to_vec();
+            let look = |record: &RecordView<'_>| {
+                records += 1;
+                let key = record.key().and_then(parse_membership_key);
+                // A tombstone names nobody at Braze.
+                let Some(payload) = record
+                    .payload()
+                    .filter(|_| key.is_none_or(|(slug, _)| planner.wants(slug)))
+                else {
+                    return;
+                };
+                match consume::read(account, payload, None, key) {
+                    Ok(membership) => planner.see(&membership),
+                    Err(_) => planner.unusable(),
+                }
+            };
+            let unread = scan(reader, topic, &ends, || Instant::now() < deadline, look)?;
+            Ok(Planned {
+                plan: planner.plan(),
+                records,
+                unread,
+            })
+        })
+        .await
+    }
+}

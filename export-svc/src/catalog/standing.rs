@@ -1,0 +1,126 @@
+//! How many members audiences had where their feeds stand: what guards go by.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use kafka::{Reader, ReaderOptions, RecordView};
+use model::{AccountNumber, parse_membership_key};
+
+use super::members::Members;
+use super::scan::scan;
+use super::{Catalog, Error};
+
+/// An audience, and the next offset of whoever asks, by partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) slug: String,
+    pub(crate) next: Vec<i64>,
+}
+
+impl Catalog {
+    /// The members of each of these audiences, by the records before its offsets: reads the topic from its beginning, one reading
+    /// at a time. `None` if that is not done `within`, or nobody wants to know any more.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when others were reading for so long; whatever Kafka says.
+    pub(crate) async fn members_at(
+        &self,
+        account: AccountNumber,
+        standing: Vec<Standing>,
+        within: Duration,
+        wanted: impl Fn() -> bool + Send + 'static,
+    ) -> Result<Option<Vec<u64>>, Error> {
+        let until = Instant::now() + within;
+        let permit = tokio::time::timeout(within, self.0.countings.acquire()).await;
+        let Ok(Ok(_permit)) = permit else {
+            return Err(Error::Busy);
+        };
+        let (kafka, topic) = (self.0.kafka.clone(), self.0.topics.audience_membership(account.get()));
+        let counting = tokio::task::spawn_blocking(move || {
+            let mut reader = Reader::open(&kafka, ReaderOptions::default())?;
+            let mut count = Count::new(standing);
+            let left = scan(
+                &mut reader,
+                &topic,
+                &count.ends(),
+                || wanted() && Instant::now() < until,
+                |record| count.see(record),
+            )?;
+            Ok((left == 0).then(|| count.members()))
+        });
+        counting.await.map_err(|_| Error::Panicked)?
+    }
+}
+
+/// What has been counted.
+struct Count {
+    standing: Vec<Standing>,
+    by_slug: HashMap<Vec<u8>, usize>,
+    members: Members,
+}
+
+impl Count {
+    fn new(standing: Vec<Standing>) -> Self {
+        let by_slug = (0..).zip(&standing);
+        Self {
+            by_slug: by_slug
+                .map(|(index, at)| (at.slug.as_bytes().to_vec(), index))
+                .collect(),
+            members: Members::default(),
+            standing,
+        }
+    }
+
+    /// Where the furthest stands, by partition.
+    fn ends(&self) -> Vec<(i32, i64)> {
+        let mut ends: Vec<(i32, i64)> = Vec::new();
+        for at in &self.standing {
+            for (index, next) in at.next.iter().enumerate() {
+                match ends.get_mut(index) {
+                    Some((_, end)) => *end = (*end).max(*next),
+                    None => ends.push((i32::try_from(index).unwrap_or(i32::MAX), *next)),
+                }
+            }
+        }
+        ends
+    }
+
+    fn see(&mut self, record: &RecordView<'_>) {
+        let slug = record.key().and_then(parse_membership_key).map(|(slug, _)| slug);
+        let Some(at) = slug.and_then(|slug| self.by_slug.get(slug)) else {
+            return;
+        };
+        let next = usize::try_from(record.partition()).ok();
+        let next = next.and_then(|partition| self.standing[*at].next.get(partition));
+        if next.is_some_and(|next| record.offset() < *next) {
+            self.members.see(record.key(), record.payload(), record.timestamp_ms());
+        }
+    }
+
+    fn members(&self) -> Vec<u64> {
+        let counted: HashMap<_, _> = self
+            .members
+            .audiences()
+            .into_iter()
+            .map(|audience| (audience.slug, audience.members))
+            .collect();
+        let of = |at: &Standing| counted.get(&at.slug).copied().unwrap_or(0);
+        self.standing.iter().map(of).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_goes_as_far_as_the_furthest_stands() {
+        let standing = |slug: &str, next: &[i64]| Standing {
+            slug: slug.to_owned(),
+            next: next.to_vec(),
+        };
+        let count = Count::new(vec![standing("vip", &[3, 0]), standing("news", &[1, 7])]);
+        assert_eq!(count.ends(), [(0, 3), (1, 7)]);
+        assert_eq!(count.members(), [0, 0]);
+    }
+}
