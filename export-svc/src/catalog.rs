@@ -8,6 +8,8 @@ mod members;
 mod plan;
 mod scan;
 mod standing;
+#[cfg(test)]
+mod testing;
 mod warnings;
 
 use std::collections::{BTreeMap, HashMap, HashSet};

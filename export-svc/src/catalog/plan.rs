@@ -56,3 +56,25 @@ impl Catalog {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::testing::topic;
+    use crate::plan::tests::job;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_plan_goes_as_far_as_the_job_begins_and_says_what_it_had_no_time_to_read() {
+        let (_brokers, catalog, account) = topic(&[("0", "1", true), ("0", "2", true), ("1", "1", false)]).await;
+        let job = ExportJob {
+            account,
+            start: vec![(0, 2)],
+            ..job(false)
+        };
+        let planned = catalog.plan(job.clone(), Duration::from_secs(30)).await.unwrap();
+        assert_eq!((planned.plan.adds, planned.plan.removes), (2, 0), "{planned:?}");
+        assert_eq!((planned.records, planned.unread), (2, 0));
+        let hurried = catalog.plan(job, Duration::ZERO).await.unwrap();
+        assert_eq!((hurried.plan.adds, hurried.records, hurried.unread), (0, 0, 2));
+    }
+}

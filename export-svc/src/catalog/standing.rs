@@ -112,6 +112,7 @@ impl Count {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::testing::topic;
 
     #[test]
     fn a_reading_goes_as_far_as_the_furthest_stands() {
@@ -122,5 +123,37 @@ mod tests {
         let count = Count::new(vec![standing("vip", &[3, 0]), standing("news", &[1, 7])]);
         assert_eq!(count.ends(), [(0, 3), (1, 7)]);
         assert_eq!(count.members(), [0, 0]);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn members_are_those_of_the_records_before_where_somebody_stands() {
+        let (_brokers, catalog, account) = topic(&[
+            ("vip", "1", true),
+            ("vip", "2", true),
+            ("vip", "3", true),
+            ("news", "1", true),
+            ("vip", "1", false),
+            ("vip", "2", false),
+        ])
+        .await;
+        let members = async |vip: i64, news: i64| {
+            let standing = [("vip", vip), ("news", news)].map(|(slug, next)| Standing {
+                slug: slug.to_owned(),
+                next: vec![next],
+            });
+            let counted = catalog.members_at(account, standing.into(), Duration::from_secs(30), || true);
+            counted.await.unwrap().unwrap()
+        };
+        assert_eq!(members(6, 6).await, [1, 1]);
+        assert_eq!(members(5, 3).await, [2, 0]);
+        assert_eq!(members(3, 6).await, [3, 1]);
+        let nobody = catalog.members_at(account, Vec::new(), Duration::from_secs(30), || true);
+        assert_eq!(nobody.await.unwrap(), Some(Vec::new()));
+        let standing = vec![Standing {
+            slug: "vip".to_owned(),
+            next: vec![6],
+        }];
+        let unwanted = catalog.members_at(account, standing, Duration::from_secs(30), || false);
+        assert_eq!(unwanted.await.unwrap(), None);
     }
 }

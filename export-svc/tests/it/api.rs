@@ -4,9 +4,11 @@ mod access;
 mod accounts;
 mod audiences;
 mod authorizations;
+mod guard;
 mod jobs;
 mod memberships;
 mod omitted;
+mod plan;
 
 use tonic::{Code, Status};
 use tonic_types::StatusExt;

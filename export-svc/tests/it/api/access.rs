@@ -15,10 +15,11 @@ use super::jobs;
 use crate::service::{ACCOUNT, ADMIN, Service, config};
 
 /// The services of this binary; the others of the contracts are ingest-svc's.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "lytics.account.v1.AccountService",
     "lytics.authorization.v1.AuthorizationService",
     "lytics.export.v1.ExportJobService",
+    "lytics.export.v1.ExportPlanService",
     "lytics.export.v1.OmittedChangeService",
     "lytics.membership.v1.AudienceMembershipService",
     "lytics.membership.v1.AudienceService",
@@ -96,6 +97,7 @@ impl Foreign {
             named("/lytics.export.v1.ExportJobService/WatchExportJob", &self.job),
             named("/lytics.export.v1.ExportJobService/ListExportJobs", ACCOUNT),
             named("/lytics.export.v1.ExportJobService/CreateExportJob", ACCOUNT),
+            named("/lytics.export.v1.ExportPlanService/PlanExportJob", ACCOUNT),
             named("/lytics.export.v1.OmittedChangeService/TailOmittedChanges", &self.job),
             named("/lytics.export.v1.ExportJobService/DeleteExportJob", &self.job),
         ]
@@ -127,7 +129,7 @@ async fn no_method_answers_without_a_token_or_with_the_wrong_role() {
     let brokers = kafka::testing::brokers();
     let service = Service::start(config(&brokers)).await;
     let methods = methods(proto::DESCRIPTORS, &SERVICES);
-    assert_eq!(methods.len(), 26, "a new method belongs into this test: {methods:?}");
+    assert_eq!(methods.len(), 27, "a new method belongs into this test: {methods:?}");
     let nobody = service.connect(None).await;
     let stranger = service.connect(Some("lb_1234_0000000000000a_0000")).await;
     for method in &methods {

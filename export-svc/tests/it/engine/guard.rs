@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use braze_sim::Fault;
 use control::{AudienceEvents, ExportJob, NewExportJob};
 use export_svc::engine::JobStatus;
 use futures::future::join_all;
@@ -122,6 +123,28 @@ async fn who_left_within_the_hour_is_known_to_whoever_takes_over() {
         "{}",
         status.reason
     );
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exit_that_is_read_again_has_left_once() {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    enter(&rig, "vip", 0..150).await;
+    let vip = rig.create(guarded_job("vip")).await;
+    engine.settled(&vip, (150, 0, 0, 0)).await;
+    rig.sim.inject(Fault::status(503));
+    exit(&rig, "vip", 0..19).await;
+    engine.until(&vip, |status| status.pending == 19).await;
+    rig.pause(&vip).await;
+    engine
+        .until(&vip, |status| status.state == ExportJobState::Paused)
+        .await;
+    rig.sim.clear_faults();
+    rig.resume(&vip).await;
+    // 29 of 150, of whom 19 were handed on twice.
+    exit(&rig, "vip", 19..29).await;
+    engine.settled(&vip, (150, 29, 0, 0)).await;
     engine.drain().await;
 }
 
