@@ -18,8 +18,8 @@ use crate::feed::Filter;
 use crate::hash::Map;
 use crate::route;
 
-/// Changes of users that are remembered: some 60 MB.
-const CHANGES_MAX: usize = 1_000_000;
+/// Changes of users that are remembered: some 45 MB.
+const CHANGES_MAX: usize = 900_000;
 
 /// The last word of a user and an audience.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -157,7 +157,8 @@ impl Guard {
         self.members = Some(members);
         self.hold = None;
         let allowed = if before < MEMBERS_MIN {
-            exits + MEMBERS_MIN
+            // Others may still be read for, or come.
+            exits + share(percent, MEMBERS_MIN)
         } else {
             share(percent, before)
         };
@@ -407,16 +408,17 @@ mod tests {
         let mut small = Guard::none(0);
         assert_eq!(admitted(&mut small, 20, 99, at(0)), 20);
         assert_eq!(small.counted(79, 20, at(0)), None);
-        // Also exits of people who were no members.
-        assert_eq!(admitted(&mut small, 20, 1_000, at(1)), 100);
-        assert_eq!(
-            small.counted(0, 20, at(1)),
-            Some(TooMany {
-                exits: 120,
-                before: 120
-            }),
-            "that many were none"
-        );
+        for (exits, members) in [(40, 59), (60, 39), (80, 19)] {
+            assert_eq!(admitted(&mut small, 20, 1_000, at(1)), 20);
+            assert_eq!(small.counted(members, 20, at(1)), None, "{exits} have left");
+        }
+        // One of them was none, who can tell.
+        assert_eq!(admitted(&mut small, 20, 1_000, at(1)), 20);
+        let hundredth = TooMany {
+            exits: 100,
+            before: 100,
+        };
+        assert_eq!(small.counted(0, 20, at(1)), Some(hundredth));
         let mut hundred = Guard::none(0);
         assert_eq!(admitted(&mut hundred, 20, 99, at(0)), 20);
         assert!(hundred.counted(80, 20, at(0)).is_some());
