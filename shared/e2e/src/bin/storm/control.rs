@@ -177,6 +177,7 @@ impl Control {
             let request = ResumeExportJobRequest {
                 name: name.to_owned(),
                 revision: 0,
+                confirm: false,
             };
             async move { ExportJobServiceClient::new(channel).resume_export_job(request).await }
         };
