@@ -16,6 +16,7 @@ use crate::{Directory, Error, Listed, Page, exported, id};
 mod edit;
 mod guard;
 mod moves;
+mod plan;
 
 pub use self::edit::{Addition, ExportJobEdit};
 pub use self::guard::Guard;
@@ -421,16 +422,6 @@ impl ExportJobs<'_> {
         let wanted = build(account, new, now);
         let (job, revision) = self.0.mutate(move |view| decide_create(view, &wanted)).await?;
         Ok(ExportJob { revision, ..job })
-    }
-
-    /// The job that [`ExportJobs::create`] would create, of which nothing is written.
-    ///
-    /// # Errors
-    /// As [`ExportJobs::create`]; [`Error::Unavailable`] when the table is too old.
-    pub fn plan(&self, account: AccountNumber, new: NewExportJob, now: Timestamp) -> Result<ExportJob, Error> {
-        let wanted = build(account, new, now);
-        let (_, job) = self.0.ask(|table| decide_create(table, &wanted))?;
-        Ok(job)
     }
 
     /// The job of that id.
