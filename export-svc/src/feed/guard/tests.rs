@@ -110,6 +110,21 @@ fn an_audience_of_less_than_a_hundred_is_not_guarded_and_one_of_a_hundred_is() {
 }
 
 #[test]
+fn an_audience_that_comes_to_a_job_is_held_with_the_others_and_has_lost_nobody_yet() {
+    let mut guard = Guard::none(2);
+    assert_eq!(admitted(&mut guard, 20, 21, at(0)), 20);
+    assert_eq!(
+        guard.beside(),
+        Guard::none(2),
+        "who is counted there is its own business"
+    );
+    guard.hold = Some(Hold::Confirm("because".to_owned()));
+    let mut beside = guard.beside();
+    assert_eq!(beside.in_window(at(0)), 0);
+    assert_eq!(beside.held(), Some("because"));
+}
+
+#[test]
 fn what_it_knows_survives_being_written_down_also_by_a_clock_that_was_ahead() {
     let mut guard = Guard::none(3);
     assert_eq!(admitted(&mut guard, 20, 15, at(100)), 15);

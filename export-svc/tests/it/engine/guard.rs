@@ -112,6 +112,7 @@ async fn who_left_within_the_hour_is_known_to_whoever_takes_over() {
     let engine = rig.start();
     enter(&rig, "vip", 0..150).await;
     let vip = rig.create(guarded_job("vip")).await;
+    engine.settled(&vip, (150, 0, 0, 0)).await;
     exit(&rig, "vip", 0..25).await;
     engine.until(&vip, |status| status.counters.removed == 25).await;
     engine.drain().await;
@@ -160,6 +161,9 @@ async fn what_was_there_before_the_job_and_what_is_not_sent_is_none_of_the_guard
     exit(&rig, "vip", 150..250).await;
     let vip = rig.create(guarded_job("vip")).await;
     engine.settled(&vip, (150, 100, 0, 0)).await;
+    // Nor what somebody wants to be sent again.
+    rig.reset_to_beginning(&vip).await;
+    engine.settled(&vip, (300, 200, 0, 0)).await;
     enter(&rig, "news", 0..150).await;
     let enters = NewExportJob {
         events: AudienceEvents::Enters,
