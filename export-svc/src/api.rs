@@ -3,6 +3,7 @@
 mod account;
 mod audience;
 mod authorization;
+mod explain;
 mod export_job;
 mod membership;
 mod omitted;
@@ -17,6 +18,7 @@ use kafka::Publisher;
 use model::{AccountNumber, Role, name};
 use proto::account::v1::account_service_server::AccountServiceServer;
 use proto::authorization::v1::authorization_service_server::AuthorizationServiceServer;
+use proto::export::v1::explain_service_server::ExplainServiceServer;
 use proto::export::v1::export_job_service_server::ExportJobServiceServer;
 use proto::export::v1::export_plan_service_server::ExportPlanServiceServer;
 use proto::export::v1::omitted_change_service_server::OmittedChangeServiceServer;
@@ -28,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::engine::EngineHandle;
+use crate::explain::Explainer;
 
 /// May look at resources; an admin may always.
 const READ: &[Role] = &[Role::DataManager, Role::Observer];
@@ -87,6 +90,12 @@ pub fn services(parts: Parts) -> Services {
         directory: directory.clone(),
         catalog: catalog.clone(),
     };
+    let explainer = Explainer {
+        kafka: kafka.clone(),
+        engine: engine.clone(),
+        drain: drain.clone(),
+    };
+    let explain = explain::Service::new(directory.clone(), explainer);
     let jobs = export_job::Service::new(directory.clone(), kafka.clone(), catalog, engine, drain.clone());
     let omitted = omitted::Service::new(directory.clone(), kafka.clone(), drain.clone());
     let topics = kafka::Topics::new(&kafka);
@@ -102,6 +111,7 @@ pub fn services(parts: Parts) -> Services {
         .add(AuthorizationServiceServer::new(authorizations).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(ExportPlanServiceServer::new(jobs.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(ExportJobServiceServer::new(jobs).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add(ExplainServiceServer::new(explain).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(OmittedChangeServiceServer::new(omitted).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(AudienceServiceServer::new(audiences).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(AudienceMembershipServiceServer::new(memberships).max_decoding_message_size(MESSAGE_BYTES_MAX))

@@ -29,6 +29,7 @@ mod slugs;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod whereabouts;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -49,6 +50,7 @@ use self::request::InFlight;
 pub use self::request::{Backoff, End, Ending, Object, Outcome, Rejection, RequestId, Settled};
 use self::slugs::{SlugId, Slugs};
 use self::targets::{TargetId, Targets};
+pub use self::whereabouts::Whereabouts;
 use crate::clock::Time;
 use crate::hash::Map;
 use crate::order::{Key, Order};

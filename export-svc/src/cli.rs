@@ -4,6 +4,7 @@ mod accounts;
 mod audiences;
 mod authorizations;
 mod doctor;
+mod explain;
 mod jobs;
 mod memberships;
 mod output;
@@ -19,6 +20,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use model::{AccountNumber, name};
 use runtime::exit::Failure;
 use runtime::grpc::Channel;
+use runtime::stdout;
 use tonic::{Code, Status};
 
 use self::output::Output;
@@ -67,6 +69,12 @@ enum Command {
     /// Export jobs: which audiences go to which Braze workspace, under which identifiers.
     #[command(subcommand)]
     Jobs(jobs::Jobs),
+    /// Find out why a user has the slug of an audience, or has not, and what to do.
+    ///
+    /// Follows a profile through a job: its last record in the membership topic, the identifier that was chosen, what the change
+    /// waits for or what became of it, and what Braze holds now, if the key has the permission users.export.ids. Several audiences
+    /// are a table, one is told in full.
+    Explain(explain::Explain),
     /// Membership changes, for those who do not speak Kafka.
     #[command(subcommand)]
     Memberships(memberships::Memberships),
@@ -153,7 +161,9 @@ pub fn main() -> ExitCode {
         Command::Tokens(Elsewhere { rest }) => elsewhere("tokens", &rest),
         Command::Events(Elsewhere { rest }) => elsewhere("events", &rest),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "export-svc", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "export-svc", &mut script);
+            stdout::text(String::from_utf8_lossy(&script));
             ExitCode::SUCCESS
         }
         command => runtime::exit::run(run(command)),
@@ -167,6 +177,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Authorizations(command) => command.run().await,
         Command::Audiences(command) => command.run().await,
         Command::Jobs(command) => command.run().await,
+        Command::Explain(command) => command.run().await,
         Command::Memberships(command) => command.run().await,
         Command::Topics(command) => command.run().await,
         Command::Doctor(command) => command.run().await,

@@ -1,5 +1,6 @@
 //! The engine as the rest of the service sees it: started with its parts, asked how jobs fare, drained by a token.
 
+mod ask;
 mod config;
 mod elsewhere;
 
@@ -10,13 +11,16 @@ use std::time::Duration;
 use control::Authorization;
 use proto::authorization::v1::Health as AuthorizationHealth;
 use proto::export::v1::{ExportCounters, ExportJobState};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::ask::{About, Question};
 pub use self::config::EngineConfig;
 use self::elsewhere::Elsewhere;
 use crate::budget::RATE_UNTIL_LEARNT;
 use crate::catalog::Catalog;
 use crate::health::Health;
+use crate::pipeline::Event;
 use crate::placement::Placement;
 
 /// Why the engine, or the service of one Braze workspace, ended.
@@ -233,6 +237,8 @@ pub(crate) struct Statuses(Arc<Mutex<Known>>);
 struct Known {
     jobs: HashMap<String, JobStatus>,
     workspaces: BTreeSet<String>,
+    /// Where the threads of workspaces listen.
+    threads: HashMap<String, mpsc::Sender<Event>>,
 }
 
 impl Statuses {
@@ -255,7 +261,9 @@ impl Statuses {
 
     /// The workspace has no thread any more.
     pub(crate) fn ended(&self, workspace: &str) {
-        self.known().workspaces.remove(workspace);
+        let mut known = self.known();
+        known.workspaces.remove(workspace);
+        known.threads.remove(workspace);
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -7,6 +7,7 @@ mod first_pass;
 mod guard;
 mod health;
 mod readers;
+mod reading;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use self::health::Authorization;
 pub(crate) use self::health::{Credential, Grant, Probed, Used};
 use self::readers::Readers;
 pub(crate) use self::readers::Which;
+pub(crate) use self::reading::Reading;
 use self::table::Table;
 pub(crate) use self::trouble::{Patience, Trouble};
 use crate::batch::LaneId;

@@ -4,6 +4,7 @@
 //! whoever delivers, with every request. What is seen is written to `export-progress`, which every replica follows, and never
 //! to `control`: it is nothing that somebody wants.
 
+mod look_up;
 mod rounds;
 mod uses;
 

@@ -1,4 +1,6 @@
 #![doc = include_str!("../README.md")]
+// Commands print by `runtime::stdout`, which a closed pipe does not bring down.
+#![warn(clippy::print_stdout)]
 
 pub mod api;
 pub mod app;
@@ -11,6 +13,7 @@ pub mod config;
 mod consume;
 mod deliver;
 pub mod engine;
+mod explain;
 mod feed;
 mod hash;
 mod health;
@@ -25,5 +28,6 @@ mod plan;
 pub mod positions;
 pub mod route;
 mod settle;
+mod stretch;
 mod trigger;
 mod workspace;

@@ -8,8 +8,8 @@ use kafka::{Disposition, Polled, Position, Reader, ReaderOptions, RecordView};
 use prost::Message;
 use proto::export::v1::RejectedChange;
 
-/// First and largest stretch of a partition that is looked at on the way back from its end, in records.
-const STRETCH: (i64, i64) = (4_096, 262_144);
+use crate::stretch::{self, stretches};
+
 /// How long a poll waits for records.
 const POLL: Duration = Duration::from_millis(200);
 
@@ -160,16 +160,6 @@ fn newest_from(
     Ok(from)
 }
 
-/// A partition from its end to its beginning, in stretches of growing length.
-fn stretches(bounds: Range<i64>) -> impl Iterator<Item = Range<i64>> {
-    let (mut end, mut length) = (bounds.end, STRETCH.0);
-    std::iter::from_fn(move || {
-        let stretch = bounds.start.max(end - length)..end;
-        (end, length) = (stretch.start, (length * 2).min(STRETCH.1));
-        (!stretch.is_empty()).then_some(stretch)
-    })
-}
-
 /// Those that are wanted in a stretch.
 fn find(
     reader: &mut Reader,
@@ -179,29 +169,15 @@ fn find(
     until: Instant,
     wanted: &Wanted,
 ) -> Result<Vec<Found>, Error> {
-    reader.assign(topic, &[(partition, Position::At(stretch.start))])?;
     let mut found = Vec::new();
-    loop {
-        match reader.poll(POLL) {
-            Some(Ok(Polled::Record(record))) => {
-                let offset = record.offset();
-                if offset < stretch.end
-                    && let Some(omitted) = wanted.matching(&record)
-                {
-                    found.push((omitted.kept_ms.unwrap_or_default(), offset));
-                }
-                if offset + 1 >= stretch.end {
-                    return Ok(found);
-                }
-            }
-            Some(Ok(Polled::Eof { .. })) => return Ok(found),
-            Some(Err(error)) if error.disposition() == Disposition::Retry => {}
-            // It has become too old for the topic meanwhile, and so has all before it.
-            Some(Err(kafka::Error::OffsetGone { .. })) => return Ok(found),
-            Some(Err(error)) => return Err(error.into()),
-            None if Instant::now() >= until => return Err(Error::Patience(wanted.patience)),
-            None => {}
-        }
+    let see = |record: &RecordView<'_>| {
+        let omitted = wanted.matching(record);
+        found.extend(omitted.map(|omitted| (omitted.kept_ms.unwrap_or_default(), record.offset())));
+    };
+    let in_time = || Instant::now() < until;
+    match stretch::read(reader, topic, partition, stretch, in_time, see)? {
+        true => Ok(found),
+        false => Err(Error::Patience(wanted.patience)),
     }
 }
 
@@ -212,17 +188,6 @@ mod tests {
     use super::*;
 
     proptest! {
-        #[test]
-        fn stretches_are_the_partition_from_its_end_to_its_beginning(low in 0i64..1_000_000, length in 0i64..2_000_000) {
-            let mut end = low + length;
-            for stretch in stretches(low..end) {
-                prop_assert_eq!(stretch.end, end);
-                prop_assert!(stretch.start < stretch.end && stretch.end - stretch.start <= STRETCH.1);
-                end = stretch.start;
-            }
-            prop_assert_eq!(end, low);
-        }
-
         #[test]
         fn the_newest_of_all_partitions_are_read_and_no_more_is_looked_at_than_needed(
             partitions in prop::collection::vec(prop::collection::vec((any::<bool>(), 0i64..50), 0..40), 1..4),

@@ -75,6 +75,12 @@ impl Order {
         gaps.max(doubt(keys[0])).max(doubt(keys[1]))
     }
 
+    /// Whether `add` waits because nobody knows whether Braze has taken the opposite.
+    pub fn is_in_doubt(&self, keys: [Key; 2], add: bool, now: Time) -> bool {
+        let doubt = |key| self.until.get(&(key, !add)).is_some_and(|until| *until > now);
+        keys.into_iter().any(doubt)
+    }
+
     /// Braze accepted `add` at `now`.
     pub fn accepted(&mut self, keys: [Key; 2], add: bool, now: Time) {
         self.gaps[usize::from(add)].insert(keys, now + self.limits.settle_gap);

@@ -18,7 +18,7 @@ use crate::batch::RequestId;
 use crate::catalog::Catalog;
 use crate::clock::{Clock, Time};
 use crate::deliver::Deliverer;
-use crate::engine::{Error, Statuses};
+use crate::engine::{Error, Question, Statuses};
 use crate::feed::{FeedId, JobSet, Used};
 use crate::lease::Lease;
 use crate::measure;
@@ -70,6 +70,8 @@ pub(crate) enum Event {
         asked: Time,
         ends: Result<Vec<i64>, kafka::Error>,
     },
+    /// Somebody asks how a record fares.
+    Asked(Question),
 }
 
 /// One Braze workspace being served.
@@ -330,6 +332,8 @@ impl Pipeline {
                     .end_attempt(request, attempt, &self.deliverer, rand::random(), now);
             }
             Event::Probed { used, attempt } => self.workspace.end_probe(&used, &attempt, now),
+            // Whoever asked may have gone.
+            Event::Asked(Question { about, answer }) => drop(answer.send(self.workspace.standing(&about, now))),
             Event::Kept { places } => self.workspace.kept(places),
             Event::NotKept { reason } => self.workspace.not_kept(reason),
             Event::Counted(counted) => self.workspace.counted(counted, now),

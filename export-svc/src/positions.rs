@@ -151,6 +151,11 @@ impl Positions {
         true
     }
 
+    /// Whether the record was handed to the feed and is not settled.
+    pub fn is_handed(&self, partition: i32, offset: i64) -> bool {
+        self.state(partition).is_some_and(|state| state.handed.contains(offset))
+    }
+
     /// Whether this part of an open record is settled.
     pub fn is_settled(&self, partition: i32, offset: i64, part: Part) -> bool {
         let settled = self.state(partition).and_then(|state| state.parts.get(&offset));

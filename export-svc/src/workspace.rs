@@ -6,6 +6,7 @@
 mod count;
 mod guard;
 mod layout;
+mod standing;
 mod trouble;
 
 use std::collections::{BTreeMap, HashMap, HashSet};

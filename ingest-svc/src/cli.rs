@@ -12,6 +12,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use runtime::exit::Failure;
 use runtime::grpc::Channel;
+use runtime::stdout;
 use tonic::Status;
 
 use crate::app::App;
@@ -109,7 +110,9 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Mappings(command) => mappings::run(&cli.connection, command).await,
         Command::Events(command) => events::run(&cli.connection, command).await,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "ingest-svc", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "ingest-svc", &mut script);
+            stdout::text(String::from_utf8_lossy(&script));
             Ok(())
         }
         Command::Accounts(rest) => elsewhere("accounts", &rest),
@@ -124,7 +127,7 @@ async fn serve(arguments: Serve) -> Result<(), Failure> {
     let config: Config =
         runtime::config::load(ENV_PREFIX, arguments.config.as_deref(), runtime::config::process_env())?;
     if arguments.check_config {
-        println!("the configuration is good");
+        stdout::line("the configuration is good");
         return Ok(());
     }
     let telemetry = runtime::telemetry::init("ingest-svc", &config.telemetry).map_err(Failure::precondition)?;

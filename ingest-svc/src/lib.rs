@@ -1,4 +1,6 @@
 #![doc = include_str!("../README.md")]
+// Commands print by `runtime::stdout`, which a closed pipe does not bring down.
+#![warn(clippy::print_stdout)]
 
 mod api;
 pub mod app;

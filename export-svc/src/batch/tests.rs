@@ -14,19 +14,19 @@ use braze::{Reason, Verdict};
 use super::*;
 use crate::order::OrderLimits;
 
-const GAP: Duration = Duration::from_secs(3);
-const DOUBT: Duration = Duration::from_secs(60);
+pub(super) const GAP: Duration = Duration::from_secs(3);
+pub(super) const DOUBT: Duration = Duration::from_secs(60);
 const BACKOFF: Backoff = Backoff {
     min: Duration::from_secs(1),
     max: Duration::from_secs(6),
 };
-const FLUSH: Duration = Duration::from_secs(300);
+pub(super) const FLUSH: Duration = Duration::from_secs(300);
 
-fn at(seconds: i64) -> Time {
+pub(super) fn at(seconds: i64) -> Time {
     Time::from_millis(seconds * 1_000)
 }
 
-fn order() -> Order {
+pub(super) fn order() -> Order {
     Order::new(OrderLimits {
         settle_gap: GAP,
         doubt: DOUBT,
@@ -35,7 +35,7 @@ fn order() -> Order {
     })
 }
 
-fn limits() -> BatchLimits {
+pub(super) fn limits() -> BatchLimits {
     BatchLimits {
         backoff: BACKOFF,
         objects_max: 75,
@@ -46,7 +46,7 @@ fn limits() -> BatchLimits {
 }
 
 /// A change of the profile of that number, under the external id of the same number.
-fn change(number: u32, slug: &str, add: bool, time: Time) -> Change<u32> {
+pub(super) fn change(number: u32, slug: &str, add: bool, time: Time) -> Change<u32> {
     Change {
         identifier: Identifier::ExternalId(format!("cust-{number}")),
         profile: profile_key(number.to_string().as_bytes()),
@@ -76,7 +76,7 @@ fn texts<'a>(slugs: impl Iterator<Item = &'a str>) -> Vec<String> {
     slugs.map(str::to_owned).collect()
 }
 
-fn ended(end: End, verdicts: Vec<Verdict>) -> Ending {
+pub(super) fn ended(end: End, verdicts: Vec<Verdict>) -> Ending {
     Ending {
         end,
         verdicts,
@@ -84,11 +84,11 @@ fn ended(end: End, verdicts: Vec<Verdict>) -> Ending {
     }
 }
 
-fn retry() -> Verdict {
+pub(super) fn retry() -> Verdict {
     Verdict::Retry { message: None }
 }
 
-fn rejected() -> Verdict {
+pub(super) fn rejected() -> Verdict {
     Verdict::Rejected {
         reason: Reason::Value,
         message: "no".into(),

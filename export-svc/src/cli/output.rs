@@ -1,6 +1,7 @@
 //! What commands print: lines and tables for people, JSON for programs.
 
 use clap::ValueEnum;
+use runtime::stdout;
 use serde_json::{Map, Value};
 
 /// How an answer is shown.
@@ -27,8 +28,8 @@ impl Output {
     /// Prints one resource.
     pub(super) fn one(self, item: &impl Show) {
         match self {
-            Self::Json => println!("{}", json(item)),
-            Self::Text => print!("{}", lines(item)),
+            Self::Json => stdout::line(json(item)),
+            Self::Text => stdout::text(lines(item)),
         }
     }
 
@@ -40,9 +41,9 @@ impl Output {
     /// Prints a list of resources.
     pub(super) fn list<T: Show>(self, items: &[T]) {
         match self {
-            Self::Json => println!("{}", Value::Array(items.iter().map(json).collect())),
-            Self::Text if items.is_empty() => println!("none"),
-            Self::Text => print!("{}", table(T::COLUMNS, items.iter().map(Show::row).collect())),
+            Self::Json => stdout::line(Value::Array(items.iter().map(json).collect())),
+            Self::Text if items.is_empty() => stdout::line("none"),
+            Self::Text => stdout::text(table(T::COLUMNS, items.iter().map(Show::row).collect())),
         }
     }
 
@@ -57,8 +58,8 @@ impl Output {
     /// Prints a sentence, or the same as JSON.
     pub(super) fn done(self, sentence: &str, fields: Vec<(&'static str, Value)>) {
         match self {
-            Self::Json => println!("{}", object(fields)),
-            Self::Text => println!("{sentence}"),
+            Self::Json => stdout::line(object(fields)),
+            Self::Text => stdout::line(sentence),
         }
     }
 }
@@ -70,22 +71,23 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn next<T: Show>(&mut self, item: &T) {
+    /// Whether anybody still reads.
+    pub(super) fn next<T: Show>(&mut self, item: &T) -> bool {
+        let headed = std::mem::replace(&mut self.any, true);
         match self.output {
-            Output::Json => println!("{}", json(item)),
+            Output::Json => stdout::offer(json(item)),
             Output::Text => {
-                if !self.any {
-                    println!("{}", T::COLUMNS.join("\t"));
+                if !headed {
+                    stdout::line(T::COLUMNS.join("\t"));
                 }
-                println!("{}", item.row().join("\t"));
+                stdout::offer(item.row().join("\t"))
             }
         }
-        self.any = true;
     }
 
     pub(super) fn end(self) {
         if self.output == Output::Text && !self.any {
-            println!("none");
+            stdout::line("none");
         }
     }
 }
@@ -121,7 +123,10 @@ fn plain(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Array(items) => {
+            let separator = if items.iter().any(Value::is_object) { "; " } else { ", " };
+            items.iter().map(plain).collect::<Vec<_>>().join(separator)
+        }
         Value::Object(fields) => fields
             .iter()
             .map(|(key, value)| format!("{key} {}", plain(value)))

@@ -6,6 +6,7 @@ use clap::Args;
 use runtime::config::{Faults, Sources, process_env};
 use runtime::exit::Failure;
 use runtime::lifecycle::Lifecycle;
+use runtime::stdout;
 
 use crate::app::App;
 use crate::config::{Config, ENV_PREFIX};
@@ -33,7 +34,7 @@ impl Serve {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let config = load(self.config.as_ref())?;
         if self.check_config {
-            println!("the configuration is good");
+            stdout::line("the configuration is good");
             return Ok(());
         }
         // Before anything else: whoever sees the service ready may end it at once, and it must drain.

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use model::AccountNumber;
 use runtime::config::{Fault, Sources, Validate, process_env};
 use runtime::exit::Failure;
+use runtime::stdout;
 use serde::Deserialize;
 
 use crate::config::{Config, ENV_PREFIX};
@@ -53,9 +54,11 @@ impl Topics {
         let created =
             created.with_context(|| format!("cannot create topics at {} (kafka.brokers)", config.kafka.brokers));
         let created = created.map_err(Failure::precondition)?;
-        created.iter().for_each(|topic| println!("created {topic}"));
+        created
+            .iter()
+            .for_each(|topic| stdout::line(format_args!("created {topic}")));
         if created.is_empty() {
-            println!("every topic exists already");
+            stdout::line("every topic exists already");
         }
         Ok(())
     }

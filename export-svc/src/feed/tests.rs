@@ -8,6 +8,7 @@ mod first_pass;
 mod health;
 mod property;
 mod readers;
+mod reading;
 mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -111,9 +111,10 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
         "serving Braze workspace {}",
         workspace.key
     );
-    // At most in_flight_max calls, as many tasks that keep rejected changes and a few more from reading, the writer, and one that
-    // counts members.
-    let (sender, events) = mpsc::channel(4 * workspace.config.in_flight_max + 3);
+    // At most in_flight_max calls, as many tasks that keep rejected changes and a few more from reading, the writer, one that counts
+    // members, and the few who may ask something.
+    let (sender, events) = mpsc::channel(4 * workspace.config.in_flight_max + 9);
+    statuses.answers(&workspace.key, sender.clone());
     let progress = ProgressWriter::start(writer, clock, sender.clone())?;
     let lease = Lease::new(clock, workspace.config.lease);
     let rest = Rest::of_this_thread();

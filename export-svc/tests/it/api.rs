@@ -4,6 +4,7 @@ mod access;
 mod accounts;
 mod audiences;
 mod authorizations;
+mod explain;
 mod guard;
 mod jobs;
 mod memberships;

@@ -2,14 +2,13 @@
 
 mod activity;
 
-use std::io::Write;
-
 use clap::Subcommand;
 use model::{AccountNumber, name};
 use proto::ingest::v1::ingest_service_client::IngestServiceClient;
 use proto::ingest::v1::{TailEventsRequest, TailEventsResponse};
 use proto::profile::v1::Identity;
 use runtime::exit::Failure;
+use runtime::stdout;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -46,12 +45,8 @@ pub(super) async fn run(connection: &Connection, command: Command) -> Result<(),
     };
     let mut events = client.tail_events(request).await.map_err(refused)?.into_inner();
     while let Some(event) = events.message().await.map_err(refused)? {
-        let mut out = std::io::stdout().lock();
-        let written = writeln!(out, "{}", line(&event)).and_then(|()| out.flush());
-        match written {
-            // Whoever read the lines has seen enough: `| head`.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
-            written => written.map_err(Failure::internal)?,
+        if !stdout::offer(line(&event)) {
+            return Ok(());
         }
     }
     Ok(())

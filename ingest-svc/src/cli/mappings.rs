@@ -13,6 +13,7 @@ use proto::mapping::v1 as wire;
 use proto::mapping::v1::mapping_service_client::MappingServiceClient;
 use runtime::exit::Failure;
 use runtime::grpc::Channel;
+use runtime::stdout;
 
 use self::show::{Format, lines, table};
 use super::{Connection, refused};
@@ -200,7 +201,7 @@ pub(super) async fn run(connection: &Connection, command: Command) -> Result<(),
                 name: name.full(name::MAPPINGS)?,
             };
             let answer = client.list_mapping_versions(request).await.map_err(refused)?;
-            print!("{}", table(format, &answer.into_inner().mappings));
+            stdout::text(table(format, &answer.into_inner().mappings));
             Ok(())
         }
         Command::Delete(Delete { name, if_revision }) => {
@@ -210,7 +211,7 @@ pub(super) async fn run(connection: &Connection, command: Command) -> Result<(),
                 if_revision,
             };
             client.delete_mapping(request).await.map_err(refused)?;
-            println!("deleted {name}");
+            stdout::line(format_args!("deleted {name}"));
             Ok(())
         }
         Command::Validate(validate) => validate.run(&mut client).await,
@@ -227,7 +228,7 @@ impl Put {
             if_revision: self.if_revision,
         };
         let put = client.put_mapping(request).await.map_err(refused)?.into_inner();
-        print!("{}", lines(self.format, &put.mapping.unwrap_or_default()));
+        stdout::text(lines(self.format, &put.mapping.unwrap_or_default()));
         Ok(())
     }
 }
@@ -241,9 +242,13 @@ impl Get {
         let answer = client.get_mapping(request).await.map_err(refused)?.into_inner();
         let mapping = answer.mapping.unwrap_or_default();
         match self.output {
-            GetOutput::Lql => print!("{}", mapping.lql),
-            GetOutput::Json => print!("{}", lines(Format::JSON, &mapping)),
-            GetOutput::Text => print!("{}\n{}\n", lines(Format::TEXT, &mapping), mapping.lql.trim_end()),
+            GetOutput::Lql => stdout::text(mapping.lql),
+            GetOutput::Json => stdout::text(lines(Format::JSON, &mapping)),
+            GetOutput::Text => stdout::text(format_args!(
+                "{}\n{}\n",
+                lines(Format::TEXT, &mapping),
+                mapping.lql.trim_end()
+            )),
         }
         Ok(())
     }
@@ -265,7 +270,7 @@ impl List {
                 break;
             }
         }
-        print!("{}", table(self.format, &mappings));
+        stdout::text(table(self.format, &mappings));
         Ok(())
     }
 }
@@ -277,7 +282,7 @@ impl Validate {
             lql: statement(&self.file)?,
         };
         let answer = client.validate_mapping(request).await.map_err(refused)?.into_inner();
-        print!("{}", show::validated(self.format, &self.file, &answer));
+        stdout::text(show::validated(self.format, &self.file, &answer));
         match answer.problems.len() + answer.problems_left_out as usize {
             0 => Ok(()),
             1 => Err(Failure::call(anyhow!("the statement has a problem"))),
@@ -302,7 +307,7 @@ impl Test {
             timestamp_field: self.timestamp_field,
         };
         let answer = client.test_mapping(request).await.map_err(refused)?.into_inner();
-        print!("{}", show::tested(self.format, &answer));
+        stdout::text(show::tested(self.format, &answer));
         Ok(())
     }
 }

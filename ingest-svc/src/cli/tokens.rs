@@ -10,6 +10,7 @@ use proto::apitoken::v1 as wire;
 use proto::apitoken::v1::api_token_service_client::ApiTokenServiceClient;
 use runtime::exit::Failure;
 use runtime::grpc::Channel;
+use runtime::stdout;
 
 use super::{Connection, refused};
 
@@ -192,23 +193,23 @@ pub(super) async fn run(connection: &Connection, command: Command) -> Result<(),
                 }),
             };
             let created = client.create_api_token(request).await.map_err(refused)?.into_inner();
-            println!("{}", show::created(&created, output));
+            stdout::line(show::created(&created, output));
         }
         Command::Get { name } => {
             let answer = client.get_api_token(wire::GetApiTokenRequest { name }).await;
             let token = answer.map_err(refused)?.into_inner().api_token;
-            println!("{}", show::token(&token.unwrap_or_default()));
+            stdout::line(show::token(&token.unwrap_or_default()));
         }
         Command::List { account } => list(&mut client, account).await?,
         Command::Update(update) => {
             let answer = client.update_api_token(update.to_request()).await;
             let token = answer.map_err(refused)?.into_inner().api_token;
-            println!("{}", show::token(&token.unwrap_or_default()));
+            stdout::line(show::token(&token.unwrap_or_default()));
         }
         Command::Delete { name } => {
             let request = wire::DeleteApiTokenRequest { name: name.clone() };
             client.delete_api_token(request).await.map_err(refused)?;
-            println!("revoked {name}");
+            stdout::line(format_args!("revoked {name}"));
         }
     }
     Ok(())
@@ -225,7 +226,7 @@ async fn list(client: &mut ApiTokenServiceClient<Channel>, account: AccountNumbe
         let page = client.list_api_tokens(request).await.map_err(refused)?.into_inner();
         page.api_tokens
             .iter()
-            .for_each(|token| println!("{}", show::token(token)));
+            .for_each(|token| stdout::line(show::token(token)));
         page_token = page.next_page_token;
         if page_token.is_empty() {
             return Ok(());

@@ -1,10 +1,12 @@
 //! The real binary: bad configuration, what is logged, a failure for good, and the commands of the first hour.
 
+use std::process::Stdio;
+
 use kafka::testing::{Brokers, InProcessBroker, brokers};
 use model::AccountNumber;
 
 use crate::harness::process::{Process, command, run};
-use crate::harness::{ADMIN_TOKEN, http, topic, wait_for};
+use crate::harness::{ADMIN_TOKEN, DEADLINE, http, topic, wait_for};
 
 pub(crate) const GOOD: &str = r#"{"braze_id":"b-1"}"#;
 
@@ -265,5 +267,34 @@ async fn what_is_not_to_be_recorded_is_in_no_metric_and_passes_no_trace_on() {
     assert_eq!(http::get(process.admin, "/metrics").await.body, "");
     for record in topic::events(&kafka, account(), 2).await {
         assert_eq!(record.traceparent, None);
+    }
+}
+
+#[tokio::test]
+async fn a_command_whose_reader_has_gone_ends_quietly() {
+    let (_brokers, _, process) = process(&[]).await;
+    admin(&process, "tokens create --account 1234 --role observer").await;
+    let path = format!("/c/1234/braze_users?key={ADMIN_TOKEN}");
+    until_accepted(&process, &path).await;
+    for line in [
+        "completions bash",
+        "tokens list --account 1234",
+        "mappings list --account 1234",
+        // It would go on for ever.
+        "events tail --account 1234 --newest 1",
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let child = command()
+            .args(line.split(' '))
+            .env("INGEST_SVC_ENDPOINT", format!("http://{}", process.grpc))
+            .env("LYTICS_TOKEN", ADMIN_TOKEN)
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .spawn();
+        let ended = tokio::time::timeout(DEADLINE, child.unwrap().wait_with_output()).await;
+        let output = ended.expect(line).unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), errors.as_ref()), (Some(0), ""), "{line}");
     }
 }

@@ -13,7 +13,7 @@ use crate::gate::Gate;
 use crate::rate;
 use crate::redact::redact;
 use crate::response::Answer;
-use crate::{End, Error, RateHints, Refusal, Track, Verdict};
+use crate::{End, Error, LookupError, RateHints, Refusal, Track, Verdict};
 
 /// Braze requires partners to name themselves in this form.
 const USER_AGENT: &str = concat!("partner-Lytics-AudienceExport/", env!("CARGO_PKG_VERSION"));
@@ -126,9 +126,7 @@ impl Client {
             let refusal = Refusal::Unauthorized { status: None };
             return unanswered(refused(refusal, objects, "the key is no HTTP header".to_owned()));
         };
-        let mut url = self.endpoint_override.as_ref().unwrap_or(base).clone();
-        url.set_path(&format!("{}/users/track", url.path().trim_end_matches('/')));
-
+        let url = self.url(base, "/users/track");
         let gate = Gate::default();
         let request = self
             .http
@@ -159,6 +157,36 @@ impl Client {
                 })
             }
         }
+    }
+
+    /// Calls `POST path` once, with a question that changes nothing: status and, if it arrived whole, the body of the answer.
+    pub(crate) async fn post(
+        &self,
+        base: &Url,
+        key: &SecretString,
+        path: &str,
+        body: String,
+    ) -> Result<(StatusCode, Option<Vec<u8>>), LookupError> {
+        let failed = |message: String| LookupError { status: None, message };
+        let authorization = bearer(key).ok_or_else(|| failed("the key is no HTTP header".to_owned()))?;
+        let request = self
+            .http
+            .post(self.url(base, path))
+            .header(AUTHORIZATION, authorization)
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .body(body);
+        let response = request
+            .send()
+            .await
+            .map_err(|error| failed(redact(&chain(error), key)))?;
+        let (status, _, body) = receive(response).await;
+        Ok((status, body))
+    }
+
+    fn url(&self, base: &Url, path: &str) -> Url {
+        let mut url = self.endpoint_override.as_ref().unwrap_or(base).clone();
+        url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
+        url
     }
 }
 

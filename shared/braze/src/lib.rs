@@ -7,6 +7,7 @@ mod error;
 mod gate;
 mod instance;
 mod json;
+mod lookup;
 mod rate;
 mod redact;
 mod request;
@@ -18,6 +19,7 @@ pub use end::{End, Reason, Refusal, Verdict};
 pub use error::Error;
 pub use instance::{INSTANCES, Instance, UnknownInstance, endpoint};
 pub use json::is_plain;
+pub use lookup::{Held, LookupError, User};
 pub use rate::RateHints;
 pub use request::{BODY_BYTES_MAX, EXTERNAL_ID_BYTES_MAX, Full, Identifier, OBJECTS_MAX, Track, TrackBuilder};
 /// The URL type that [`endpoint`] returns and [`Client::track`] takes.

@@ -9,6 +9,7 @@ pub mod grpc;
 pub mod http1;
 pub mod lifecycle;
 pub mod secrets;
+pub mod stdout;
 pub mod telemetry;
 pub mod testing;
 pub mod trace;

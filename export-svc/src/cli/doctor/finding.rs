@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use jiff::{SignedDuration, Timestamp};
 use kafka::topics::Report;
+use runtime::stdout;
 use serde_json::{Value, json};
 
 use crate::cli::output::Output;
@@ -86,8 +87,8 @@ impl Finding {
 
 pub(super) fn print(output: Output, findings: &[Finding]) {
     match output {
-        Output::Json => println!("{}", Value::Array(findings.iter().map(Finding::json).collect())),
-        Output::Text => findings.iter().for_each(|finding| print!("{}", finding.lines())),
+        Output::Json => stdout::line(Value::Array(findings.iter().map(Finding::json).collect())),
+        Output::Text => findings.iter().for_each(|finding| stdout::text(finding.lines())),
     }
 }
 

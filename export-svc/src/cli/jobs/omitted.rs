@@ -49,7 +49,9 @@ impl Omitted {
         let mut answers = answers.into_inner();
         let mut rows = self.job.remote.output.rows();
         while let Some(answer) = answers.message().await.map_err(refused)? {
-            rows.next(&answer);
+            if !rows.next(&answer) {
+                break;
+            }
         }
         rows.end();
         Ok(())

@@ -1,11 +1,12 @@
 //! `jobs watch`.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use proto::export::v1 as wire;
 use proto::export::v1::export_job_service_client::ExportJobServiceClient;
 use runtime::exit::Failure;
+use runtime::stdout;
 
 use super::show::state;
 use crate::cli::output::Output;
@@ -33,11 +34,8 @@ pub(super) async fn run(one: One) -> Result<(), Failure> {
         if line == last {
             continue;
         }
-        let mut out = std::io::stdout().lock();
-        match writeln!(out, "{line}").and_then(|()| out.flush()) {
-            // Whoever read the lines has seen enough: `| head`.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
-            written => written.map_err(Failure::internal)?,
+        if !stdout::offer(&line) {
+            return Ok(());
         }
         last = line;
     }

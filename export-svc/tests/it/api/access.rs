@@ -15,9 +15,10 @@ use super::jobs;
 use crate::service::{ACCOUNT, ADMIN, Service, config};
 
 /// The services of this binary; the others of the contracts are ingest-svc's.
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     "lytics.account.v1.AccountService",
     "lytics.authorization.v1.AuthorizationService",
+    "lytics.export.v1.ExplainService",
     "lytics.export.v1.ExportJobService",
     "lytics.export.v1.ExportPlanService",
     "lytics.export.v1.OmittedChangeService",
@@ -98,6 +99,7 @@ impl Foreign {
             named("/lytics.export.v1.ExportJobService/ListExportJobs", ACCOUNT),
             named("/lytics.export.v1.ExportJobService/CreateExportJob", ACCOUNT),
             named("/lytics.export.v1.ExportPlanService/PlanExportJob", ACCOUNT),
+            named("/lytics.export.v1.ExplainService/ExplainMember", &self.job),
             named("/lytics.export.v1.OmittedChangeService/TailOmittedChanges", &self.job),
             named("/lytics.export.v1.ExportJobService/DeleteExportJob", &self.job),
         ]
@@ -114,7 +116,7 @@ fn wrong_role(path: &str) -> Role {
     .contains(&path)
     {
         Role::Admin
-    } else if ["Get", "List", "Tail", "Watch"]
+    } else if ["Explain", "Get", "List", "Tail", "Watch"]
         .iter()
         .any(|verb| method.starts_with(verb))
     {
@@ -129,7 +131,7 @@ async fn no_method_answers_without_a_token_or_with_the_wrong_role() {
     let brokers = kafka::testing::brokers();
     let service = Service::start(config(&brokers)).await;
     let methods = methods(proto::DESCRIPTORS, &SERVICES);
-    assert_eq!(methods.len(), 27, "a new method belongs into this test: {methods:?}");
+    assert_eq!(methods.len(), 28, "a new method belongs into this test: {methods:?}");
     let nobody = service.connect(None).await;
     let stranger = service.connect(Some("lb_1234_0000000000000a_0000")).await;
     for method in &methods {

@@ -2,6 +2,8 @@
 
 mod audiences;
 mod authorizations;
+mod closed;
+mod explain;
 
 use std::process::Output;
 

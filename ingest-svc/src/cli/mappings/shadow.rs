@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use model::{AccountNumber, name};
 use proto::mapping::v1 as wire;
 use runtime::exit::Failure;
+use runtime::stdout;
 
 use super::show::{Format, lines, report, table};
 use super::{Client, List, Name, Named, refused, statement};
@@ -51,14 +52,14 @@ pub(super) async fn run(client: &mut Client, command: Command) -> Result<(), Fai
                 if_revision: put.if_revision,
             };
             let answer = client.put_shadow(request).await.map_err(refused)?.into_inner();
-            print!("{}", lines(put.format, &answer.shadow.unwrap_or_default()));
+            stdout::text(lines(put.format, &answer.shadow.unwrap_or_default()));
         }
         Command::Get(Named { name, format }) => {
             let request = wire::GetShadowRequest {
                 name: name.full(name::SHADOWS)?,
             };
             let answer = client.get_shadow(request).await.map_err(refused)?.into_inner();
-            print!("{}", report(format, &answer));
+            stdout::text(report(format, &answer));
         }
         Command::List(List { account, format }) => {
             // An account has fewer than fit on a page.
@@ -67,13 +68,13 @@ pub(super) async fn run(client: &mut Client, command: Command) -> Result<(), Fai
                 ..Default::default()
             };
             let answer = client.list_shadows(request).await.map_err(refused)?.into_inner();
-            print!("{}", table(format, &answer.shadows));
+            stdout::text(table(format, &answer.shadows));
         }
         Command::Delete(name) => {
             let name = name.full(name::SHADOWS)?;
             let request = wire::DeleteShadowRequest { name: name.clone() };
             client.delete_shadow(request).await.map_err(refused)?;
-            println!("deleted {name}");
+            stdout::line(format_args!("deleted {name}"));
         }
     }
     Ok(())

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use shared_braze::{
-    Attempt, AttributeName, BODY_BYTES_MAX, Clause, Client, ClientOptions, End, Identifier, RateHints, Refusal, Track,
-    TrackBuilder, Url, Verdict, endpoint,
+    Attempt, AttributeName, BODY_BYTES_MAX, Clause, Client, ClientOptions, End, Held, Identifier, RateHints, Refusal,
+    Track, TrackBuilder, Url, Verdict, endpoint,
 };
 
 use crate::server::{Reply, Server, answer};
@@ -297,5 +297,39 @@ async fn the_time_at_braze_is_read_from_any_answer_and_no_key_is_sent() {
         !request.head.to_lowercase().contains("authorization"),
         "{}",
         request.head
+    );
+}
+
+#[tokio::test]
+async fn a_user_is_looked_up_and_a_refusal_is_told_without_the_key() {
+    let found =
+        r#"{"message":"success","users":[{"braze_id":"64b1","custom_attributes":{"lytics_segments":["vip"]}}]}"#;
+    let refused = format!(r#"{{"message":"Invalid API key: {KEY}"}}"#);
+    let server = Server::start(vec![
+        Reply::Bytes(answer("201 Created", "", found)),
+        Reply::Bytes(answer("401 Unauthorized", "", &refused)),
+        Reply::Silence,
+    ]);
+    let client = client(&format!("http://{}/sim/", server.address));
+    let (base, key) = (endpoint("US-01").unwrap(), SecretString::from(KEY));
+    let cust_1 = Identifier::ExternalId("cust-1".into());
+    let look = async || client.user(&base, &key, &cust_1, "lytics_segments").await;
+    let user = look().await.unwrap().unwrap();
+    assert_eq!(
+        (user.braze_id.as_deref(), user.attribute),
+        (Some("64b1"), Held::Array(vec!["vip".into()]))
+    );
+    let refused = look().await.unwrap_err();
+    assert_eq!(
+        (refused.status, refused.to_string().as_str()),
+        (Some(401), "Invalid API key: [redacted]")
+    );
+    assert_eq!(look().await.unwrap_err().status, None, "it takes too long");
+    let requests = server.requests();
+    assert!(requests[0].head.starts_with("POST /sim/users/export/ids HTTP/1.1"));
+    assert!(requests[0].head.contains(&format!("authorization: Bearer {KEY}")));
+    assert_eq!(
+        requests[0].body,
+        r#"{"external_ids":["cust-1"],"fields_to_export":["braze_id","external_id","custom_attributes"]}"#
     );
 }

@@ -17,6 +17,8 @@ fn shows(command: &str, before: usize) -> Option<&'static str> {
         ("jobs get", 3) => "the guard has paused it",
         ("jobs get", 4) => "removed 121",
         ("jobs get", _) | ("jobs list", 1) => "sleeping",
+        ("explain --account", 0) => "no value in user_id; give the profile such a value",
+        ("explain --account", _) => "waits, for the job is asleep",
         ("jobs omitted", _) => "43\tno_identifier\tthe change has no value in user_id",
         ("jobs update", _) => "vip, news",
         ("jobs pause", _) => "paused",
@@ -55,6 +57,10 @@ async fn every_command_of_the_page_works_as_typed_and_shows_what_it_says() {
         }
         typed.push(command);
     }
+    assert!(
+        typed.contains(&"explain --account".to_owned()),
+        "the page has no explain"
+    );
     for verb in [
         "create", "get", "list", "watch", "omitted", "update", "pause", "resume", "bounce", "reset", "kill", "delete",
     ] {

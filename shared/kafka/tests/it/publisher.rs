@@ -61,6 +61,7 @@ async fn keys_go_to_the_partition_that_javas_client_would_choose() {
             .await
             .unwrap();
         assert_eq!(ack.partition, (murmur2 & 0x7fff_ffff) % 4, "{key}");
+        assert_eq!(kafka::partition_of(key.as_bytes(), 4), Some(ack.partition), "{key}");
     }
 }
 

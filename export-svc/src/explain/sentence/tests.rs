@@ -1,0 +1,371 @@
+//! A sentence for each thing that may have happened, word for word.
+
+use std::collections::HashMap;
+
+use proto::export::v1::{BrazeUser, IdentifierChoice};
+use proto::membership::v1::MembershipChange;
+
+use super::*;
+
+/// Where the record of every case is.
+const AT: &str = "(partition 2, offset 12)";
+
+fn choice(chosen: bool) -> IdentifierChoice {
+    IdentifierChoice {
+        kind: "external_id".into(),
+        field: "user_id".into(),
+        value: if chosen { "cust-1".into() } else { String::new() },
+        chosen,
+        ..IdentifierChoice::default()
+    }
+}
+
+fn braze(exists: bool, values: &[&str]) -> BrazeUser {
+    BrazeUser {
+        exists,
+        attribute: "lytics_segments".into(),
+        values: values.iter().map(|&value| value.to_owned()).collect(),
+        has_slug: values.contains(&"vip"),
+        ..BrazeUser::default()
+    }
+}
+
+/// A record of profile 42 in audience vip, of a job that goes by `user_id`; the user has no slug yet.
+fn facts(action: MembershipAction, stage: ChangeStage) -> MemberExplanation {
+    let change = MembershipChange {
+        action: action.into(),
+        fields: HashMap::from([("user_id".into(), "cust-1".into())]),
+        ..MembershipChange::default()
+    };
+    let mut standing = ChangeStanding::default();
+    standing.set_stage(stage);
+    standing.set_state(ExportJobState::Runnable);
+    standing.until = Some(prost_types::Timestamp {
+        seconds: 1_700_000_000,
+        nanos: 0,
+    });
+    MemberExplanation {
+        audience: "vip".into(),
+        profile_id: "42".into(),
+        last_record: Some(LastRecord {
+            partition: 2,
+            offset: 12,
+            change: Some(change),
+            ..LastRecord::default()
+        }),
+        identifiers: vec![choice(true)],
+        standing: Some(standing),
+        braze_user: Some(braze(true, &[])),
+        ..MemberExplanation::default()
+    }
+}
+
+fn enter(stage: ChangeStage) -> MemberExplanation {
+    facts(MembershipAction::Enter, stage)
+}
+
+fn exit(stage: ChangeStage) -> MemberExplanation {
+    facts(MembershipAction::Exit, stage)
+}
+
+fn of(facts: MemberExplanation, change: impl FnOnce(&mut MemberExplanation)) -> String {
+    let mut facts = facts;
+    change(&mut facts);
+    sentence(&facts)
+}
+
+fn with_standing(stage: ChangeStage, change: impl FnOnce(&mut ChangeStanding)) -> String {
+    of(enter(stage), |facts| change(facts.standing.as_mut().unwrap()))
+}
+
+#[test]
+fn without_a_record_nobody_is_known() {
+    let none = |incomplete| {
+        sentence(&MemberExplanation {
+            audience: "vip".into(),
+            profile_id: "42".into(),
+            incomplete,
+            ..MemberExplanation::default()
+        })
+    };
+    assert_eq!(
+        none(false),
+        "No user at Braze is known for profile 42: the membership topic has no record of profile 42 in audience vip; see whether the \
+         profile's id is right, and whether Lytics publishes this audience."
+    );
+    assert_eq!(
+        none(true),
+        "No user at Braze is known for profile 42: the newest records of the membership topic have none of profile 42 in audience \
+         vip, and older ones could not be looked through in time; ask again, for this audience alone."
+    );
+}
+
+#[test]
+fn what_is_settled_says_what_braze_holds_and_what_to_do_if_that_is_not_what_it_should() {
+    let has = |facts: &mut MemberExplanation| facts.braze_user = Some(braze(true, &["vip", "news"]));
+    let settled = ChangeStage::Settled;
+    assert_eq!(
+        of(enter(settled), has),
+        format!("User with external id cust-1 has vip: Braze has taken the enter {AT}; nothing is to be done.")
+    );
+    assert_eq!(
+        of(exit(settled), |_| {}),
+        format!(
+            "User with external id cust-1 does not have vip: the job has settled the exit {AT}; nothing is to be done."
+        )
+    );
+    let nobody = |facts: &mut MemberExplanation| facts.braze_user = Some(braze(false, &[]));
+    assert_eq!(
+        of(enter(settled), nobody),
+        format!(
+            "Braze has no user with external id cust-1: Braze has taken the enter {AT}; ask again in a minute, for Braze applies later \
+             what it has taken; if it stays so, somebody has deleted the user, or the key belongs to another Braze workspace, and \
+             `export-svc jobs reset` sends it again."
+        )
+    );
+    assert_eq!(
+        of(exit(settled), nobody),
+        format!("Braze has no user with external id cust-1: the job has settled the exit {AT}; nothing is to be done.")
+    );
+    let elsewise = "ask again in a minute, for Braze applies later what it has taken; if it stays so, somebody else writes to \
+                    lytics_segments, or another profile has the same identifier, and `export-svc jobs reset` sends it again.";
+    assert_eq!(
+        of(enter(settled), |_| {}),
+        format!("User with external id cust-1 does not have vip: Braze has taken the enter {AT}; {elsewise}")
+    );
+    assert_eq!(
+        of(exit(settled), has),
+        format!("User with external id cust-1 has vip: the job has settled the exit {AT}; {elsewise}")
+    );
+    let no_array = |facts: &mut MemberExplanation| facts.braze_user.as_mut().unwrap().not_an_array = true;
+    assert_eq!(
+        of(enter(settled), no_array),
+        format!(
+            "User with external id cust-1 does not have vip: Braze has taken the enter {AT}; lytics_segments holds something that is no \
+             array: make it one at Braze, then `export-svc jobs reset` sends it again."
+        )
+    );
+    let late =
+        |facts: &mut MemberExplanation| (facts.incomplete, facts.braze_user) = (true, Some(braze(true, &["vip"])));
+    assert_eq!(
+        of(enter(settled), late),
+        format!(
+            "User with external id cust-1 has vip: the job has settled the enter {AT}, and whether that was refused could not be looked \
+             up in time; nothing is to be done."
+        )
+    );
+}
+
+#[test]
+fn if_braze_does_not_tell_what_it_holds_the_rest_is_told_all_the_same() {
+    let silent = |facts: &mut MemberExplanation| {
+        facts.braze_user = Some(BrazeUser {
+            problem: "status 403: no".into(),
+            ..BrazeUser::default()
+        });
+    };
+    assert_eq!(
+        of(enter(ChangeStage::Settled), silent),
+        format!(
+            "It is not known whether user with external id cust-1 has vip (status 403: no): Braze has taken the enter {AT}; the user \
+             should have it, look it up at Braze."
+        )
+    );
+    assert!(of(exit(ChangeStage::Settled), silent).ends_with("; the user should not have it, look it up at Braze."));
+}
+
+#[test]
+fn each_kind_of_identifier_is_named() {
+    let named = |kind: &str, label: &str| {
+        of(enter(ChangeStage::InFlight), |facts| {
+            let choice = &mut facts.identifiers[0];
+            (choice.kind, choice.label) = (kind.into(), label.into());
+        })
+    };
+    assert!(named("braze_id", "").starts_with("User with Braze id cust-1 does"));
+    assert!(named("user_alias", "crm").starts_with("User with alias crm cust-1 does"));
+}
+
+#[test]
+fn what_was_not_sent_says_why_and_how_to_mend_it() {
+    let rejected = |reason: &str, detail: &str, braze_message: &str| {
+        of(enter(ChangeStage::Settled), |facts| {
+            facts.rejected = Some(RejectedChange {
+                reason: reason.into(),
+                detail: detail.into(),
+                braze_message: braze_message.into(),
+                ..RejectedChange::default()
+            });
+            if reason == "no_identifier" {
+                (facts.identifiers, facts.braze_user) = (vec![choice(false)], None);
+            }
+        })
+    };
+    assert_eq!(
+        rejected("no_identifier", "the change has no value in user_id", ""),
+        format!(
+            "No user at Braze is known for profile 42: the enter {AT} was omitted, for the change has no value in user_id; give the \
+             profile such a value in Lytics; its next record is sent."
+        )
+    );
+    assert_eq!(
+        rejected("blocked", "", "external_id is blacklisted"),
+        format!(
+            "User with external id cust-1 does not have vip: Braze refused the enter {AT} for good (blocked): external_id is \
+             blacklisted; mend that in the profile or at Braze; the profile's next record is sent."
+        )
+    );
+    let mend = "whoever publishes it must mend it and publish it again.";
+    assert!(
+        rejected("wrong_key", "the key is wrong", "")
+            .ends_with(&format!("the enter {AT} breaks the contract: the key is wrong; {mend}"))
+    );
+    let unusable = of(enter(ChangeStage::Unread), |facts| {
+        let last = facts.last_record.as_mut().unwrap();
+        (last.change, last.unusable) = (None, "no change".into());
+    });
+    assert!(
+        unusable.ends_with(&format!("the last record {AT} breaks the contract: no change; {mend}")),
+        "{unusable}"
+    );
+}
+
+#[test]
+fn what_is_never_sent_says_so() {
+    let nameless = of(enter(ChangeStage::Unread), |facts| {
+        (facts.identifiers, facts.braze_user) = (vec![choice(false)], None);
+    });
+    assert!(
+        nameless.contains(&format!("the enter {AT} has no value in user_id; give")),
+        "{nameless}"
+    );
+    let tombstone = of(enter(ChangeStage::Settled), |facts| {
+        facts.last_record.as_mut().unwrap().change = None;
+        (facts.identifiers, facts.braze_user) = (Vec::new(), None);
+    });
+    assert_eq!(
+        tombstone,
+        format!(
+            "No user at Braze is known for profile 42: the last record, a tombstone, {AT} names nobody at Braze, so the job passes over \
+             it; if the user has the slug, publish an exit with the profile's fields."
+        )
+    );
+    assert_eq!(
+        sentence(&exit(ChangeStage::NotWanted)),
+        format!(
+            "User with external id cust-1 does not have vip: the job does not send changes of this kind, and the exit {AT} is one; if \
+             that is not what you want, create the job anew with other --events."
+        )
+    );
+    assert_eq!(
+        sentence(&enter(ChangeStage::BeforeStart)),
+        format!(
+            "User with external id cust-1 does not have vip: the enter {AT} was there before the job, which does not send existing \
+             users; `export-svc jobs reset --to-beginning` sends them."
+        )
+    );
+    let killed = with_standing(ChangeStage::Unspecified, |standing| {
+        standing.set_state(ExportJobState::Killed)
+    });
+    assert!(killed.contains("the job is killed"), "{killed}");
+}
+
+#[test]
+fn a_job_that_does_not_go_on_is_why_unless_the_change_is_on_its_way_already() {
+    for (state, why) in [
+        (
+            ExportJobState::Paused,
+            "waits, for the job is paused; `export-svc jobs resume`",
+        ),
+        (
+            ExportJobState::Fault,
+            "waits, for the job is in fault (because); the reason names",
+        ),
+        (
+            ExportJobState::Failed,
+            "waits, for the job is failed (because); mend that",
+        ),
+        (
+            ExportJobState::Sleeping,
+            "waits, for the job is asleep (because); it tries again",
+        ),
+    ] {
+        let told = |stage| {
+            with_standing(stage, |standing| {
+                standing.set_state(state);
+                standing.state_reason = "because".into();
+            })
+        };
+        for stage in [ChangeStage::Unread, ChangeStage::Window, ChangeStage::Retry] {
+            assert!(
+                told(stage).contains(&format!("the enter {AT} {why}")),
+                "{}",
+                told(stage)
+            );
+        }
+        assert!(told(ChangeStage::InFlight).contains("is in a request to Braze now"));
+        assert!(told(ChangeStage::Settled).contains("Braze has taken the enter"));
+    }
+}
+
+#[test]
+fn whatever_a_change_waits_for_is_named_with_the_time_if_that_is_known() {
+    use ChangeStage as Stage;
+    let time = "2023-11-14T22:13:20Z";
+    let told = |stage| {
+        with_standing(stage, |standing| {
+            (standing.updates, standing.updates_max, standing.attempts) = (3, 75, 2);
+            standing.records_before = 400;
+        })
+    };
+    for (stage, why) in [
+        (Stage::Unread, "up to 400 records to read before the enter".to_owned()),
+        (Stage::Open, "has read the enter".to_owned()),
+        (
+            Stage::Window,
+            format!("batch to fill, which has 3 of 75 updates, until {time} at the latest; nothing"),
+        ),
+        (Stage::PersonInFlight, "about the same user or profile; ask".to_owned()),
+        (
+            Stage::EarlierChange,
+            "waits for an earlier change of the profile; ask".to_owned(),
+        ),
+        (
+            Stage::SettleGap,
+            format!("waits until {time}, when Braze has surely applied"),
+        ),
+        (
+            Stage::Doubt,
+            format!("waits until {time}, for a call with the opposite had no usable answer"),
+        ),
+        (
+            Stage::Retry,
+            format!("was in 2 requests that Braze did not take, and is tried again at {time};"),
+        ),
+        (Stage::Takeover, format!("waits until {time}, for calls of the replica")),
+        (
+            Stage::Budget,
+            format!("waits until {time}, for there are no more requests to Braze before;"),
+        ),
+        (Stage::Next, "goes with the next request; ask".to_owned()),
+        (Stage::Keeping, "being written to export-rejected; ask".to_owned()),
+        (
+            Stage::Unspecified,
+            "nobody has served this audience of the job yet".to_owned(),
+        ),
+    ] {
+        assert!(told(stage).contains(&why), "{why}: {}", told(stage));
+    }
+    let backlog = with_standing(Stage::Unread, |standing| {
+        (standing.records_before, standing.catch_up) = (7, true);
+    });
+    assert!(
+        backlog.contains("has a backlog of up to 7 records to read before"),
+        "{backlog}"
+    );
+    let soon = with_standing(Stage::Unread, |_| {});
+    assert!(
+        soon.contains(&format!("the job is about to read the enter {AT}; ask again")),
+        "{soon}"
+    );
+}
