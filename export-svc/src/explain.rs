@@ -222,6 +222,8 @@ fn correct(standing: &mut ChangeStanding, job: &ExportJob, audience: &str, recor
     let state = ExportJobState::try_from(standing.state).unwrap_or_default();
     standing.set_state(match state {
         ExportJobState::Fault => state,
+        // With a reason it is its guard that has paused it.
+        ExportJobState::Paused if !standing.state_reason.is_empty() && !job.killed => state,
         _ => job.state(state),
     });
     let change = last.change.as_ref().filter(|_| last.unusable.is_empty());

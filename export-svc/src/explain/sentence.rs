@@ -185,7 +185,11 @@ fn settled(facts: &MemberExplanation, last: &LastRecord, what: &str) -> (String,
 fn stopped(standing: &ChangeStanding, what: &str) -> Option<(String, String)> {
     let reason = &standing.state_reason;
     let (state, advice) = match standing.state() {
-        ExportJobState::Paused => ("paused".to_owned(), "`export-svc jobs resume` lets it go on"),
+        ExportJobState::Paused if reason.is_empty() => ("paused".to_owned(), "`export-svc jobs resume` lets it go on"),
+        ExportJobState::Paused => (
+            format!("paused by its guard ({reason})"),
+            "if that is as it should be, `export-svc jobs resume --confirm` lets it go on",
+        ),
         ExportJobState::Fault => (format!("in fault ({reason})"), "the reason names the way out"),
         ExportJobState::Failed => (
             format!("failed ({reason})"),

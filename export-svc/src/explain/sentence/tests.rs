@@ -275,7 +275,7 @@ fn a_job_that_does_not_go_on_is_why_unless_the_change_is_on_its_way_already() {
     for (state, why) in [
         (
             ExportJobState::Paused,
-            "waits, for the job is paused; `export-svc jobs resume`",
+            "waits, for the job is paused by its guard (because); if that is as it should be, `export-svc jobs resume --confirm`",
         ),
         (
             ExportJobState::Fault,
@@ -306,6 +306,15 @@ fn a_job_that_does_not_go_on_is_why_unless_the_change_is_on_its_way_already() {
         assert!(told(ChangeStage::InFlight).contains("is in a request to Braze now"));
         assert!(told(ChangeStage::Settled).contains("Braze has taken the enter"));
     }
+}
+
+#[test]
+fn a_job_that_somebody_has_paused_is_resumed_without_a_confirmation() {
+    let paused = with_standing(ChangeStage::Unread, |standing| {
+        standing.set_state(ExportJobState::Paused)
+    });
+    let told = format!("the enter {AT} waits, for the job is paused; `export-svc jobs resume` lets it go on.");
+    assert!(paused.ends_with(&told), "{paused}");
 }
 
 #[test]
