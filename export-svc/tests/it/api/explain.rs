@@ -188,7 +188,7 @@ async fn write(brokers: &Brokers, publisher: &Publisher, key: &str, payload: Opt
     publisher.publish(record).await.unwrap();
 }
 
-async fn explain(service: &Service, job: &str, audience: &str, profile: &str) -> MemberExplanation {
+pub(super) async fn explain(service: &Service, job: &str, audience: &str, profile: &str) -> MemberExplanation {
     let request = ExplainMemberRequest {
         name: job.to_owned(),
         profile_id: profile.to_owned(),

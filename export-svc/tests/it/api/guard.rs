@@ -7,6 +7,7 @@ use proto::export::v1::{
 };
 use tonic::Code;
 
+use super::explain;
 use super::plan::{authorize, change, create, existing, publish, until, with_sim};
 use crate::service::{ACCOUNT, Service};
 
@@ -59,6 +60,20 @@ async fn a_guarded_job_says_why_and_is_resumed_by_nobody_who_does_not_confirm() 
         guarded.state_reason.contains("audience vip had 400 members"),
         "{}",
         guarded.state_reason
+    );
+    // Of those who have left some are held back: which ones is up to the partitions.
+    let mut held = String::new();
+    for profile in (0..100).rev() {
+        held = explain::explain(&service, &name, "vip", &profile.to_string())
+            .await
+            .sentence;
+        if held.contains("the job is paused by its guard (") {
+            break;
+        }
+    }
+    assert!(
+        held.contains("paused by its guard (") && held.contains("jobs resume --confirm"),
+        "{held}"
     );
     let paused = ListExportJobsRequest {
         parent: ACCOUNT.to_owned(),
