@@ -5,9 +5,12 @@ mod audience;
 mod authorization;
 mod explain;
 mod export_job;
+mod export_log;
 mod membership;
+mod observed;
 mod omitted;
 mod providers;
+mod tail;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -20,6 +23,7 @@ use proto::account::v1::account_service_server::AccountServiceServer;
 use proto::authorization::v1::authorization_service_server::AuthorizationServiceServer;
 use proto::export::v1::explain_service_server::ExplainServiceServer;
 use proto::export::v1::export_job_service_server::ExportJobServiceServer;
+use proto::export::v1::export_log_service_server::ExportLogServiceServer;
 use proto::export::v1::export_plan_service_server::ExportPlanServiceServer;
 use proto::export::v1::omitted_change_service_server::OmittedChangeServiceServer;
 use proto::membership::v1::audience_membership_service_server::AudienceMembershipServiceServer;
@@ -29,6 +33,8 @@ use runtime::grpc::{MESSAGE_BYTES_MAX, Services};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use self::observed::Observer;
+use self::tail::Tails;
 use crate::engine::EngineHandle;
 use crate::explain::Explainer;
 
@@ -96,9 +102,27 @@ pub fn services(parts: Parts) -> Services {
         drain: drain.clone(),
     };
     let explain = explain::Service::new(directory.clone(), explainer);
-    let jobs = export_job::Service::new(directory.clone(), kafka.clone(), catalog, engine, drain.clone());
-    let omitted = omitted::Service::new(directory.clone(), kafka.clone(), drain.clone());
+    let observer = Observer(engine);
+    let jobs = export_job::Service::new(
+        directory.clone(),
+        kafka.clone(),
+        catalog,
+        observer.clone(),
+        drain.clone(),
+    );
     let topics = kafka::Topics::new(&kafka);
+    let tails = Tails::new(directory.clone(), kafka, drain.clone());
+    let log = export_log::Service {
+        directory: directory.clone(),
+        tails: tails.clone(),
+        topics: topics.clone(),
+    };
+    let omitted = omitted::Service {
+        directory: directory.clone(),
+        tails,
+        topics: topics.clone(),
+        observer,
+    };
     let memberships = membership::Service {
         directory,
         publisher,
@@ -112,6 +136,7 @@ pub fn services(parts: Parts) -> Services {
         .add(ExportPlanServiceServer::new(jobs.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(ExportJobServiceServer::new(jobs).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(ExplainServiceServer::new(explain).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add(ExportLogServiceServer::new(log).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(OmittedChangeServiceServer::new(omitted).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(AudienceServiceServer::new(audiences).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add(AudienceMembershipServiceServer::new(memberships).max_decoding_message_size(MESSAGE_BYTES_MAX))

@@ -42,7 +42,7 @@ use self::due::Due;
 use self::edges::Edges;
 use self::keys::keys_of;
 pub(crate) use self::keys::user_key;
-pub use self::keys::{KEY_VERSION, keys, profile_key};
+pub use self::keys::{KEY_VERSION, key_of_profile, keys, profile_key};
 pub use self::lanes::LaneId;
 use self::lanes::{LaneIndex, Lanes};
 use self::people::{People, PersonId};
@@ -219,6 +219,11 @@ impl<T> Batch<T> {
     /// Changes taken and not settled.
     pub fn pending(&self) -> usize {
         self.changes.len()
+    }
+
+    /// The caller's part of every change taken and not settled.
+    pub fn pending_origins(&self) -> impl Iterator<Item = &T> {
+        self.changes.iter().map(|(_, change)| &change.origin)
     }
 
     /// The same of one lane.

@@ -27,6 +27,8 @@ impl Workspace {
     pub(crate) fn take(&mut self, which: Which, record: &RecordView<'_>, now: Time) {
         let (partition, offset) = (record.partition(), record.offset());
         self.tally.read(which, record.bytes());
+        let written = record.timestamp_ms().map(Time::from_millis);
+        self.feeds.show(which, partition, written);
         self.feeds.passed(which, partition, offset);
         let mut wanting = std::mem::take(&mut self.wanting);
         wanting.clear();
@@ -77,6 +79,7 @@ impl Workspace {
             self.tally.unwanted += 1;
             return;
         }
+        self.overtake(key, record.payload(), wanting);
         // Upstream writes it long after the exit, and it names nobody at Braze.
         let Some(payload) = record.payload() else {
             self.tally.tombstones += 1;
@@ -108,6 +111,7 @@ impl Workspace {
                 offset: record.offset(),
                 part: Part::WHOLE,
                 moves: 0,
+                written,
                 payload: payload.into(),
                 trace: trace.clone(),
             };
@@ -128,7 +132,7 @@ impl Workspace {
     }
 
     /// One record for one feed: what it says, under the present identifier, after a remove under each that was another before.
-    fn change(&mut self, membership: &Membership<'_>, origin: Origin, written: Option<Time>, now: Time) {
+    pub(crate) fn change(&mut self, membership: &Membership<'_>, origin: Origin, written: Option<Time>, now: Time) {
         let Some(feed) = self.feeds.get(origin.feed) else {
             return;
         };

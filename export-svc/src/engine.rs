@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use control::Authorization;
 use proto::authorization::v1::Health as AuthorizationHealth;
-use proto::export::v1::{ExportCounters, ExportJobState};
+use proto::export::v1::{ExportCounters, ExportJobState, ExportLogEntry};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -19,9 +19,14 @@ pub use self::config::EngineConfig;
 use self::elsewhere::Elsewhere;
 use crate::budget::RATE_UNTIL_LEARNT;
 use crate::catalog::Catalog;
+use crate::clock::Time;
 use crate::health::Health;
+use crate::job_log::JobLog;
 use crate::pipeline::Event;
 use crate::placement::Placement;
+
+/// What the last entries of the job log may take on their way out.
+const LAST_ENTRIES: Duration = Duration::from_secs(1);
 
 /// Why the engine, or the service of one Braze workspace, ended.
 #[derive(Debug, thiserror::Error)]
@@ -68,16 +73,21 @@ pub struct JobStatus {
     pub reason: String,
     /// What became of its changes since it was created.
     pub counters: ExportCounters,
-    /// Changes read and not settled yet.
+    /// Changes read and not settled yet, and those that wait to be sent again.
     pub pending: u64,
     /// Records that the job has not read yet: an upper bound, since compaction leaves holes. `None` before it is known.
     pub lag: Option<u64>,
+    /// When the oldest record was written that the job has not settled, or not read yet: the latter is no older than that. `None`
+    /// if there is none, or before it is known.
+    pub oldest: Option<Time>,
     /// Of those the ones that were there before the job, and how long they take at the present pace, if that is known.
     pub unread_before_start: u64,
     /// See [`JobStatus::unread_before_start`].
     pub estimate: Option<Duration>,
     /// Number of the newest reset that all of its audiences have gone through.
     pub reset: u64,
+    /// Number of the newest redrive that all of its audiences have gone through.
+    pub redrive: u64,
     /// How often the job had been bounced when its audiences last began anew because of that.
     pub bounces: u64,
     /// Its guard has paused it.
@@ -176,12 +186,18 @@ impl Engine {
     /// after a while, and its jobs say why they wait.
     pub async fn run(self, drain: CancellationToken) -> Result<(), Error> {
         let _following = self.elsewhere.follow(&self.parts.kafka, self.health.clone())?;
+        let (log, topics) = (self.statuses.log.clone(), kafka::Topics::new(&self.parts.kafka));
+        let publisher = self.parts.publisher.clone();
         let placement = Placement::new(self.parts, self.statuses, self.health, self.catalog, self.abandoned)?;
         let rounds = Box::pin(placement.rounds().run());
         tokio::select! {
-            () = placement.run(drain) => Ok(()),
+            () = placement.run(drain) => {}
+            () = log.publish(&publisher, &topics) => {}
             never = rounds => match never {},
         }
+        // What is lost then is lost.
+        drop(tokio::time::timeout(LAST_ENTRIES, log.publish_waiting(&publisher, &topics)).await);
+        Ok(())
     }
 }
 
@@ -194,7 +210,19 @@ impl EngineHandle {
 
     /// Number of the newest reset that all audiences of a job have gone through and that is written down: no crash undoes it.
     pub fn reset_done(&self, job: &control::ExportJob) -> u64 {
-        self.elsewhere.reset_done(&job.name(), job.audiences.len())
+        self.elsewhere
+            .done(&job.name(), job.audiences.len(), |status| status.reset)
+    }
+
+    /// The same of redrives.
+    pub fn redrive_done(&self, job: &control::ExportJob) -> u64 {
+        self.elsewhere
+            .done(&job.name(), job.audiences.len(), |status| status.redrive)
+    }
+
+    /// Writes to the job log what somebody has done with a job, or asked for.
+    pub(crate) fn log(&self, entry: ExportLogEntry) {
+        self.statuses.log.write(entry);
     }
 
     /// Whether Braze takes the key of an authorization, as anybody has seen last.
@@ -231,7 +259,11 @@ impl EngineHandle {
 
 /// What is served here, and how its jobs fare; written by the placement and the workspaces' threads.
 #[derive(Clone, Default)]
-pub(crate) struct Statuses(Arc<Mutex<Known>>);
+pub(crate) struct Statuses {
+    known: Arc<Mutex<Known>>,
+    /// Is told how jobs fare, too.
+    pub(crate) log: JobLog,
+}
 
 #[derive(Default)]
 struct Known {
@@ -246,11 +278,13 @@ impl Statuses {
         self.known().jobs.get(job).cloned()
     }
 
-    pub(crate) fn set(&self, job: &str, status: JobStatus) {
+    pub(crate) fn set(&self, job: &str, status: JobStatus, now: Time) {
+        self.log.observe(job, &status, now);
         self.known().jobs.insert(job.to_owned(), status);
     }
 
     pub(crate) fn remove(&self, job: &str) {
+        self.log.forget(job);
         self.known().jobs.remove(job);
     }
 
@@ -268,6 +302,6 @@ impl Statuses {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         // Nothing panics while it is locked.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,11 +6,14 @@
 mod first_pass;
 mod guard;
 mod health;
+mod oldest;
 mod readers;
 mod reading;
+mod redrive;
 mod table;
 #[cfg(test)]
 mod tests;
+mod told;
 mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -24,9 +27,11 @@ use self::first_pass::{FirstPasses, Pace};
 pub(crate) use self::guard::Guard;
 use self::health::Authorization;
 pub(crate) use self::health::{Credential, Grant, Probed, Used};
+use self::oldest::Oldest;
 use self::readers::Readers;
 pub(crate) use self::readers::Which;
 pub(crate) use self::reading::Reading;
+use self::redrive::Redriven;
 use self::table::Table;
 pub(crate) use self::trouble::{Patience, Trouble};
 use crate::batch::LaneId;
@@ -87,8 +92,12 @@ pub(crate) struct Feed {
     /// What it has met since something went well.
     pub(crate) trouble: Trouble,
     pub(crate) guard: Guard,
+    /// Since when its oldest change has waited.
+    oldest: Oldest,
     /// Number of the newest reset that it has gone through.
     pub(crate) reset: u64,
+    /// How far it is with what is to be sent again.
+    pub(crate) redriven: Redriven,
     /// How often a reset has let it go on elsewhere: what was handed to it before is not what it is handed now.
     pub(crate) moves: u32,
     /// It is known to be among those with something that progress does not have yet.
@@ -122,6 +131,7 @@ impl Feed {
                 self.moves += 1;
                 self.began.clear();
                 self.fault = None;
+                self.oldest = Oldest::default();
             }
             self.reset = reset.number;
         }
@@ -280,7 +290,9 @@ impl Feeds {
                 fault: None,
                 trouble,
                 guard,
+                oldest: known.as_ref().map(Oldest::restore).unwrap_or_default(),
                 reset: known.as_ref().map_or(number, |known| known.reset),
+                redriven: Redriven::restore(known.as_ref(), job),
                 moves: 0,
                 dirty: false,
             };
@@ -329,6 +341,7 @@ impl Feeds {
             if let Some(feed) = self.feeds.get_mut(*id) {
                 feed.positions.detach();
                 feed.trouble.detach();
+                feed.redriven.detach();
                 feed.resting = false;
                 feed.first_pass = false;
                 self.dirty.insert(*id);
@@ -450,45 +463,5 @@ impl Feeds {
     /// How far a feed's reader has come; 0 if it has none.
     fn shown(&self, feed: &Feed, partition: i32) -> i64 {
         feed.reader.map_or(0, |which| self.readers.read_to(which, partition))
-    }
-
-    /// Records that a feed has not been shown yet, at most, by the ends of the partitions; `None` as long as they are unknown.
-    pub(crate) fn lag(&self, feed: &Feed, ends: &[i64]) -> Option<u64> {
-        if ends.is_empty() {
-            return None;
-        }
-        let unread = |(partition, end): (i32, &i64)| {
-            let shown = self.shown(feed, partition);
-            u64::try_from(end - shown.max(feed.positions.next(partition))).unwrap_or(0)
-        };
-        Some((0..).zip(ends).map(unread).sum())
-    }
-
-    /// Progress of the feeds that have changed, or of all: (key, value). They are clean then.
-    pub(crate) fn written(&mut self, workspace: &str, all: bool, ends: &[i64]) -> Vec<(String, FeedProgress)> {
-        let mut written = Vec::new();
-        let dirty = std::mem::take(&mut self.dirty);
-        self.feeds.values_mut().for_each(|feed| feed.dirty = false);
-        for (_, feed) in self.feeds.iter().filter(|(id, _)| all || dirty.contains(id)) {
-            let (state, reason) = self.condition(feed);
-            let mut progress = FeedProgress {
-                positions: feed.positions.written(|partition| self.shown(feed, partition)),
-                counters: Some(feed.counters),
-                state: state.into(),
-                state_reason: reason.unwrap_or_default().to_owned(),
-                lag: self.lag(feed, ends),
-                reset: feed.reset,
-                unread_before_start: self.left_of_pass(feed),
-                estimated_duration: feed
-                    .pace
-                    .estimate()
-                    .and_then(|left| prost_types::Duration::try_from(left).ok()),
-                ..FeedProgress::default()
-            };
-            feed.trouble.write(&mut progress);
-            feed.guard.write(&mut progress);
-            written.push((settle::feed_key(workspace, &feed.job.id, &feed.slug), progress));
-        }
-        written
     }
 }

@@ -22,6 +22,9 @@ pub const IN_FLIGHT: &str = "export_requests_in_flight";
 pub const NOT_BEFORE: &str = "export_not_before_entries";
 /// Records not read yet, an upper bound. Label `workspace`.
 pub const LAG: &str = "export_lag_records";
+/// Age of the oldest change that is not confirmed: read and not settled, or not read yet. Without those of paused jobs. Label
+/// `workspace`.
+pub const OLDEST_SECONDS: &str = "export_oldest_unconfirmed_seconds";
 /// Records that a reader has brought. Labels `workspace`, `reader`: live, catch_up.
 pub const READER_RECORDS_TOTAL: &str = "export_reader_records_total";
 /// Bytes of their keys and values. Labels as above.
@@ -42,6 +45,8 @@ pub const GUARD_COUNTS_TOTAL: &str = "export_guard_counts_total";
 pub const SLEEPING_JOBS: &str = "export_sleeping_jobs";
 /// Authorizations that Braze refuses, of those that this replica looks after.
 pub const UNHEALTHY_AUTHORIZATIONS: &str = "export_unhealthy_authorizations";
+/// Entries of the job log by result: written, lost. Label `result`.
+pub const LOG_ENTRIES_TOTAL: &str = "export_log_entries_total";
 /// Progress transactions by result: committed, aborted, failed. Label `result`.
 pub const PROGRESS_TOTAL: &str = "export_progress_commits_total";
 /// How often a Braze workspace had to be served anew. Label `reason`: fenced, failed.
@@ -72,6 +77,11 @@ pub fn describe() {
     describe_gauge!(IN_FLIGHT, "Requests in flight");
     describe_gauge!(NOT_BEFORE, "Changes whose opposite must wait");
     describe_gauge!(LAG, "Membership records not read yet, at most");
+    describe_gauge!(
+        OLDEST_SECONDS,
+        Unit::Seconds,
+        "Age of the oldest membership change that is not confirmed, read or not, of jobs that are not paused"
+    );
     describe_counter!(
         READER_RECORDS_TOTAL,
         "Membership records read, by reader (live, catch_up)"
@@ -106,6 +116,7 @@ pub fn describe() {
         UNHEALTHY_AUTHORIZATIONS,
         "Authorizations that Braze refuses, of the workspaces in the slots of this replica"
     );
+    describe_counter!(LOG_ENTRIES_TOTAL, "Entries of the job log, by result (written, lost)");
     describe_counter!(
         PROGRESS_TOTAL,
         "Progress transactions, by result (committed, aborted, failed)"

@@ -23,6 +23,7 @@ use crate::feed::{FeedId, JobSet, Used};
 use crate::lease::Lease;
 use crate::measure;
 use crate::placement::{Pulse, Stop};
+use crate::redrive::Told;
 use crate::settle::{NOT_BEFORE_MAX, ProgressWriter};
 use crate::workspace::{Counted, Fate, Place, Workspace};
 
@@ -58,6 +59,8 @@ pub(crate) enum Event {
     Kept { places: Vec<(Place, Fate)> },
     /// Records are not on the rejected topic yet.
     NotKept { reason: String },
+    /// Whoever reads for a redrive has something to say.
+    Redrive { run: u64, told: Told },
     /// A progress transaction that began then has ended.
     Progress {
         begun: Time,
@@ -118,6 +121,7 @@ impl Pipeline {
                 self.apply();
             }
             let now = self.tick()?;
+            self.redrive(now);
             if self.read(now)? {
                 quiet = false;
             } else {
@@ -129,11 +133,22 @@ impl Pipeline {
         self.drain(stop, pulse)
     }
 
+    /// Sends again what somebody wants to be, as far as there is room.
+    fn redrive(&mut self, now: Time) {
+        if self.last_counted == now {
+            let kafka = &self.readers.kafka;
+            self.workspace.begin_redrive(kafka, &self.deliverer, now);
+        }
+        if let Some(done) = self.workspace.go_on_with_redrive(now) {
+            self.statuses.log.write(done);
+        }
+    }
+
     /// Admits nothing new, finishes what can be finished in time, and releases the workspace.
     fn drain(mut self, stop: &Stop, pulse: &Pulse) -> Result<(), Error> {
         // A deleted job's progress must go even if the workspace goes with it, and its status.
         self.apply();
-        self.workspace.show(&self.statuses);
+        self.workspace.show(&self.statuses, self.clock.now());
         self.workspace.batch.drain();
         let deadline = self.clock.now() + stop.left().unwrap_or_default();
         loop {
@@ -153,7 +168,7 @@ impl Pipeline {
         }
         self.mirror(self.clock.now());
         let outcome = self.write_last(deadline.max(self.clock.now() + LAST_COMMIT), pulse);
-        self.workspace.count();
+        self.workspace.count(self.clock.now());
         outcome
     }
 
@@ -241,11 +256,11 @@ impl Pipeline {
         self.write_progress(now)?;
         if now.since(self.last_counted) >= COUNT_EVERY {
             self.last_counted = now;
-            self.workspace.count();
+            self.workspace.count(now);
         }
         if now.since(self.last_shown) >= SHOW_EVERY {
             self.last_shown = now;
-            self.workspace.show(&self.statuses);
+            self.workspace.show(&self.statuses, now);
         }
         if now.since(self.last_mirrored) >= MIRROR_EVERY {
             self.mirror(now);
@@ -337,6 +352,7 @@ impl Pipeline {
             Event::Kept { places } => self.workspace.kept(places),
             Event::NotKept { reason } => self.workspace.not_kept(reason),
             Event::Counted(counted) => self.workspace.counted(counted, now),
+            Event::Redrive { run, told } => self.workspace.redrive_told(run, told, now),
             Event::Progress { begun, result } => {
                 self.writing = false;
                 self.progress_ended(begun, result)?;
@@ -366,6 +382,7 @@ impl Pipeline {
             Ok(()) => {
                 counted("committed");
                 self.lease.renew(begun);
+                self.workspace.redrive_was_written(true);
                 Ok(())
             }
             Err(error @ kafka::Error::Aborted { .. }) => {

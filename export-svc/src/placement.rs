@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kafka::{Held, Member, Publisher, Topics};
 use model::AccountNumber;
 use proto::export::v1::{ExportCounters, ExportJobState};
@@ -28,6 +29,7 @@ pub(crate) use self::stop::Stop;
 pub(crate) use self::watchdog::Pulse;
 use self::watchdog::Watchdog;
 use crate::catalog::Catalog;
+use crate::clock::Time;
 use crate::engine::{EngineConfig, EngineParts, Error, JobStatus, Statuses};
 use crate::feed::JobSet;
 use crate::health::{Health, Rounds};
@@ -393,9 +395,11 @@ impl Statuses {
             counters: ExportCounters::default(),
             pending: 0,
             lag: None,
+            oldest: None,
             unread_before_start: 0,
             estimate: None,
             reset: 0,
+            redrive: 0,
             bounces: 0,
             guarded: false,
             confirms: 0,
@@ -408,6 +412,7 @@ impl Statuses {
                 reason: reason.to_owned(),
                 ..known
             },
+            Time::from_millis(Timestamp::now().as_millisecond()),
         );
     }
 }

@@ -122,6 +122,18 @@ impl Positions {
         }
     }
 
+    /// The record was settled, and is open again as if it had just been handed on. `false` if it is open, or has still to be read.
+    pub fn reopen(&mut self, partition: i32, offset: i64) -> bool {
+        let Some(state) = self.state_mut(partition) else {
+            return false;
+        };
+        let reopens = offset < state.next && !state.is_open(offset);
+        if reopens {
+            state.handed.insert(offset);
+        }
+        reopens
+    }
+
     /// The record is settled. `false` if it was not open: it has been settled before.
     pub fn settle(&mut self, partition: i32, offset: i64) -> bool {
         self.settle_part(partition, offset, Part::WHOLE)
@@ -220,6 +232,11 @@ impl Positions {
             .iter()
             .map(|state| state.handed.len() + state.awaited.len())
             .sum()
+    }
+
+    /// Whether something is to be read again.
+    pub fn awaits(&self) -> bool {
+        self.0.iter().any(|state| !state.awaited.is_empty())
     }
 
     /// The lowest open offset of a partition.
@@ -327,6 +344,20 @@ mod tests {
         assert!(positions.wants(0, 2) && !positions.wants(0, 1));
         assert!(positions.settle(1, 5));
         assert_eq!((positions.read_from(0), positions.read_from(1)), (2, 6));
+    }
+
+    #[test]
+    fn what_is_reopened_is_as_if_handed_and_only_what_was_settled_is() {
+        let mut positions = Positions::starting(1, &[(0, 5)]);
+        assert!(!positions.reopen(0, 5), "it is still to be read");
+        positions.hand(0, 5);
+        assert!(!positions.reopen(0, 5), "it is on its way");
+        positions.hand(0, 6);
+        assert!(positions.settle(0, 5) && positions.reopen(0, 5));
+        assert_eq!(positions.written(|_| 0), [written(7, &[5, 6])]);
+        positions.detach();
+        assert_eq!(positions.read_from(0), 5);
+        assert!(positions.settle(0, 5) && !positions.settle(0, 5));
     }
 
     fn parts<const N: usize>() -> [Part; N] {

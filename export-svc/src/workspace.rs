@@ -6,17 +6,19 @@
 mod count;
 mod guard;
 mod layout;
+mod redrive;
+mod show;
 mod standing;
 mod trouble;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use kafka::Topics;
 use model::AccountNumber;
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt};
-use proto::export::v1::{ExportCounters, ExportJobState, WorkspaceProgress};
+use proto::export::v1::WorkspaceProgress;
 
 use self::count::Gauges;
 pub(crate) use self::count::Tally;
@@ -26,10 +28,11 @@ use crate::batch::{Backoff, Batch, BatchLimits, KEY_VERSION, RequestId};
 use crate::budget::Budget;
 use crate::clock::Time;
 use crate::deliver::{LINKS_MAX, Sent, ToKeep};
-use crate::engine::{EngineConfig, JobStatus, Statuses, severity};
+use crate::engine::EngineConfig;
 use crate::feed::{FeedId, Feeds, JobSet, Which};
 use crate::order::{Order, OrderLimits, Unsettled};
 use crate::positions::Part;
+use crate::redrive::Run;
 use crate::settle::{self, NOT_BEFORE_MAX, ProgressRecords, Restored};
 
 /// What settles a change: where it came from, and what is kept if Braze rejects it.
@@ -41,6 +44,8 @@ pub(crate) struct Origin {
     pub(crate) part: Part,
     /// How often the feed had been moved by then.
     pub(crate) moves: u32,
+    /// When the record was written.
+    pub(crate) written: Option<Time>,
     pub(crate) payload: Box<[u8]>,
     /// Span of whoever published the change, if it is sampled.
     pub(crate) trace: Option<Box<SpanContext>>,
@@ -123,6 +128,8 @@ pub(crate) struct Workspace {
     /// Braze takes no more objects in a request, whatever the jobs say.
     pub(crate) objects_max_learnt: usize,
     pub(crate) ends: Vec<i64>,
+    /// When these were asked for.
+    ends_asked: Time,
     /// Records in a row that could not be used, by partition.
     pub(crate) unusable: HashMap<i32, u32>,
     pub(crate) counting: Counting,
@@ -137,6 +144,10 @@ pub(crate) struct Workspace {
     pub(crate) links_left: usize,
     /// Tombstones of the transaction that is being written.
     tombstoned: Vec<String>,
+    /// What is being sent again; how many times that was begun; and not again before then.
+    pub(crate) redrive: Option<Run>,
+    redrives: u64,
+    redrive_from: Time,
     /// Something that a status shows has changed.
     touched: bool,
     /// Jobs that have a status.
@@ -215,6 +226,7 @@ impl Workspace {
             not_kept: None,
             objects_max_learnt: braze::OBJECTS_MAX,
             ends: Vec::new(),
+            ends_asked: Time::MIN,
             unusable: HashMap::new(),
             counting: Counting::default(),
             unread: None,
@@ -224,6 +236,9 @@ impl Workspace {
             links_max,
             links_left: links_max,
             tombstoned: Vec::new(),
+            redrive: None,
+            redrives: 0,
+            redrive_from: Time::MIN,
             touched: true,
             shown: HashSet::new(),
             config,
@@ -338,6 +353,7 @@ impl Workspace {
     /// The next progress transaction. `last`: the workspace is being left, and released if nothing is in flight, no predecessor
     /// left anything in doubt, and what must wait fits into the record.
     pub(crate) fn progress(&mut self, last: bool, now: Time) -> Vec<kafka::RecordOut> {
+        self.redrive_is_written();
         let topic = self.topics.export_progress();
         let records = ProgressRecords {
             topic: &topic,
@@ -393,58 +409,7 @@ impl Workspace {
     pub(crate) fn progress_aborted(&mut self) {
         self.feeds.tombstones.extend(self.tombstoned.drain(..));
         self.feeds.all_dirty();
-    }
-
-    /// Shows the jobs' statuses to whoever asks, if they have changed.
-    pub(crate) fn show(&mut self, statuses: &Statuses) {
-        if !std::mem::take(&mut self.touched) {
-            return;
-        }
-        let mut jobs: BTreeMap<&str, JobStatus> = BTreeMap::new();
-        for feed in self.feeds.iter() {
-            let (state, reason) = match &self.unread {
-                Some(reason) => (ExportJobState::Fault, Some(reason.as_str())),
-                None => self.feeds.condition(feed),
-            };
-            let status = jobs.entry(&feed.job_name).or_insert_with(|| JobStatus {
-                state,
-                reason: reason.or(self.not_kept.as_deref()).unwrap_or_default().to_owned(),
-                counters: ExportCounters::default(),
-                pending: 0,
-                lag: None,
-                unread_before_start: 0,
-                estimate: None,
-                reset: feed.reset,
-                bounces: feed.trouble.bounces(),
-                guarded: false,
-                confirms: feed.guard.confirms(),
-                requests_per_second: self.budget.rate(),
-            });
-            // Its audiences are read together.
-            status.lag = status.lag.max(self.feeds.lag(feed, &self.ends));
-            status.unread_before_start = status.unread_before_start.max(self.feeds.left_of_pass(feed));
-            status.estimate = status.estimate.max(feed.pace.estimate());
-            status.reset = status.reset.min(feed.reset);
-            status.bounces = status.bounces.min(feed.trouble.bounces());
-            status.guarded |= feed.guard.held().is_some();
-            status.confirms = status.confirms.min(feed.guard.confirms());
-            if severity(state) > severity(status.state) {
-                (status.state, status.reason) = (state, reason.unwrap_or_default().to_owned());
-            }
-            status.counters.added += feed.counters.added;
-            status.counters.removed += feed.counters.removed;
-            status.counters.omitted += feed.counters.omitted;
-            status.counters.rejected += feed.counters.rejected;
-            status.counters.identity_conflicts += feed.counters.identity_conflicts;
-            status.pending += u64::try_from(feed.positions.open_len()).unwrap_or(u64::MAX);
-        }
-        let shown = jobs.keys().map(|job| (*job).to_owned()).collect();
-        for (job, status) in jobs {
-            statuses.set(job, status);
-        }
-        for gone in std::mem::replace(&mut self.shown, shown).difference(&self.shown) {
-            statuses.remove(gone);
-        }
+        self.redrive_was_written(false);
     }
 
     /// The ends of the partitions as they were at `asked` or later.
@@ -455,7 +420,7 @@ impl Workspace {
         {
             takeover.ends = Some(ends.clone());
         }
-        self.ends = ends;
+        (self.ends, self.ends_asked) = (ends, asked);
         self.feeds.observe_pace(asked);
         self.touched = true;
     }

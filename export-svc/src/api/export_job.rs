@@ -1,7 +1,7 @@
 //! `lytics.export.v1.ExportJobService`.
 
 mod edit;
-mod guard;
+pub(super) mod guard;
 mod parse;
 mod plan;
 mod reset;
@@ -17,11 +17,11 @@ use model::{AccountNumber, name};
 use proto::export::v1::export_job_service_server::ExportJobService;
 use proto::export::v1::{
     BounceExportJobRequest, BounceExportJobResponse, CreateExportJobRequest, CreateExportJobResponse,
-    DeleteExportJobRequest, DeleteExportJobResponse, ExportJob, ExportJobState, GetExportJobRequest,
-    GetExportJobResponse, KillExportJobRequest, KillExportJobResponse, ListExportJobsRequest, ListExportJobsResponse,
-    PauseExportJobRequest, PauseExportJobResponse, ResetExportJobRequest, ResetExportJobResponse,
-    ResumeExportJobRequest, ResumeExportJobResponse, UpdateExportJobRequest, UpdateExportJobResponse,
-    WatchExportJobRequest, WatchExportJobResponse,
+    DeleteExportJobRequest, DeleteExportJobResponse, ExportEvent, ExportJob, GetExportJobRequest, GetExportJobResponse,
+    KillExportJobRequest, KillExportJobResponse, ListExportJobsRequest, ListExportJobsResponse, PauseExportJobRequest,
+    PauseExportJobResponse, ResetExportJobRequest, ResetExportJobResponse, ResumeExportJobRequest,
+    ResumeExportJobResponse, UpdateExportJobRequest, UpdateExportJobResponse, WatchExportJobRequest,
+    WatchExportJobResponse,
 };
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -29,16 +29,16 @@ use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 
 use self::reset::Target;
+use super::observed::Observer;
 use super::{READ, WRITE, child, child_at, page, parent};
 use crate::catalog::Catalog;
-use crate::engine::EngineHandle;
 
 #[derive(Clone)]
 pub(super) struct Service {
     directory: Directory,
     kafka: kafka::Config,
     catalog: Catalog,
-    engine: EngineHandle,
+    observer: Observer,
     drain: CancellationToken,
     watchers: Arc<Semaphore>,
     watching: TaskTracker,
@@ -49,53 +49,18 @@ impl Service {
         directory: Directory,
         kafka: kafka::Config,
         catalog: Catalog,
-        engine: EngineHandle,
+        observer: Observer,
         drain: CancellationToken,
     ) -> Self {
         Self {
             directory,
             kafka,
             catalog,
-            engine,
+            observer,
             drain,
             watchers: Arc::new(Semaphore::new(watch::WATCHERS_MAX)),
             watching: TaskTracker::new(),
         }
-    }
-
-    /// The job with what the engine says of it; one that the engine has not met yet is runnable. Whether it is paused, bounced or
-    /// killed its record says, which the engine learns a moment later.
-    fn observed(&self, job: &control::ExportJob) -> ExportJob {
-        let mut wire = job.to_wire();
-        if job.killed {
-            wire.set_state(ExportJobState::Killed);
-            return wire;
-        }
-        let mut status = self.engine.job_status(&wire.name);
-        if let Some(status) = &mut status {
-            guard::confirmed(status, job);
-        }
-        if let Some(status) = &mut status
-            && status.state == ExportJobState::Failed
-            && status.bounces < job.bounces
-        {
-            (status.state, status.reason) = (ExportJobState::Runnable, String::new());
-        }
-        let state = status.as_ref().map_or(ExportJobState::Runnable, |status| status.state);
-        wire.guarded = status.as_ref().is_some_and(|status| status.guarded);
-        wire.set_state(match state {
-            ExportJobState::Fault => state,
-            ExportJobState::Paused if wire.guarded => state,
-            _ => job.state(state),
-        });
-        wire.counters = Some(status.as_ref().map(|status| status.counters).unwrap_or_default());
-        if let Some(status) = status {
-            wire.unread = status.lag;
-            wire.unread_before_start = status.unread_before_start;
-            wire.estimated_duration = status.estimate.and_then(|left| left.try_into().ok());
-            wire.state_reason = status.reason;
-        }
-        wire
     }
 
     /// Where the account's membership topic ends, by partition. Open transactions included: nothing at or beyond it was there
@@ -169,9 +134,8 @@ impl ExportJobService for Service {
             self.catalog.warnings(account, &audiences, &identifiers),
         );
         let job = job?;
-        tracing::info!(%account, workspace = job.workspace, "created {}", job.name());
         Ok(Response::new(CreateExportJobResponse {
-            export_job: Some(self.observed(&job)),
+            export_job: Some(self.observer.done(&caller, &job, ExportEvent::Created)),
             warnings,
         }))
     }
@@ -184,7 +148,7 @@ impl ExportJobService for Service {
         let (account, id) = child(&caller, &request.get_ref().name, name::EXPORT_JOBS, READ)?;
         let job = self.directory.export_jobs().get(account, id)?;
         Ok(Response::new(GetExportJobResponse {
-            export_job: Some(self.observed(&job)),
+            export_job: Some(self.observer.observed(&job)),
         }))
     }
 
@@ -203,7 +167,7 @@ impl ExportJobService for Service {
             let of_state = request.states.is_empty() || request.states.contains(&job.state);
             of_state && [job.authorization.as_str(), ""].contains(&request.authorization.as_str())
         };
-        let jobs = listed.items.iter().map(|job| self.observed(job));
+        let jobs = listed.items.iter().map(|job| self.observer.observed(job));
         Ok(Response::new(ListExportJobsResponse {
             export_jobs: jobs.filter(wanted).collect(),
             next_page_token: listed.next_page_token,
@@ -225,7 +189,7 @@ impl ExportJobService for Service {
         let look = move || {
             // The token may have been revoked meanwhile.
             this.directory.admit(&credentials, READ)?.require(account, READ)?;
-            Ok(this.observed(&this.directory.export_jobs().get(account, &id)?))
+            Ok(this.observer.observed(&this.directory.export_jobs().get(account, &id)?))
         };
         let (watcher, told) = mpsc::channel(watch::WAITING_MAX);
         let follow = watch::follow(look, watcher, slot, self.drain.clone());
@@ -242,7 +206,7 @@ impl ExportJobService for Service {
         let name = &request.get_ref().name;
         let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
         self.directory.export_jobs().delete(account, id).await?;
-        tracing::info!(%account, "deleted {name}");
+        self.observer.note(&caller, name, ExportEvent::Deleted, None);
         Ok(Response::new(DeleteExportJobResponse {}))
     }
 
@@ -268,9 +232,8 @@ impl ExportJobService for Service {
         let job = jobs
             .update(account, id, edit, based_on(revision), Timestamp::now())
             .await?;
-        tracing::info!(%account, "changed {name}");
         Ok(Response::new(UpdateExportJobResponse {
-            export_job: Some(self.observed(&job)),
+            export_job: Some(self.observer.done(&caller, &job, ExportEvent::Updated)),
         }))
     }
 
@@ -298,13 +261,12 @@ impl ExportJobService for Service {
         let new = NewReset {
             offsets: self.ask(account, question).await??,
             audiences,
-            done: self.engine.reset_done(&job),
+            done: self.observer.0.reset_done(&job),
         };
         let (jobs, based_on) = (self.directory.export_jobs(), based_on(revision));
         let job = jobs.reset(account, id, new, based_on, Timestamp::now()).await?;
-        tracing::info!(%account, "reset {name}");
         Ok(Response::new(ResetExportJobResponse {
-            export_job: Some(self.observed(&job)),
+            export_job: Some(self.observer.done(&caller, &job, ExportEvent::Reset)),
         }))
     }
 
@@ -317,9 +279,8 @@ impl ExportJobService for Service {
         let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
         let (jobs, based_on) = (self.directory.export_jobs(), based_on(*revision));
         let job = jobs.pause(account, id, based_on, Timestamp::now()).await?;
-        tracing::info!(%account, "paused {name}");
         Ok(Response::new(PauseExportJobResponse {
-            export_job: Some(self.observed(&job)),
+            export_job: Some(self.observer.done(&caller, &job, ExportEvent::Paused)),
         }))
     }
 
@@ -335,9 +296,8 @@ impl ExportJobService for Service {
         } = request.get_ref();
         let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
         let job = self.resume(account, id, based_on(*revision), *confirm).await?;
-        tracing::info!(%account, "resumed {name}");
         Ok(Response::new(ResumeExportJobResponse {
-            export_job: Some(self.observed(&job)),
+            export_job: Some(self.observer.done(&caller, &job, ExportEvent::Resumed)),
         }))
     }
 
@@ -350,9 +310,8 @@ impl ExportJobService for Service {
         let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
         let (jobs, based_on) = (self.directory.export_jobs(), based_on(*revision));
         let job = jobs.bounce(account, id, based_on, Timestamp::now()).await?;
-        tracing::info!(%account, "bounced {name}");
         Ok(Response::new(BounceExportJobResponse {
-            export_job: Some(self.observed(&job)),
+            export_job: Some(self.observer.done(&caller, &job, ExportEvent::Bounced)),
         }))
     }
 
@@ -365,9 +324,8 @@ impl ExportJobService for Service {
         let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
         let (jobs, based_on) = (self.directory.export_jobs(), based_on(*revision));
         let job = jobs.kill(account, id, based_on, Timestamp::now()).await?;
-        tracing::info!(%account, "killed {name}");
         Ok(Response::new(KillExportJobResponse {
-            export_job: Some(self.observed(&job)),
+            export_job: Some(self.observer.done(&caller, &job, ExportEvent::Killed)),
         }))
     }
 }

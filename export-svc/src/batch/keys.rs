@@ -20,6 +20,11 @@ pub fn keys(identifier: &Identifier, profile: u64, slug: &str) -> [Key; 2] {
     keys_of(user_key(identifier), profile, slug_key(slug))
 }
 
+/// The first of them: the profile with the slug.
+pub fn key_of_profile(profile: u64, slug: &str) -> Key {
+    quick_mix(profile, slug_key(slug))
+}
+
 /// The same of a [`user_key`] and a [`slug_key`].
 pub(super) fn keys_of(user: u64, profile: u64, slug: u64) -> [Key; 2] {
     [quick_mix(profile, slug), quick_mix(user, slug)]

@@ -2,8 +2,10 @@
 
 mod bounce;
 mod list;
+mod log;
 mod omitted;
 mod plan;
+mod redrive;
 mod reset;
 mod resume;
 mod show;
@@ -26,7 +28,9 @@ use tonic::Status;
 
 use self::bounce::Bounce;
 use self::list::List;
+use self::log::Log;
 use self::omitted::Omitted;
+use self::redrive::Redrive;
 use self::reset::Reset;
 use self::resume::Resume;
 use self::update::Update;
@@ -67,6 +71,13 @@ pub(super) enum Jobs {
     Reset(Reset),
     /// Show the changes of a job that were not sent, and why: the newest 1,000, or all, and those that come.
     Omitted(Omitted),
+    /// Send again what a job has omitted, or Braze has refused, as far as that is still the last word on its user.
+    ///
+    /// What has been overtaken by a later change is not sent, and what still names nobody neither: `jobs log` tells how many
+    /// there were of each. The job's position stays where it is.
+    Redrive(Redrive),
+    /// Show what has happened to a job – who did what with it, when it slept and why – and what comes.
+    Log(Log),
     /// End a job and forget its position. The slugs that it wrote stay in Braze.
     Delete(One),
 }
@@ -242,6 +253,8 @@ impl Jobs {
             Self::Bounce(bounce) => bounce.run().await?,
             Self::Reset(reset) => reset.run().await?,
             Self::Omitted(omitted) => omitted.run().await?,
+            Self::Log(log) => log.run().await?,
+            Self::Redrive(redrive) => redrive.run().await?,
             Self::Delete(one) => {
                 let (channel, name) = one.find::<wire::ExportJob>().await?;
                 let mut client = ExportJobServiceClient::new(channel);

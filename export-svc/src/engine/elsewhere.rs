@@ -14,6 +14,7 @@ use proto::export::v1::{ExportCounters, FeedProgress};
 
 use super::{Error, JobStatus, severity};
 use crate::health::{self, Health};
+use crate::settle;
 
 /// How often the thread looks whether it is still wanted.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -77,15 +78,15 @@ impl Elsewhere {
         feeds.values().cloned().reduce(JobStatus::and)
     }
 
-    /// Number of the newest reset that so many audiences of the job have gone through.
-    pub(crate) fn reset_done(&self, job: &str, audiences: usize) -> u64 {
+    /// Number of the newest reset, or redrive, that so many audiences of the job have gone through.
+    pub(crate) fn done(&self, job: &str, audiences: usize, of: fn(&JobStatus) -> u64) -> u64 {
         let Ok((account, id)) = name::child(job, name::EXPORT_JOBS) else {
             return 0;
         };
         let jobs = self.jobs();
         let feeds = jobs.get(&(account.get(), id.to_owned()));
         let feeds = feeds.filter(|feeds| feeds.len() >= audiences);
-        let done = feeds.and_then(|feeds| feeds.values().map(|status| status.reset).min());
+        let done = feeds.and_then(|feeds| feeds.values().map(of).min());
         done.unwrap_or(0)
     }
 
@@ -167,9 +168,11 @@ fn status(progress: FeedProgress) -> JobStatus {
             .map(|position| position.open.len() as u64)
             .sum(),
         lag: progress.lag,
+        oldest: progress.oldest_unconfirmed_time.map(settle::from_timestamp),
         unread_before_start: progress.unread_before_start,
         estimate: progress.estimated_duration.and_then(|left| left.try_into().ok()),
         reset: progress.reset,
+        redrive: progress.redrive,
         bounces: progress.bounces,
         guarded: progress.guard.as_ref().is_some_and(|guard| !guard.held.is_empty()),
         confirms: progress.guard.as_ref().map_or(0, |guard| guard.confirms),
@@ -195,9 +198,11 @@ impl JobStatus {
         };
         worse.pending += better.pending;
         worse.lag = worse.lag.max(better.lag);
+        worse.oldest = worse.oldest.into_iter().chain(better.oldest).min();
         worse.unread_before_start = worse.unread_before_start.max(better.unread_before_start);
         worse.estimate = worse.estimate.max(better.estimate);
         worse.reset = worse.reset.min(better.reset);
+        worse.redrive = worse.redrive.min(better.redrive);
         worse.bounces = worse.bounces.min(better.bounces);
         worse.guarded |= better.guarded;
         worse.confirms = worse.confirms.min(better.confirms);
@@ -263,7 +268,7 @@ mod tests {
             };
             progress.encode_to_vec()
         };
-        let done = || known.reset_done("accounts/7/exportJobs/j", 2);
+        let done = || known.done("accounts/7/exportJobs/j", 2, |status| status.reset);
         assert_eq!(done(), 0, "nobody has written anything");
         known.take("7.w/j/vip", Some(&through(2)));
         assert_eq!(done(), 0, "one of two");

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Feed, FeedId, Feeds};
 use crate::batch::LaneId;
+use crate::clock::Time;
 
 /// So many records, at most, live reads again at its start rather than leaving them to catch-up.
 const READ_AGAIN_MAX: i64 = 10_000;
@@ -44,6 +45,8 @@ struct View {
     idle: bool,
     /// One past the last record that it has shown, by partition.
     read_to: Vec<i64>,
+    /// When that record was written, if that is known.
+    shown_at: Vec<Option<Time>>,
     /// It has said since its last seek that there is nothing more, by partition.
     ended: Vec<bool>,
     /// Where it must go before it reads on.
@@ -57,6 +60,7 @@ impl View {
         Self {
             idle: true,
             read_to: vec![0; partitions],
+            shown_at: vec![None; partitions],
             ended: vec![false; partitions],
             awaited: vec![BTreeSet::new(); partitions],
             ..Self::default()
@@ -66,6 +70,7 @@ impl View {
     fn go(&mut self, partition: usize, offset: i64) {
         self.read_to[partition] = offset;
         self.ended[partition] = false;
+        self.shown_at[partition] = None;
         self.seeks.insert(number(partition), offset);
     }
 
@@ -112,6 +117,12 @@ impl Readers {
     pub(super) fn read_to(&self, which: Which, partition: i32) -> i64 {
         let read_to = index(partition).and_then(|index| self.view(which).read_to.get(index));
         read_to.copied().unwrap_or(0)
+    }
+
+    /// When the last record of the partition was written that the reader has shown since its last seek.
+    pub(super) fn shown_at(&self, which: Which, partition: i32) -> Option<Time> {
+        let shown = index(partition).and_then(|index| self.view(which).shown_at.get(index));
+        shown.copied().flatten()
     }
 
     /// Whether the reader has said since its last seek that there is nothing more.
@@ -189,6 +200,16 @@ impl Feeds {
         read_to
             .map(|(partition, read_to)| (partition, open(partition).map_or(read_to, |open| open.min(read_to))))
             .collect()
+    }
+
+    /// The reader shows a record that was written then.
+    pub(crate) fn show(&mut self, which: Which, partition: i32, written: Option<Time>) {
+        let view = self.readers.view_mut(which);
+        if view.seeks.is_empty()
+            && let Some(shown) = index(partition).and_then(|index| view.shown_at.get_mut(index))
+        {
+            *shown = written;
+        }
     }
 
     /// Everything below `offset` has been shown to every feed of the reader.

@@ -6,6 +6,7 @@ mod compacted;
 mod doubt;
 mod first_pass;
 mod health;
+mod oldest;
 mod property;
 mod readers;
 mod reading;
@@ -49,6 +50,7 @@ fn job(slug: usize, existing_users: bool, start: [i64; 2]) -> Arc<ExportJob> {
         guard: control::Guard::new(20),
         resets: Vec::new(),
         additions: Vec::new(),
+        redrive: None,
         last_number: 0,
         create_time: Timestamp::UNIX_EPOCH,
         update_time: Timestamp::UNIX_EPOCH,

@@ -15,7 +15,7 @@ const RECORDS_PER_ROUND: usize = 256;
 
 /// The clients that read.
 pub(super) struct Readers {
-    kafka: kafka::Config,
+    pub(super) kafka: kafka::Config,
     /// Wakes the thread that reads.
     waker: Waker,
     live: Source,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kafka::{Reader, ReaderOptions, Topics, TransactionalWriter};
-use model::AccountNumber;
+use model::{AccountNumber, name};
 use tokio::sync::{mpsc, watch};
 
 use super::Pipeline;
@@ -91,6 +91,12 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
     {
         layout.check(progress)?;
     }
+    for (key, progress) in &restored.feeds {
+        if let Some(id) = settle::job_of(&workspace, key) {
+            let job = name::format_child(account, name::EXPORT_JOBS, id);
+            statuses.log.restore(&job, progress);
+        }
+    }
     let feeds = restored.feeds.len();
     let workspace = Workspace::new(
         Beginning {
@@ -112,8 +118,8 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
         workspace.key
     );
     // At most in_flight_max calls, as many tasks that keep rejected changes and a few more from reading, the writer, one that counts
-    // members, and the few who may ask something.
-    let (sender, events) = mpsc::channel(4 * workspace.config.in_flight_max + 9);
+    // members, a redrive, and the few who may ask something.
+    let (sender, events) = mpsc::channel(4 * workspace.config.in_flight_max + 10);
     statuses.answers(&workspace.key, sender.clone());
     let progress = ProgressWriter::start(writer, clock, sender.clone())?;
     let lease = Lease::new(clock, workspace.config.lease);

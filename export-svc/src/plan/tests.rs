@@ -34,6 +34,7 @@ pub(crate) fn job(new: bool) -> ExportJob {
         bounces: 0,
         resets: Vec::new(),
         additions: Vec::new(),
+        redrive: None,
         last_number: 0,
         create_time: Timestamp::UNIX_EPOCH,
         update_time: Timestamp::UNIX_EPOCH,

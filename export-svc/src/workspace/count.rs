@@ -1,11 +1,12 @@
 //! What is counted, and told as metrics once in a while.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use metrics::Gauge;
 use proto::export::v1::ExportJobState;
 
 use super::Workspace;
+use crate::clock::Time;
 use crate::feed::Which;
 use crate::measure;
 
@@ -59,8 +60,9 @@ impl Drop for Gauges {
 
 impl Workspace {
     /// Folds what was counted into metrics.
-    pub(crate) fn count(&mut self) {
+    pub(crate) fn count(&mut self, now: Time) {
         self.feeds.end_first_passes();
+        self.observe_oldest(now);
         let tally = std::mem::take(&mut self.tally);
         for (outcome, count) in [
             ("accepted", tally.accepted),
@@ -87,15 +89,30 @@ impl Workspace {
                 metrics::counter!(name, "workspace" => self.key.clone(), "reader" => which.name()).increment(count);
             }
         }
-        let gauges = self.gauges().into_iter().map(|(gauge, value)| {
+        let gauges = self.gauges(now).into_iter().map(|(gauge, value)| {
             gauge.set(value);
             gauge
         });
         self.gauges.0 = gauges.collect();
     }
 
+    /// Looks since when the oldest change of each feed has waited.
+    fn observe_oldest(&mut self, now: Time) {
+        let mut pending = BTreeMap::new();
+        for origin in self.batch.pending_origins() {
+            if let Some(written) = origin.written {
+                let oldest = pending.entry(origin.feed).or_insert(written);
+                *oldest = written.min(*oldest);
+            }
+        }
+        let changed = self.feeds.observe_oldest(&pending, &self.ends, self.ends_asked, now);
+        if changed {
+            self.touch();
+        }
+    }
+
     /// What the workspace is like now, as gauges are to show it.
-    fn gauges(&self) -> Vec<(Gauge, f64)> {
+    fn gauges(&self, now: Time) -> Vec<(Gauge, f64)> {
         let unread = |(partition, end): (usize, &i64)| {
             let read_to = i32::try_from(partition)
                 .ok()
@@ -109,6 +126,9 @@ impl Workspace {
             .filter(|feed| self.feeds.condition(feed).0 == ExportJobState::Sleeping)
             .map(|feed| &feed.job_name)
             .collect();
+        // Whoever paused a job knows that its changes wait.
+        let oldest = self.feeds.iter().filter(|feed| !feed.job.paused);
+        let oldest = oldest.filter_map(|feed| Some(now.since(feed.oldest()?))).max();
         let key = || self.key.clone();
         let mut gauges = Vec::new();
         for (name, value) in [
@@ -117,6 +137,7 @@ impl Workspace {
             (measure::NOT_BEFORE, self.order.len() as f64),
             (measure::LAG, lag as f64),
             (measure::SLEEPING_JOBS, sleeping.len() as f64),
+            (measure::OLDEST_SECONDS, oldest.unwrap_or_default().as_secs_f64()),
         ] {
             gauges.push((metrics::gauge!(name, "workspace" => key()), value));
         }

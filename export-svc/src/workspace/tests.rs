@@ -1,5 +1,7 @@
 //! What a workspace hands to its next owner, and what it takes over.
 
+mod redrive;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -214,6 +216,7 @@ fn enter() -> (Change<Origin>, [Key; 2]) {
         offset: 0,
         part: Part::WHOLE,
         moves: 0,
+        written: None,
         payload: Box::default(),
         trace: None,
     };
@@ -312,8 +315,8 @@ fn a_workspace_that_is_given_up_is_not_shown_by_gauges_any_more() {
     workspace.key = "1234.given-up".to_owned();
     workspace.order.accepted([1, 2], true, at(100));
     workspace.ends = vec![10];
-    workspace.count();
-    workspace.count();
+    workspace.count(at(101));
+    workspace.count(at(102));
     let mut before = shown();
     before.sort();
     assert_eq!(before, [measure::LAG, measure::NOT_BEFORE]);

@@ -6,6 +6,7 @@ mod audiences;
 mod authorizations;
 mod explain;
 mod guard;
+mod job_log;
 mod jobs;
 mod memberships;
 mod omitted;

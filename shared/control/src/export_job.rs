@@ -17,10 +17,12 @@ mod edit;
 mod guard;
 mod moves;
 mod plan;
+mod redrive;
 
 pub use self::edit::{Addition, ExportJobEdit};
 pub use self::guard::Guard;
 pub use self::moves::{Move, NewReset, Reset};
+pub use self::redrive::{NewRedrive, Redrive};
 
 /// The only type of job.
 pub const TYPE: &str = "export_audiences";
@@ -72,7 +74,9 @@ pub struct ExportJob {
     pub resets: Vec<Reset>,
     /// Audiences that came after it was created, ascending by number.
     pub additions: Vec<Addition>,
-    /// The last number that a reset or an addition was given.
+    /// The newest wish that omitted changes be sent again.
+    pub redrive: Option<Redrive>,
+    /// The last number that a reset, an addition or a redrive was given.
     pub last_number: u64,
     /// When it was created.
     pub create_time: Timestamp,
@@ -263,6 +267,7 @@ impl Resource for ExportJob {
             resets: self.resets.iter().map(Reset::to_stored).collect(),
             additions: self.additions.iter().map(Addition::to_stored).collect(),
             last_number: self.last_number,
+            redrive: self.redrive.as_ref().map(Redrive::to_stored),
         };
         ControlRecord {
             resource: Some(control_record::Resource::ExportJob(stored)),
@@ -309,6 +314,7 @@ impl Resource for ExportJob {
                 .max(stored.resets.last().map_or(0, |newest| newest.number)),
             resets: stored.resets.into_iter().map(Reset::from_stored).collect(),
             additions: stored.additions.into_iter().map(Addition::from_stored).collect(),
+            redrive: stored.redrive.map(Redrive::from_stored),
             revision,
         })
     }
@@ -481,6 +487,7 @@ fn build(account: AccountNumber, new: NewExportJob, now: Timestamp) -> ExportJob
         bounces: 0,
         resets: Vec::new(),
         additions: Vec::new(),
+        redrive: None,
         last_number: 0,
         create_time: now,
         update_time: now,

@@ -28,7 +28,7 @@ pub use directory::Directory;
 pub use error::Error;
 pub use export_job::{
     ATTRIBUTE, Addition, Alias, AllExportJobs, AudienceEvents, Coalesce, ExportJob, ExportJobEdit, ExportJobs, Guard,
-    Identifiers, Move, NewExportJob, NewReset, Reset, TYPE,
+    Identifiers, Move, NewExportJob, NewRedrive, NewReset, Redrive, Reset, TYPE,
 };
 pub use mapping::{Mapping, Mappings, NewMapping};
 pub use page::{Listed, Page, PageError};

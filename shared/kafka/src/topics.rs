@@ -45,6 +45,11 @@ impl Topics {
         self.named("export-rejected")
     }
 
+    /// What has happened to export jobs.
+    pub fn export_log(&self) -> String {
+        self.named("export-log")
+    }
+
     /// Control state.
     pub fn control(&self) -> String {
         self.named("control")
@@ -82,6 +87,7 @@ mod tests {
             topics.profile_events_rejected(),
             topics.audience_membership(7),
             topics.export_rejected(),
+            topics.export_log(),
             topics.control(),
             topics.export_placement(),
             topics.export_progress(),

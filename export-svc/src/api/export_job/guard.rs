@@ -11,7 +11,7 @@ use super::Service;
 use crate::engine::JobStatus;
 
 /// Takes out of a status what somebody has confirmed since.
-pub(super) fn confirmed(status: &mut JobStatus, job: &ExportJob) {
+pub(in crate::api) fn confirmed(status: &mut JobStatus, job: &ExportJob) {
     if status.guarded && job.guard.lets_go(status.confirms) {
         status.guarded = false;
         if status.state == ExportJobState::Paused {
@@ -31,7 +31,7 @@ impl Service {
     ) -> Result<ExportJob, Status> {
         let (jobs, now) = (self.directory.export_jobs(), Timestamp::now());
         let job = jobs.get(account, id)?;
-        let mut status = self.engine.job_status(&job.name());
+        let mut status = self.observer.0.job_status(&job.name());
         if let Some(status) = &mut status {
             confirmed(status, &job);
         }
@@ -59,9 +59,11 @@ mod tests {
             counters: proto::export::v1::ExportCounters::default(),
             pending: 0,
             lag: None,
+            oldest: None,
             unread_before_start: 0,
             estimate: None,
             reset: 0,
+            redrive: 0,
             bounces: 0,
             guarded: true,
             confirms,

@@ -55,7 +55,7 @@ impl Service {
         let others = self.directory.export_jobs().all()?.jobs.into_iter();
         for other in others.filter(|other| !other.killed && other.workspace == job.workspace) {
             objects_max = objects_max.min(other.batch_updates_max);
-            let status = self.engine.job_status(&other.name());
+            let status = self.observer.0.job_status(&other.name());
             known = known.max(status.map_or(0.0, |status| status.requests_per_second));
         }
         let authorizations = self.directory.authorizations().all()?.into_iter();
@@ -64,7 +64,7 @@ impl Service {
         let per_second = if known > 0.0 {
             known
         } else {
-            self.engine.requests_per_second(budget)
+            self.observer.0.requests_per_second(budget)
         };
         Ok(Requests {
             objects_max,

@@ -1,5 +1,6 @@
 //! An export job as something to show.
 
+use jiff::Timestamp;
 use proto::export::v1 as wire;
 use serde_json::{Value, json};
 
@@ -16,6 +17,7 @@ impl Show for wire::ExportJob {
         "OMITTED",
         "REJECTED",
         "UNREAD",
+        "OLDEST",
     ];
 
     fn row(&self) -> Vec<String> {
@@ -31,6 +33,7 @@ impl Show for wire::ExportJob {
             count(|all| all.omitted),
             count(|all| all.rejected),
             self.unread.map_or_else(String::new, |unread| unread.to_string()),
+            age(self.oldest_unconfirmed_time, Timestamp::now()),
         ]
     }
 
@@ -78,6 +81,7 @@ impl Show for wire::ExportJob {
             ("unread", json!(self.unread)),
             ("unreadBeforeStart", json!(self.unread_before_start)),
             ("estimatedDuration", seconds(self.estimated_duration)),
+            ("oldestUnconfirmedTime", time(self.oldest_unconfirmed_time)),
             ("createTime", time(self.create_time)),
             ("updateTime", time(self.update_time)),
             ("revision", json!(self.revision)),
@@ -90,8 +94,20 @@ pub(super) fn state(job: &wire::ExportJob) -> String {
 }
 
 /// Lytics' word for it: `runnable`, not `EXPORT_JOB_STATE_RUNNABLE`.
-fn word(name: &str, prefix: &str) -> String {
+pub(super) fn word(name: &str, prefix: &str) -> String {
     name.strip_prefix(prefix).unwrap_or(name).to_lowercase()
+}
+
+/// How long ago something was, in its largest unit: `42s`, `5m`, `3h`, `2d`.
+fn age(time: Option<prost_types::Timestamp>, now: Timestamp) -> String {
+    let Some(time) = time.as_ref().and_then(model::time::from_wire) else {
+        return String::new();
+    };
+    let seconds = now.as_second().saturating_sub(time.as_second()).max(0);
+    let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
+    let largest = units.into_iter().find(|(length, _)| seconds >= *length);
+    let (length, unit) = largest.unwrap_or((1, 's'));
+    format!("{}{unit}", seconds / length)
 }
 
 /// Seconds, as in the JSON form of the contracts: `2s`, `0.5s`.
@@ -115,10 +131,28 @@ mod tests {
         };
         job.set_state(wire::ExportJobState::Sleeping);
         job.set_coalesce(wire::Coalesce::EveryEdge);
+        job.oldest_unconfirmed_time = Some(prost_types::Timestamp::default());
         let fields = job.fields();
         let field = |wanted: &str| fields.iter().find(|(name, _)| *name == wanted).unwrap().1.clone();
         assert_eq!(field("state"), json!("sleeping"));
         assert_eq!(field("flushAfter"), json!("0.5s"));
         assert_eq!(field("coalesce"), json!("every_edge"));
+        assert_eq!(field("oldestUnconfirmedTime"), json!("1970-01-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn an_age_is_told_in_its_largest_unit() {
+        let long_ago = Some(prost_types::Timestamp::default());
+        for (seconds, expected) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m"),
+            (7_199, "1h"),
+            (200_000, "2d"),
+            (-5, "0s"),
+        ] {
+            assert_eq!(age(long_ago, Timestamp::from_second(seconds).unwrap()), expected);
+        }
+        assert_eq!(age(None, Timestamp::UNIX_EPOCH), "");
     }
 }

@@ -9,7 +9,7 @@ use runtime::exit::Failure;
 use runtime::stdout;
 
 use super::show::state;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, time};
 use crate::cli::refused;
 use crate::cli::resource::One;
 
@@ -57,6 +57,9 @@ fn line(job: &wire::ExportJob) -> String {
     }
     if let Some(unread) = job.unread {
         line += &format!("  unread {unread}");
+    }
+    if let Some(oldest) = time(job.oldest_unconfirmed_time).as_str() {
+        line += &format!("  oldest of {oldest}");
     }
     if !job.state_reason.is_empty() {
         line += &format!("  {}", job.state_reason);
@@ -109,10 +112,12 @@ mod tests {
             }),
             unread: Some(12),
             state_reason: "401".to_owned(),
+            oldest_unconfirmed_time: Some(prost_types::Timestamp::default()),
             ..wire::ExportJob::default()
         };
         job.set_state(wire::ExportJobState::Sleeping);
-        let said = "sleeping  added 3, removed 0, omitted 0, rejected 1  unread 12  401";
+        let said =
+            "sleeping  added 3, removed 0, omitted 0, rejected 1  unread 12  oldest of 1970-01-01T00:00:00Z  401";
         assert_eq!(line(&job), said);
         let mut killed = wire::ExportJob::default();
         killed.set_state(wire::ExportJobState::Killed);

@@ -15,12 +15,13 @@ use super::jobs;
 use crate::service::{ACCOUNT, ADMIN, Service, config};
 
 /// The services of this binary; the others of the contracts are ingest-svc's.
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 9] = [
     "lytics.account.v1.AccountService",
     "lytics.authorization.v1.AuthorizationService",
     "lytics.export.v1.ExplainService",
     "lytics.export.v1.ExportJobService",
     "lytics.export.v1.ExportPlanService",
+    "lytics.export.v1.ExportLogService",
     "lytics.export.v1.OmittedChangeService",
     "lytics.membership.v1.AudienceMembershipService",
     "lytics.membership.v1.AudienceService",
@@ -100,7 +101,12 @@ impl Foreign {
             named("/lytics.export.v1.ExportJobService/CreateExportJob", ACCOUNT),
             named("/lytics.export.v1.ExportPlanService/PlanExportJob", ACCOUNT),
             named("/lytics.export.v1.ExplainService/ExplainMember", &self.job),
+            named("/lytics.export.v1.ExportLogService/TailExportLog", &self.job),
             named("/lytics.export.v1.OmittedChangeService/TailOmittedChanges", &self.job),
+            named(
+                "/lytics.export.v1.OmittedChangeService/RedriveOmittedChanges",
+                &self.job,
+            ),
             named("/lytics.export.v1.ExportJobService/DeleteExportJob", &self.job),
         ]
     }
@@ -131,7 +137,7 @@ async fn no_method_answers_without_a_token_or_with_the_wrong_role() {
     let brokers = kafka::testing::brokers();
     let service = Service::start(config(&brokers)).await;
     let methods = methods(proto::DESCRIPTORS, &SERVICES);
-    assert_eq!(methods.len(), 28, "a new method belongs into this test: {methods:?}");
+    assert_eq!(methods.len(), 30, "a new method belongs into this test: {methods:?}");
     let nobody = service.connect(None).await;
     let stranger = service.connect(Some("lb_1234_0000000000000a_0000")).await;
     for method in &methods {

@@ -81,6 +81,8 @@ pub enum Move {
     Kill,
     /// It goes on elsewhere in the membership topic.
     Reset,
+    /// What it has omitted is sent again.
+    Redrive,
     /// It has other audiences.
     SetAudiences,
     /// It has another label, description or guard.
@@ -99,7 +101,7 @@ impl Move {
             (_, State::Completed) => Some("is completed; create another job"),
             (Self::Pause, State::Paused) => Some("is paused already"),
             (Self::Bounce, State::Paused) => Some("is paused; resume it"),
-            (Self::Pause | Self::Reset | Self::SetAudiences | Self::Confirm, _)
+            (Self::Pause | Self::Reset | Self::Redrive | Self::SetAudiences | Self::Confirm, _)
             | (Self::Resume, State::Paused)
             // Also of one that runs: it may have come to grief a moment ago.
             | (Self::Bounce, _) => None,

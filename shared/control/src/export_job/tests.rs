@@ -1,6 +1,7 @@
 mod edit;
 mod guard;
 mod moves;
+mod redrive;
 
 use super::moves::decide_reset;
 use super::*;

@@ -19,6 +19,8 @@ fn shows(command: &str, before: usize) -> Option<&'static str> {
         ("jobs get", _) | ("jobs list", 1) => "sleeping",
         ("explain --account", 0) => "no value in user_id; give the profile such a value",
         ("explain --account", _) => "waits, for the job is asleep",
+        ("jobs log", 0) => "\tcreated\t",
+        ("jobs log", _) => "1 still unusable",
         ("jobs omitted", _) => "43\tno_identifier\tthe change has no value in user_id",
         ("jobs update", _) => "vip, news",
         ("jobs pause", _) => "paused",
@@ -62,7 +64,8 @@ async fn every_command_of_the_page_works_as_typed_and_shows_what_it_says() {
         "the page has no explain"
     );
     for verb in [
-        "create", "get", "list", "watch", "omitted", "update", "pause", "resume", "bounce", "reset", "kill", "delete",
+        "create", "get", "list", "watch", "log", "omitted", "redrive", "update", "pause", "resume", "bounce", "reset",
+        "kill", "delete",
     ] {
         assert!(typed.contains(&format!("jobs {verb}")), "the page has no jobs {verb}");
     }

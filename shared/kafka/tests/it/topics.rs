@@ -40,6 +40,7 @@ async fn ensure_creates_every_topic_as_declared_and_a_second_time_nothing() {
     let mut expected = [
         names.audience_membership(1234),
         names.control(),
+        names.export_log(),
         names.export_placement(),
         names.export_progress(),
         names.export_rejected(),

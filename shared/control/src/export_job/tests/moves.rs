@@ -26,7 +26,7 @@ fn make(map: &mut Map, what: Move, based_on: Option<u64>) -> Result<ExportJob, E
 
 #[test]
 fn every_move_of_every_state_is_allowed_or_refused() {
-    let allowed: [(Move, &[State]); 8] = [
+    let allowed: [(Move, &[State]); 9] = [
         (
             Move::Bounce,
             &[State::Runnable, State::Sleeping, State::Fault, State::Failed],
@@ -59,6 +59,16 @@ fn every_move_of_every_state_is_allowed_or_refused() {
         ),
         (
             Move::Reset,
+            &[
+                State::Runnable,
+                State::Sleeping,
+                State::Paused,
+                State::Fault,
+                State::Failed,
+            ],
+        ),
+        (
+            Move::Redrive,
             &[
                 State::Runnable,
                 State::Sleeping,

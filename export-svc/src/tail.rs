@@ -1,38 +1,25 @@
-//! Reads the changes that a job did not send from the rejected topic: the newest first to be found, then in order.
+//! Reads what a topic has of somebody, which is some records among many: the newest first to be found, then in order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use kafka::{Disposition, Polled, Position, Reader, ReaderOptions, RecordView};
-use prost::Message;
-use proto::export::v1::RejectedChange;
 
 use crate::stretch::{self, stretches};
 
 /// How long a poll waits for records.
 const POLL: Duration = Duration::from_millis(200);
 
-/// Which changes are wanted.
+/// Which records are wanted.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
-    /// Name of the export job.
-    pub(crate) job: String,
-    /// With one of these reasons; with any if there is none.
-    pub(crate) reasons: BTreeSet<String>,
     /// Only so many of the newest.
     pub(crate) newest: Option<usize>,
     /// And all that come.
     pub(crate) follow: bool,
     /// How long the newest may be looked for.
     pub(crate) patience: Duration,
-}
-
-/// A change, and when it was kept, in milliseconds since 1970.
-#[derive(Debug)]
-pub(crate) struct Omitted {
-    pub(crate) change: RejectedChange,
-    pub(crate) kept_ms: Option<i64>,
 }
 
 /// Why nothing more comes.
@@ -46,34 +33,23 @@ pub(crate) enum Error {
     Gone,
 }
 
-impl Wanted {
-    fn matching(&self, record: &RecordView<'_>) -> Option<Omitted> {
-        let payload = record.payload().filter(|_| record.key() == Some(self.job.as_bytes()))?;
-        let change = RejectedChange::decode(payload).ok()?;
-        let fits = self.reasons.is_empty() || self.reasons.contains(&change.reason);
-        fits.then(|| Omitted {
-            change,
-            kept_ms: record.timestamp_ms(),
-        })
-    }
-}
-
-/// Reads what is wanted and hands it to `take`. Blocks: for a thread of its own. Ends when the ends of the partitions are
-/// reached that they had at first, or with `follow` when `take` or `listening` says that nobody is there any more.
+/// Reads what `pick` makes something of and hands that to `take`. Blocks: for a thread of its own. Ends when the ends of the
+/// partitions are reached that they had at first, or with `follow` when `take` or `listening` says that nobody is there any more.
 ///
 /// # Errors
 /// [`Error::Kafka`] if the topic cannot be read, [`Error::Patience`], and [`Error::Gone`].
-pub(crate) fn tail(
+pub(crate) fn tail<T>(
     config: &kafka::Config,
+    topic: &str,
     wanted: &Wanted,
+    pick: impl Fn(&RecordView<'_>) -> Option<T>,
     listening: impl Fn() -> bool,
-    mut take: impl FnMut(Omitted) -> Result<(), Error>,
+    mut take: impl FnMut(T) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let topic = kafka::Topics::new(config).export_rejected();
     let mut reader = Reader::open(config, ReaderOptions::default())?;
     let mut bounds = BTreeMap::new();
-    for partition in reader.partitions(&topic)? {
-        let (low, end) = reader.watermarks(&topic, partition)?;
+    for partition in reader.partitions(topic)? {
+        let (low, end) = reader.watermarks(topic, partition)?;
         bounds.insert(partition, low..end);
     }
     if let Some(newest) = wanted.newest {
@@ -85,7 +61,7 @@ pub(crate) fn tail(
             if !listening() {
                 return Err(Error::Gone);
             }
-            find(&mut reader, &topic, partition, stretch, until, wanted)
+            find(&mut reader, topic, partition, stretch, (until, wanted.patience), &pick)
         };
         for (partition, from) in newest_from(&bounds, newest, &mut look)? {
             bounds.entry(partition).and_modify(|bounds| bounds.start = from);
@@ -95,7 +71,7 @@ pub(crate) fn tail(
         .iter()
         .map(|(&partition, bounds)| (partition, Position::At(bounds.start)))
         .collect();
-    reader.assign(&topic, &from)?;
+    reader.assign(topic, &from)?;
     let mut open: BTreeSet<i32> = bounds
         .iter()
         .filter(|(_, bounds)| !bounds.is_empty())
@@ -109,8 +85,8 @@ pub(crate) fn tail(
             Some(Ok(Polled::Record(record))) => {
                 let (partition, offset) = (record.partition(), record.offset());
                 let end = bounds.get(&partition).map_or(0, |bounds| bounds.end);
-                if let Some(omitted) = wanted.matching(&record).filter(|_| wanted.follow || offset < end) {
-                    take(omitted)?;
+                if let Some(picked) = pick(&record).filter(|_| wanted.follow || offset < end) {
+                    take(picked)?;
                 }
                 if offset + 1 >= end {
                     open.remove(&partition);
@@ -127,7 +103,7 @@ pub(crate) fn tail(
     Ok(())
 }
 
-/// When a change was kept, and its offset.
+/// When a record was written, and its offset.
 type Found = (i64, i64);
 
 /// By partition the offset of the first of the `newest` over all of them; a partition that has none of these is read from its
@@ -161,23 +137,24 @@ fn newest_from(
 }
 
 /// Those that are wanted in a stretch.
-fn find(
+fn find<T>(
     reader: &mut Reader,
     topic: &str,
     partition: i32,
     stretch: Range<i64>,
-    until: Instant,
-    wanted: &Wanted,
+    (until, patience): (Instant, Duration),
+    pick: impl Fn(&RecordView<'_>) -> Option<T>,
 ) -> Result<Vec<Found>, Error> {
     let mut found = Vec::new();
     let see = |record: &RecordView<'_>| {
-        let omitted = wanted.matching(record);
-        found.extend(omitted.map(|omitted| (omitted.kept_ms.unwrap_or_default(), record.offset())));
+        if pick(record).is_some() {
+            found.push((record.timestamp_ms().unwrap_or_default(), record.offset()));
+        }
     };
     let in_time = || Instant::now() < until;
     match stretch::read(reader, topic, partition, stretch, in_time, see)? {
         true => Ok(found),
-        false => Err(Error::Patience(wanted.patience)),
+        false => Err(Error::Patience(patience)),
     }
 }
 

@@ -1,0 +1,72 @@
+//! Jobs as they are now, and what was just done with them.
+
+use control::Caller;
+use jiff::Timestamp;
+use proto::export::v1::{ExportCounters, ExportEvent, ExportJob, ExportJobState, ExportLogEntry};
+
+use super::export_job::guard;
+use crate::engine::EngineHandle;
+use crate::settle;
+
+/// Knows how jobs fare; cheap to clone.
+#[derive(Clone)]
+pub(super) struct Observer(pub(super) EngineHandle);
+
+impl Observer {
+    /// The job with what the engine says of it; one that the engine has not met yet is runnable. Whether it is paused, bounced or
+    /// killed its record says, which the engine learns a moment later.
+    pub(super) fn observed(&self, job: &control::ExportJob) -> ExportJob {
+        let mut wire = job.to_wire();
+        if job.killed {
+            wire.set_state(ExportJobState::Killed);
+            return wire;
+        }
+        let mut status = self.0.job_status(&wire.name);
+        if let Some(status) = &mut status {
+            guard::confirmed(status, job);
+        }
+        if let Some(status) = &mut status
+            && status.state == ExportJobState::Failed
+            && status.bounces < job.bounces
+        {
+            (status.state, status.reason) = (ExportJobState::Runnable, String::new());
+        }
+        let state = status.as_ref().map_or(ExportJobState::Runnable, |status| status.state);
+        wire.guarded = status.as_ref().is_some_and(|status| status.guarded);
+        wire.set_state(match state {
+            ExportJobState::Fault => state,
+            ExportJobState::Paused if wire.guarded => state,
+            _ => job.state(state),
+        });
+        wire.counters = Some(status.as_ref().map(|status| status.counters).unwrap_or_default());
+        if let Some(status) = status {
+            wire.unread = status.lag;
+            wire.unread_before_start = status.unread_before_start;
+            wire.oldest_unconfirmed_time = status.oldest.map(settle::timestamp);
+            wire.estimated_duration = status.estimate.and_then(|left| left.try_into().ok());
+            wire.state_reason = status.reason;
+        }
+        wire
+    }
+
+    /// The caller has done this with the job, which is observed now.
+    pub(super) fn done(&self, caller: &Caller, job: &control::ExportJob, event: ExportEvent) -> ExportJob {
+        let observed = self.observed(job);
+        self.note(caller, &observed.name, event, observed.counters);
+        observed
+    }
+
+    pub(super) fn note(&self, caller: &Caller, job: &str, event: ExportEvent, counters: Option<ExportCounters>) {
+        let token = caller.token().map(|token| token.name.clone()).unwrap_or_default();
+        tracing::info!(token, "{job}: {}", event.as_str_name());
+        self.0.log(ExportLogEntry {
+            job: job.to_owned(),
+            event: event.into(),
+            time: Some(model::time::to_wire(Timestamp::now())),
+            message: String::new(),
+            counters,
+            token,
+            left_out: 0,
+        });
+    }
+}

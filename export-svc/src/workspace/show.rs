@@ -1,0 +1,72 @@
+//! How the jobs fare, for whoever asks.
+
+use std::collections::BTreeMap;
+
+use proto::export::v1::{ExportCounters, ExportJobState};
+
+use super::Workspace;
+use crate::clock::Time;
+use crate::engine::{JobStatus, Statuses, severity};
+
+impl Workspace {
+    /// Shows the jobs' statuses to whoever asks, if they have changed.
+    pub(crate) fn show(&mut self, statuses: &Statuses, now: Time) {
+        if !std::mem::take(&mut self.touched) {
+            return;
+        }
+        let mut jobs: BTreeMap<&str, JobStatus> = BTreeMap::new();
+        for feed in self.feeds.iter() {
+            let (state, reason) = match &self.unread {
+                Some(reason) => (ExportJobState::Fault, Some(reason.as_str())),
+                None => self.feeds.condition(feed),
+            };
+            let status = jobs.entry(&feed.job_name).or_insert_with(|| JobStatus {
+                state,
+                reason: reason.or(self.not_kept.as_deref()).unwrap_or_default().to_owned(),
+                counters: ExportCounters::default(),
+                pending: 0,
+                lag: None,
+                oldest: None,
+                unread_before_start: 0,
+                estimate: None,
+                reset: feed.reset,
+                redrive: feed.redriven.number(),
+                bounces: feed.trouble.bounces(),
+                guarded: false,
+                confirms: feed.guard.confirms(),
+                requests_per_second: self.budget.rate(),
+            });
+            // Its audiences are read together.
+            status.lag = status.lag.max(self.feeds.lag(feed, &self.ends));
+            status.oldest = status.oldest.into_iter().chain(feed.oldest()).min();
+            status.unread_before_start = status.unread_before_start.max(self.feeds.left_of_pass(feed));
+            status.estimate = status.estimate.max(feed.pace.estimate());
+            status.reset = status.reset.min(feed.reset);
+            status.redrive = status.redrive.min(feed.redriven.number());
+            status.bounces = status.bounces.min(feed.trouble.bounces());
+            status.guarded |= feed.guard.held().is_some();
+            status.confirms = status.confirms.min(feed.guard.confirms());
+            if severity(state) > severity(status.state) {
+                (status.state, status.reason) = (state, reason.unwrap_or_default().to_owned());
+            }
+            status.counters.added += feed.counters.added;
+            status.counters.removed += feed.counters.removed;
+            status.counters.omitted += feed.counters.omitted;
+            status.counters.rejected += feed.counters.rejected;
+            status.counters.identity_conflicts += feed.counters.identity_conflicts;
+            status.pending += u64::try_from(feed.positions.open_len()).unwrap_or(u64::MAX);
+        }
+        if let Some(run) = &self.redrive
+            && let Some(status) = jobs.get_mut(run.job.as_str())
+        {
+            status.pending += u64::try_from(run.found.len()).unwrap_or(u64::MAX);
+        }
+        let shown = jobs.keys().map(|job| (*job).to_owned()).collect();
+        for (job, status) in jobs {
+            statuses.set(job, status, now);
+        }
+        for gone in std::mem::replace(&mut self.shown, shown).difference(&self.shown) {
+            statuses.remove(gone);
+        }
+    }
+}
