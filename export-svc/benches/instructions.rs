@@ -73,7 +73,7 @@ fn main() {
 /// From records to a finished body. Never inlined: callgrind knows it by its name.
 #[inline(never)]
 fn fold(batch: &mut Batch<()>, order: &Order, identifiers: &Identifiers, records: &[Record]) -> (RequestId, Track) {
-    let slug: Arc<str> = SLUG.into();
+    let (attribute, slug): (Arc<str>, Arc<str>) = (control::ATTRIBUTE.into(), SLUG.into());
     for record in records {
         let key = parse_membership_key(record.key.as_bytes());
         let change = Membership::read(&record.payload, Some(&slug)).expect("a good record");
@@ -81,9 +81,11 @@ fn fold(batch: &mut Batch<()>, order: &Order, identifiers: &Identifiers, records
         let change = Change {
             identifier: route::identifier(identifiers, &change.fields).expect("an identifier"),
             add: change.action == Action::Enter,
+            existing_only: false,
             every_edge: false,
             profile: profile_key(change.profile_id),
             lane: 1,
+            attribute: Arc::clone(&attribute),
             slug: Arc::clone(&slug),
             flush_at: NOW + Duration::from_secs(300),
             bytes: record.payload.len(),

@@ -6,8 +6,8 @@
 //!                                  └─ in flight ──▶ fenced (woken by complete)  ◀──────┘ retried
 //! ```
 //!
-//! A *target* is one user of Braze under one identifier: one object of a request, with at most one pending change per slug –
-//! the last one, which is always sent, even if it undoes what has not been sent yet, because Braze may hold that already. A
+//! A *target* is one user of Braze under one identifier: one object of a request, with at most one pending change per slug of an
+//! attribute – the last one, which is always sent, even if it undoes what has not been sent yet, because Braze may hold that already. A
 //! request closes at `objects_max` objects, at `body_bytes_max`, or when the first of its changes is due. A person (profile
 //! *and* identifier) is in at most one request in flight; whoever conflicts waits beside and blocks nobody. Opposite changes of
 //! one profile and slug under two identifiers go in the order in which they came. Where every change of a slug is to be sent
@@ -79,10 +79,14 @@ pub struct Change<T> {
     pub profile: u64,
     /// Whose it is: requests are shared fairly between lanes.
     pub lane: LaneId,
+    /// The attribute that it is about.
+    pub attribute: Arc<str>,
     /// What is added or removed.
     pub slug: Arc<str>,
     /// Whether it is added.
     pub add: bool,
+    /// It creates no user, also if it adds. Removing never does.
+    pub existing_only: bool,
     /// Every change of this slug is sent, one after the other: it takes no other's place, and none takes its.
     pub every_edge: bool,
     /// When its request must close at the latest.
@@ -116,6 +120,7 @@ struct Pending<T> {
     /// How often Braze has refused it in words we do not know.
     refusals: u32,
     add: bool,
+    existing_only: bool,
     every_edge: bool,
     /// Its feed has ended or is detached: never retried, and nobody is told.
     abandoned: bool,
@@ -253,7 +258,7 @@ impl<T> Batch<T> {
         self.pending_bytes += change.bytes;
         let user = user_key(&change.identifier);
         let target = self.targets.find(change.identifier, user);
-        let slug = self.slugs.id(&change.slug);
+        let slug = self.slugs.id(&change.attribute, &change.slug);
         let person = self.people.enter(change.profile);
         let contested = self.is_contested(target, slug, person);
         let id = self.changes.insert(Pending {
@@ -272,6 +277,7 @@ impl<T> Batch<T> {
             alone: 0,
             refusals: 0,
             add: change.add,
+            existing_only: change.existing_only,
             every_edge: change.every_edge,
             abandoned: false,
             contested,

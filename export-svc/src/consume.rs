@@ -14,7 +14,7 @@ use opentelemetry::trace::{SpanContext, TraceContextExt};
 pub(crate) use self::unusable::Unusable;
 use crate::batch::{self, Change};
 use crate::clock::Time;
-use crate::feed::{FeedId, Which};
+use crate::feed::{Feed, FeedId, Which};
 use crate::positions::Part;
 use crate::route;
 use crate::workspace::{Fate, Origin, Place, Workspace};
@@ -105,6 +105,9 @@ impl Workspace {
         let trace = self.trace(record);
         let written = record.timestamp_ms().map(Time::from_millis);
         for feed in wanting {
+            if !self.may_take(*feed, &membership, record, now) {
+                continue;
+            }
             let origin = Origin {
                 feed: *feed,
                 partition: record.partition(),
@@ -117,6 +120,21 @@ impl Workspace {
             };
             self.change(&membership, origin, written, now);
         }
+    }
+
+    /// Whether a feed may have a change now. If not, it stays before the record.
+    fn may_take(&mut self, id: FeedId, change: &Membership<'_>, record: &RecordView<'_>, now: Time) -> bool {
+        let is_enter = change.action == Action::Enter;
+        let sends =
+            |feed: &Feed| is_enter && feed.job.options.user_cap.is_some() && feed.job.events.include(change.action);
+        if !self.feeds.get(id).is_some_and(sends) {
+            return true;
+        }
+        let may = self.feeds.may_add(id, record.partition(), record.offset(), now);
+        if !may {
+            self.touch();
+        }
+        may
     }
 
     /// The span of whoever published the change, if it is sampled and the next request has still room for a link to it. Looking at
@@ -165,7 +183,7 @@ impl Workspace {
         let add = membership.action == Action::Enter;
         let profile = batch::profile_key(membership.profile_id);
         if feed.first_pass {
-            let keys = |identifier| batch::keys(identifier, profile, &feed.slug);
+            let keys = |identifier| batch::keys(identifier, profile, &feed.attribute, &feed.slug);
             let keys: Vec<_> = earlier.iter().chain(&present).flat_map(keys).collect();
             if self
                 .feeds
@@ -202,7 +220,8 @@ impl Workspace {
         if feed.positions.is_settled(origin.partition, origin.offset, origin.part) {
             return;
         }
-        let (slug, lane) = (feed.slug.clone(), feed.lane);
+        let (attribute, slug, lane) = (Arc::clone(&feed.attribute), Arc::clone(&feed.slug), feed.lane);
+        let existing_only = feed.job.options.update_existing_only;
         let every_edge = feed.job.coalesce == Coalesce::EveryEdge;
         let flush_at = flush_at(written, feed.job.flush_after, self.config.late_flush_after, now);
         if let Some(takeover) = &self.takeover
@@ -211,7 +230,7 @@ impl Workspace {
                 .as_ref()
                 .is_none_or(|ends| below(ends, origin.partition, origin.offset))
         {
-            let keys = batch::keys(&identifier, profile, &slug);
+            let keys = batch::keys(&identifier, profile, &attribute, &slug);
             self.order.doubt(keys, add, takeover.doubt_until);
             // It may have sent the opposite, too, of which nothing is left.
             if self.layout.may_have_replaced(written, now) {
@@ -222,8 +241,10 @@ impl Workspace {
             identifier,
             profile,
             lane,
+            attribute,
             slug,
             add,
+            existing_only,
             every_edge,
             flush_at,
             bytes: CHANGE_BYTES + origin.payload.len(),

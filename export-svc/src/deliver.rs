@@ -339,5 +339,7 @@ fn to_wire(identifier: Identifier) -> rejected_change::Identifier {
         Identifier::ExternalId(id) => rejected_change::Identifier::ExternalId(id),
         Identifier::BrazeId(id) => rejected_change::Identifier::BrazeId(id),
         Identifier::Alias { label, name } => rejected_change::Identifier::UserAlias(UserAlias { label, name }),
+        Identifier::Email(address) => rejected_change::Identifier::Email(address),
+        Identifier::Phone(number) => rejected_change::Identifier::Phone(number),
     }
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use control::Authorization;
+use jiff::Timestamp;
 use proto::authorization::v1::Health as AuthorizationHealth;
 use proto::export::v1::{ExportCounters, ExportJobState, ExportLogEntry};
 use tokio::sync::mpsc;
@@ -69,7 +70,7 @@ pub enum Error {
 pub struct JobStatus {
     /// Lytics' word for it.
     pub state: ExportJobState,
-    /// Why the job sleeps, is in fault, or has failed; empty otherwise.
+    /// Why the job sleeps, is in fault, is completed, or has failed; empty otherwise.
     pub reason: String,
     /// What became of its changes since it was created.
     pub counters: ExportCounters,
@@ -96,6 +97,8 @@ pub struct JobStatus {
     pub confirms: u64,
     /// Requests per second that its Braze workspace may start; 0 if nobody knows.
     pub requests_per_second: f64,
+    /// When its quiet window or its user cap lets it go on.
+    pub resumes: Option<Timestamp>,
 }
 
 /// Of two audiences of a job the worse one's state is the job's.

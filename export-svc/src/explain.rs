@@ -12,7 +12,8 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use braze::{Held, Identifier};
-use control::{ATTRIBUTE, Authorization, ExportJob};
+use control::{Authorization, ExportJob};
+use jiff::Timestamp;
 use kafka::{Config, Topics};
 use model::{Fields, Membership, membership_key};
 use prost::Message;
@@ -66,6 +67,7 @@ impl Explainer {
         audiences: Vec<String>,
     ) -> Result<Vec<MemberExplanation>, Error> {
         let (explainer, runtime) = (self.clone(), Handle::current());
+        let attribute = job.options.attribute.clone();
         let follow = move || explainer.follow(&job, &profile_id, &audiences, &runtime);
         let followed = tokio::task::spawn_blocking(follow)
             .await
@@ -81,13 +83,13 @@ impl Explainer {
             if let Some(identifier) = identifier {
                 if !known.contains_key(&identifier) {
                     let user = match &authorization {
-                        Ok(authorization) => self.engine.look_up(authorization, &identifier, ATTRIBUTE).await,
+                        Ok(authorization) => self.engine.look_up(authorization, &identifier, &attribute).await,
                         Err(problem) => Err(problem.clone()),
                     };
                     known.insert(identifier.clone(), user);
                 }
                 let user = known.get(&identifier);
-                explanation.braze_user = user.map(|user| braze_user(user, &explanation.audience));
+                explanation.braze_user = user.map(|user| braze_user(user, &attribute, &explanation.audience));
             }
             explanation.sentence = sentence::sentence(&explanation);
             explanations.push(explanation);
@@ -224,7 +226,7 @@ fn correct(standing: &mut ChangeStanding, job: &ExportJob, audience: &str, recor
         ExportJobState::Fault => state,
         // With a reason it is its guard that has paused it.
         ExportJobState::Paused if !standing.state_reason.is_empty() && !job.killed => state,
-        _ => job.state(state),
+        _ => job.state(state, Timestamp::now()),
     });
     let change = last.change.as_ref().filter(|_| last.unusable.is_empty());
     let action = change
@@ -249,9 +251,9 @@ fn is_before_start(job: &ExportJob, audience: &str, record: &Record) -> bool {
         && !resets.any(|reset| goes_back(&reset.offsets))
 }
 
-fn braze_user(user: &Result<Option<braze::User>, String>, slug: &str) -> BrazeUser {
+fn braze_user(user: &Result<Option<braze::User>, String>, attribute: &str, slug: &str) -> BrazeUser {
     let mut told = BrazeUser {
-        attribute: ATTRIBUTE.to_owned(),
+        attribute: attribute.to_owned(),
         ..BrazeUser::default()
     };
     match user {

@@ -1,11 +1,14 @@
 //! Feeds: one audience of one export job, with its own positions, and the jobs and authorizations they belong to.
 //!
 //! Which records a feed has had is the feed's own knowledge, whichever of the two readers serves it (`readers`). A feed that
-//! must not be served (its job is paused, its authorization is refused) is *detached*: it keeps its positions and nothing else.
+//! must not be served (its job is paused, or quiet, its authorization is refused) is *detached*: it keeps its positions and nothing
+//! else (`hold`).
 
+mod cap;
 mod first_pass;
 mod guard;
 mod health;
+mod hold;
 mod oldest;
 mod readers;
 mod reading;
@@ -20,13 +23,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use control::{Addition, ExportJob, Reset};
-use proto::export::v1::{ExportCounters, ExportJobState, FeedProgress};
+use proto::export::v1::{ExportCounters, FeedProgress};
 
+use self::cap::{Adds, Caps};
 pub(crate) use self::first_pass::Filter;
 use self::first_pass::{FirstPasses, Pace};
 pub(crate) use self::guard::Guard;
 use self::health::Authorization;
 pub(crate) use self::health::{Credential, Grant, Probed, Used};
+use self::hold::Held;
 use self::oldest::Oldest;
 use self::readers::Readers;
 pub(crate) use self::readers::Which;
@@ -35,6 +40,7 @@ use self::redrive::Redriven;
 use self::table::Table;
 pub(crate) use self::trouble::{Patience, Trouble};
 use crate::batch::LaneId;
+use crate::clock::Time;
 use crate::hash::Map;
 use crate::positions::Positions;
 use crate::settle;
@@ -69,6 +75,8 @@ pub(crate) struct Feed {
     pub(crate) job: Arc<ExportJob>,
     pub(crate) job_name: String,
     pub(crate) slug: Arc<str>,
+    /// The attribute that its slug is a value of.
+    pub(crate) attribute: Arc<str>,
     /// With what it came to its job, if it was not there from the beginning.
     added: Option<Addition>,
     /// The same for all feeds of a job: what requests are shared by.
@@ -81,6 +89,12 @@ pub(crate) struct Feed {
     resting: bool,
     /// Too much of the batch is its own.
     full: bool,
+    /// Why the clock holds it, if it does.
+    hold: Option<Held>,
+    /// Its job may send no more enters for now.
+    capped: bool,
+    /// Those that it has sent, if its job has a cap.
+    adds: Adds,
     /// It sends existing users, has not come to its job's start, and all that it handed on is known.
     pub(crate) first_pass: bool,
     /// How fast it comes to its job's start.
@@ -174,6 +188,11 @@ pub(crate) struct Feeds {
     pub(crate) tombstones: BTreeSet<String>,
     readers: Readers,
     first_passes: FirstPasses,
+    caps: Caps,
+    /// What time it is, as far as anybody has said.
+    pub(crate) now: Time,
+    /// When the clock says something else of a feed.
+    next_turn: Option<Time>,
     /// Calls of a predecessor may still take effect, and it may have served feeds of which it wrote nothing down.
     pub(crate) in_doubt: bool,
 }
@@ -222,10 +241,12 @@ impl Feeds {
             }
         }
         self.detach(&unreadable);
+        self.look_at_clock();
         let held = self.held();
         self.detach(&held);
         for id in &ended {
             self.leave(*id);
+            self.caps.forget(*id);
             self.dirty.remove(id);
             if let Some(feed) = self.feeds.remove(*id) {
                 self.tombstones
@@ -276,6 +297,7 @@ impl Feeds {
                 job_name,
                 added: addition.cloned(),
                 slug: Arc::clone(&slug),
+                attribute: job.options.attribute.as_str().into(),
                 began: (0..)
                     .take(self.partitions)
                     .map(|number| positions.next(number))
@@ -285,6 +307,9 @@ impl Feeds {
                 reader: None,
                 resting: false,
                 full: false,
+                hold: None,
+                capped: false,
+                adds: known.as_ref().map(Adds::restore).unwrap_or_default(),
                 first_pass,
                 pace: Pace::default(),
                 fault: None,
@@ -313,24 +338,11 @@ impl Feeds {
         let gone = |key: &String| settle::job_of(workspace, key).is_none_or(|id| !kept.contains(id));
         let gone = self.restored.extract_if(|key, _| gone(key));
         self.tombstones.extend(gone.map(|(key, _)| key));
+        self.look_at_clock();
         self.serve();
         ended.extend(unreadable);
         ended.extend(held);
         ended
-    }
-
-    /// Nobody reads for the feed: it is in fault, or paused, or has failed, or its guard or Braze's refusal of its authorization
-    /// stops it.
-    fn is_held(&self, feed: &Feed) -> bool {
-        let stopped = feed.fault.is_some() || feed.job.paused || feed.trouble.failed().is_some();
-        stopped || feed.guard.stops() || self.asleep(&feed.job.authorization).is_some()
-    }
-
-    /// Feeds that are held and have something to give up.
-    fn held(&self) -> Vec<FeedId> {
-        let held = |feed: &Feed| (feed.reader.is_some() || feed.resting) && self.is_held(feed);
-        let held = self.feeds.iter().filter(|(_, feed)| held(feed));
-        held.map(|(id, _)| id).collect()
     }
 
     /// Feeds are served no more for now: they keep their positions, and what was handed to them and is not settled must be read
@@ -347,6 +359,7 @@ impl Feeds {
                 self.dirty.insert(*id);
             }
         }
+        self.reopen_caps(ids);
     }
 
     /// Lets feeds go on where resets of their jobs say. Gives back those that were moved: what they had pending is not to be sent.
@@ -365,6 +378,7 @@ impl Feeds {
         let moved: Vec<_> = behind.iter().copied().filter(is_moved).collect();
         self.detach(&moved);
         for id in behind {
+            self.caps.forget(id);
             if let Some(feed) = self.feeds.get_mut(id) {
                 feed.go_through_resets(self.in_doubt);
                 self.dirty.insert(id);
@@ -414,24 +428,6 @@ impl Feeds {
             beyond.extend(partition.map(|(partition, _)| (id, partition)));
         }
         beyond
-    }
-
-    /// How a feed fares, and why, if not well.
-    pub(crate) fn condition<'a>(&'a self, feed: &'a Feed) -> (ExportJobState, Option<&'a str>) {
-        if let Some(fault) = &feed.fault {
-            return (ExportJobState::Fault, Some(fault.reason()));
-        }
-        if feed.job.paused || feed.guard.held().is_some() {
-            return (ExportJobState::Paused, feed.guard.held());
-        }
-        if let Some(reason) = feed.trouble.failed() {
-            return (ExportJobState::Failed, Some(reason));
-        }
-        let asleep = self.asleep(&feed.job.authorization);
-        match asleep.or(feed.guard.waits()).or(feed.trouble.waits()) {
-            Some(reason) => (ExportJobState::Sleeping, Some(reason)),
-            None => (ExportJobState::Runnable, None),
-        }
     }
 
     pub(crate) fn get(&self, id: FeedId) -> Option<&Feed> {

@@ -35,13 +35,14 @@ pub const READER_SEEKS_TOTAL: &str = "export_reader_seeks_total";
 pub const READER_LAG: &str = "export_reader_lag_records";
 /// Feeds that a reader serves. Labels as above.
 pub const READER_FEEDS: &str = "export_reader_feeds";
-/// Feeds that no reader serves. Labels `workspace`, `reason`: fault, paused, failed, sleeping, full, guarded.
+/// Feeds that no reader serves. Labels `workspace`, `reason`: fault, paused, failed, held (by the clock or a user
+/// cap), sleeping, full, guarded.
 pub const FEEDS_LEFT_OUT: &str = "export_feeds_left_out";
 /// How often a guard has paused a job. Label `workspace`.
 pub const GUARD_PAUSES_TOTAL: &str = "export_guard_pauses_total";
 /// How often members were counted for a guard, by how that ended: counted, failed. Labels `workspace`, `result`.
 pub const GUARD_COUNTS_TOTAL: &str = "export_guard_counts_total";
-/// Jobs that sleep. Label `workspace`.
+/// Jobs that sleep because something went wrong. Label `workspace`.
 pub const SLEEPING_JOBS: &str = "export_sleeping_jobs";
 /// Authorizations that Braze refuses, of those that this replica looks after.
 pub const UNHEALTHY_AUTHORIZATIONS: &str = "export_unhealthy_authorizations";

@@ -245,6 +245,7 @@ impl Pipeline {
             self.apply();
         }
         let workspace = &mut self.workspace;
+        workspace.keep_time(now);
         workspace.order.expire(now);
         workspace.batch.wake(&workspace.order, now);
         if workspace.feeds.next_probe().is_some_and(|time| time <= now) {
@@ -305,7 +306,8 @@ impl Pipeline {
         let sends = self
             .next_send(now)
             .filter(|_| !self.lease_wanted && self.may_start_more());
-        let next = [progress, sends, self.workspace.feeds.next_probe()]
+        let feeds = &self.workspace.feeds;
+        let next = [progress, sends, feeds.next_probe(), feeds.next_turn()]
             .into_iter()
             .flatten()
             .min();

@@ -404,6 +404,7 @@ impl Statuses {
             guarded: false,
             confirms: 0,
             requests_per_second: 0.0,
+            resumes: None,
         });
         self.set(
             job,

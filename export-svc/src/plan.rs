@@ -147,7 +147,8 @@ impl Planner {
         identifiers: impl Iterator<Item = &'a Identifier>,
     ) -> bool {
         let profile = batch::profile_key(membership.profile_id);
-        let keys = identifiers.flat_map(|identifier| batch::keys(identifier, profile, membership.audience));
+        let keys = identifiers
+            .flat_map(|identifier| batch::keys(identifier, profile, &self.job.options.attribute, membership.audience));
         let keys: SmallVec<[u64; 6]> = keys.collect();
         if membership.action == Action::Enter {
             keys.into_iter().for_each(|key| self.handed.add(key));
@@ -162,7 +163,7 @@ impl Planner {
             return;
         }
         let user = self.users.entry(hash).or_default();
-        user.creatable = creatable(identifier);
+        user.creatable = creatable(identifier) && !self.job.options.update_existing_only;
         match user.changes.iter_mut().find(|(of, _)| *of == slug) {
             Some((_, before)) => {
                 self.overtaken += u64::from(*before != Last::RemoveBefore) << self.halvings;
@@ -209,7 +210,7 @@ impl Planner {
 /// users"): one of an alias is only updated unless the request says otherwise, and ids of Braze are its own to give.
 fn creatable(identifier: &Identifier) -> bool {
     match identifier {
-        Identifier::ExternalId(_) => true,
+        Identifier::ExternalId(_) | Identifier::Email(_) | Identifier::Phone(_) => true,
         Identifier::BrazeId(_) | Identifier::Alias { .. } => false,
     }
 }

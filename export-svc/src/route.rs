@@ -4,18 +4,20 @@ use braze::Identifier;
 use control::Identifiers;
 use model::{Fields, Membership, text};
 
-/// The first identifier of the job that the profile has a value for: external id, Braze id, alias. Blank is no value. `None`:
-/// the change cannot be sent and is omitted.
+/// The first identifier of the job that the profile has a value for: external id, Braze id, alias, e-mail address, phone number.
+/// Blank is no value, nor is a number that is no phone number. `None`: the change cannot be sent and is omitted.
 pub fn identifier(identifiers: &Identifiers, fields: &Fields<'_>) -> Option<Identifier> {
     choose(identifiers, |name| fields.get(name))
 }
 
 /// Why a change has no identifier, in words.
 pub(crate) fn none_has_a_value(identifiers: &Identifiers) -> String {
-    let alias = identifiers.alias.as_ref().map(|alias| &alias.field);
-    let fields = [&identifiers.external_id_field, &identifiers.braze_id_field];
-    let fields: Vec<_> = fields.into_iter().flatten().chain(alias).map(String::as_str).collect();
-    format!("the change has no value in {}", fields.join(", "))
+    let fields: Vec<_> = identifiers.fields().map(|(_, field)| field).collect();
+    let form = match identifiers.phone_field {
+        Some(_) => "; a phone number counts if it is in E.164 form, such as +15551234567",
+        None => "",
+    };
+    format!("the change has no value in {}{form}", fields.join(", "))
 }
 
 fn choose<'a>(identifiers: &Identifiers, field: impl Fn(&str) -> Option<&'a str>) -> Option<Identifier> {
@@ -42,7 +44,29 @@ fn choose<'a>(identifiers: &Identifiers, field: impl Fn(&str) -> Option<&'a str>
             name: value(&alias.field)?,
         })
     };
-    external_id.or_else(braze_id).or_else(alias)
+    let email = || {
+        let address = value(identifiers.email_field.as_deref()?)?;
+        Some(Identifier::Email(address.trim().to_owned()))
+    };
+    let phone = || {
+        let number = value(identifiers.phone_field.as_deref()?)?;
+        e164(&number).map(Identifier::Phone)
+    };
+    external_id
+        .or_else(braze_id)
+        .or_else(alias)
+        .or_else(email)
+        .or_else(phone)
+}
+
+/// A phone number in E.164 form, without the signs that people put between digits. Braze accepts any other, and does nothing.
+fn e164(number: &str) -> Option<String> {
+    let number: String = number.chars().filter(|sign| !" -.()\u{a0}".contains(*sign)).collect();
+    let digits = number.strip_prefix('+')?;
+    let is_one = (7..=15).contains(&digits.len())
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+        && !digits.starts_with('0');
+    is_one.then_some(number)
 }
 
 /// The identifiers that the profile may have been sent under before this change, and is not any more: at most two, for the
@@ -85,6 +109,7 @@ mod tests {
                 label: "lytics".into(),
                 field: "uid".into(),
             }),
+            ..Identifiers::default()
         };
         let all = fields(&[("customer_no", "7"), ("b", "64b1"), ("uid", "9e")]);
         assert_eq!(identifier(&identifiers, &all), Some(Identifier::ExternalId("7".into())));
@@ -102,6 +127,43 @@ mod tests {
             Some(alias)
         );
         assert_eq!(identifier(&identifiers, &fields(&[("email", "x@example.org")])), None);
+    }
+
+    #[test]
+    fn an_email_address_comes_after_an_alias_and_a_phone_number_last() {
+        let identifiers = Identifiers {
+            alias: Some(Alias {
+                label: "lytics".into(),
+                field: "uid".into(),
+            }),
+            email_field: Some("email".into()),
+            phone_field: Some("phone".into()),
+            ..Identifiers::default()
+        };
+        let chosen = |values: &[_]| identifier(&identifiers, &fields(values));
+        let (uid, email, phone) = (
+            ("uid", "9e"),
+            ("email", " kim@example.org"),
+            ("phone", "+1 (555) 123-4567"),
+        );
+        let address = || Some(Identifier::Email("kim@example.org".into()));
+        let number = || Some(Identifier::Phone("+15551234567".into()));
+        assert!(matches!(chosen(&[phone, email, uid]), Some(Identifier::Alias { .. })));
+        assert_eq!(chosen(&[phone, email]), address());
+        assert_eq!(chosen(&[("uid", " "), email]), address());
+        assert_eq!(chosen(&[phone, ("email", "")]), number());
+        for none in [
+            "15551234567",
+            "+05551234567",
+            "+123456",
+            "+1555123456789012",
+            "+1555x234567",
+            "+",
+        ] {
+            assert_eq!(chosen(&[("phone", none)]), None, "{none}");
+        }
+        let said = none_has_a_value(&identifiers);
+        assert!(said.contains("uid, email, phone") && said.contains("E.164"), "{said}");
     }
 
     #[test]

@@ -254,6 +254,7 @@ impl Workspace {
     /// Takes over what is wanted now.
     pub(crate) fn apply(&mut self, wanted: &JobSet, now: Time) {
         self.feeds.in_doubt = self.takeover.is_some();
+        self.feeds.now = now;
         let ended = self.feeds.apply(&self.key, wanted);
         self.abandon(&ended, now);
         self.bounce(now);
@@ -282,6 +283,15 @@ impl Workspace {
             );
         }
         self.abandon(&moved, now);
+    }
+
+    /// Looks whom the clock holds, and whom not any more.
+    pub(crate) fn keep_time(&mut self, now: Time) {
+        if self.feeds.next_turn().is_some_and(|turn| turn <= now) {
+            let held = self.feeds.keep_time(now);
+            self.abandon(&held, now);
+            self.touched = true;
+        }
     }
 
     /// What these feeds have pending is not sent.
@@ -321,6 +331,8 @@ impl Workspace {
         };
         *counter += 1;
         *tally += 1;
+        self.feeds
+            .count_add(place.feed, place.partition, place.offset, fate == Fate::Added);
     }
 
     /// Looks whose changes fill the batch, and leaves them out while there are others to read for.

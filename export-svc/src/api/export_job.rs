@@ -2,6 +2,8 @@
 
 mod edit;
 pub(super) mod guard;
+mod identifiers;
+mod options;
 mod parse;
 mod plan;
 mod reset;
@@ -123,7 +125,7 @@ impl ExportJobService for Service {
         let caller = self.directory.admit(&request, WRITE)?;
         let request = request.into_inner();
         let account = parent(&caller, &request.parent, WRITE)?;
-        let mut new = parse::parse(account, request.export_job.unwrap_or_default())?;
+        let mut new = parse::parse(account, request.export_job.unwrap_or_default(), Timestamp::now())?;
         // An account that does not exist has no topic to ask.
         self.directory.account(model::AccountRef::Number(account))?;
         new.start = self.ends(account).await?;
@@ -222,7 +224,7 @@ impl ExportJobService for Service {
         let wanted = export_job.unwrap_or_default();
         let (name, revision) = (wanted.name.clone(), wanted.revision);
         let (account, id) = child_at(&caller, "export_job.name", &name, name::EXPORT_JOBS, WRITE)?;
-        let mut edit = edit::parse(wanted, &update_mask.unwrap_or_default())?;
+        let mut edit = edit::parse(wanted, &update_mask.unwrap_or_default(), Timestamp::now())?;
         if edit.audiences.is_some() {
             // A job that does not exist may have no topic to ask.
             self.directory.export_jobs().get(account, id)?;

@@ -36,7 +36,7 @@ impl Observer {
         wire.set_state(match state {
             ExportJobState::Fault => state,
             ExportJobState::Paused if wire.guarded => state,
-            _ => job.state(state),
+            _ => job.state(state, Timestamp::now()),
         });
         wire.counters = Some(status.as_ref().map(|status| status.counters).unwrap_or_default());
         if let Some(status) = status {
@@ -44,7 +44,11 @@ impl Observer {
             wire.unread_before_start = status.unread_before_start;
             wire.oldest_unconfirmed_time = status.oldest.map(settle::timestamp);
             wire.estimated_duration = status.estimate.and_then(|left| left.try_into().ok());
-            wire.state_reason = status.reason;
+            // Of a state that it has not any more there is no reason.
+            if wire.state() == status.state {
+                wire.resume_time = status.resumes.map(model::time::to_wire);
+                wire.state_reason = status.reason;
+            }
         }
         wire
     }

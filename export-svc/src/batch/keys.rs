@@ -14,15 +14,17 @@ const PROFILE: u64 = 0xbf58_476d_1ce4_e5b9;
 const EXTERNAL_ID: u64 = 0x94d0_49bb_1331_11eb;
 const BRAZE_ID: u64 = 0xd6e8_feb8_6659_fd93;
 const ALIAS: u64 = 0xa076_1d64_78bd_642f;
+const EMAIL: u64 = 0xe703_7ed1_a0b4_28db;
+const PHONE: u64 = 0x8ebc_6af0_9c88_c6e3;
 
 /// What [`Order`](crate::order::Order) knows a change by: its profile (a [`profile_key`]) and its user, each with the slug.
-pub fn keys(identifier: &Identifier, profile: u64, slug: &str) -> [Key; 2] {
-    keys_of(user_key(identifier), profile, slug_key(slug))
+pub fn keys(identifier: &Identifier, profile: u64, attribute: &str, slug: &str) -> [Key; 2] {
+    keys_of(user_key(identifier), profile, slug_key(attribute, slug))
 }
 
 /// The first of them: the profile with the slug.
-pub fn key_of_profile(profile: u64, slug: &str) -> Key {
-    quick_mix(profile, slug_key(slug))
+pub fn key_of_profile(profile: u64, attribute: &str, slug: &str) -> Key {
+    quick_mix(profile, slug_key(attribute, slug))
 }
 
 /// The same of a [`user_key`] and a [`slug_key`].
@@ -30,8 +32,14 @@ pub(super) fn keys_of(user: u64, profile: u64, slug: u64) -> [Key; 2] {
     [quick_mix(profile, slug), quick_mix(user, slug)]
 }
 
-pub(super) fn slug_key(slug: &str) -> u64 {
-    quick_hash(SLUG, slug.as_bytes())
+/// One slug in two attributes is two values, which do not wait for each other. In the attribute that there was first it is known
+/// by what it was before there were others.
+pub(super) fn slug_key(attribute: &str, slug: &str) -> u64 {
+    let seed = match attribute {
+        control::ATTRIBUTE => SLUG,
+        other => quick_hash(SLUG, other.as_bytes()),
+    };
+    quick_hash(seed, slug.as_bytes())
 }
 
 /// What a profile is known by.
@@ -46,6 +54,8 @@ pub(crate) fn user_key(identifier: &Identifier) -> u64 {
         Identifier::ExternalId(id) => quick_hash(EXTERNAL_ID, id.as_bytes()),
         Identifier::BrazeId(id) => quick_hash(BRAZE_ID, id.as_bytes()),
         Identifier::Alias { label, name } => quick_hash(quick_hash(ALIAS, label.as_bytes()), name.as_bytes()),
+        Identifier::Email(address) => quick_hash(EMAIL, address.as_bytes()),
+        Identifier::Phone(number) => quick_hash(PHONE, number.as_bytes()),
     }
 }
 
@@ -58,6 +68,16 @@ pub(super) fn identifier_json_bytes(identifier: &Identifier) -> usize {
         Identifier::Alias { label, name } => {
             br#"{"user_alias":{"alias_name":"alias_label":}"#.len() + json_bytes(label) + json_bytes(name)
         }
+        Identifier::Email(address) => br#"{"email":"#.len() + json_bytes(address),
+        Identifier::Phone(number) => br#"{"phone":"#.len() + json_bytes(number),
+    }
+}
+
+/// What a slug's attribute adds to the body if it is not the one that every object is reckoned with.
+pub(super) fn attribute_json_bytes(attribute: &str) -> usize {
+    match attribute {
+        control::ATTRIBUTE => 0,
+        other => json_bytes(other) + br#":{"add":[],"remove":[]}"#.len(),
     }
 }
 

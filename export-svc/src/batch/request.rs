@@ -1,11 +1,13 @@
 //! Closing a request, and what becomes of its changes when it ends.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::time::Duration;
 
 use braze::{Clause, Full, Identifier, Track, TrackBuilder, Verdict};
 use smallvec::SmallVec;
 
+use super::slugs::AttributeId;
 use super::{Batch, ChangeId, Place, TargetId};
 use crate::clock::Time;
 use crate::order::Order;
@@ -54,8 +56,8 @@ pub struct Object<'a, S> {
     pub add: S,
     /// Slugs to remove.
     pub remove: S,
-    /// What it says, ready-made, if it says one thing, as nearly every one does.
-    pub clause: Option<&'a Clause>,
+    /// What it says.
+    pub clause: Cow<'a, Clause>,
 }
 
 /// How the attempt to send a request ended.
@@ -261,12 +263,7 @@ impl<T> Batch<T> {
     pub fn body(&self, id: RequestId) -> Result<Track, Full> {
         let mut body = TrackBuilder::new(braze::OBJECTS_MAX, braze::BODY_BYTES_MAX);
         for object in self.objects(id) {
-            if let Some(clause) = object.clause {
-                body.push(object.identifier, clause)?;
-            } else {
-                let clause = Clause::new(self.slugs.attribute(), object.add, object.remove);
-                body.push(object.identifier, &clause)?;
-            }
+            body.push(object.identifier, &object.clause)?;
         }
         Ok(body.finish())
     }
@@ -276,18 +273,40 @@ impl<T> Batch<T> {
         self.requests.get(&id).into_iter().flat_map(|request| {
             request.objects.iter().map(|sent| {
                 let text = |change: &ChangeId| &**self.slugs.text(self.changes[*change].slug);
-                let clause = match request.changes[sent.add.start..sent.remove.end] {
-                    [only] => Some(self.slugs.clause(self.changes[only].slug, self.changes[only].add)),
-                    _ => None,
-                };
                 Object {
-                    clause,
+                    clause: self.clause(&request.changes[sent.add.start..sent.remove.end]),
                     identifier: &self.targets[sent.target].identifier,
                     add: request.changes[sent.add.clone()].iter().map(text),
                     remove: request.changes[sent.remove.clone()].iter().map(text),
                 }
             })
         })
+    }
+
+    /// What an object says that holds these changes: ready-made if it is one, as it nearly always is. It creates its user if any
+    /// of them may do so.
+    fn clause(&self, changes: &[ChangeId]) -> Cow<'_, Clause> {
+        if let [only] = changes {
+            let only = &self.changes[*only];
+            return Cow::Borrowed(self.slugs.clause(only.slug, only.add, only.existing_only));
+        }
+        let changes = || changes.iter().map(|id| &self.changes[*id]);
+        let mut clause = Clause::of(!changes().any(|change| change.add && !change.existing_only));
+        let mut attributes = SmallVec::<[AttributeId; 2]>::new();
+        for attribute in changes().map(|change| self.slugs.attribute(change.slug)) {
+            if attributes.contains(&attribute) {
+                continue;
+            }
+            attributes.push(attribute);
+            let of_it = |add: bool| {
+                let changes = changes().filter(move |change| change.add == add);
+                let slugs = changes.map(|change| change.slug);
+                let slugs = slugs.filter(move |slug| self.slugs.attribute(*slug) == attribute);
+                slugs.map(|slug| &**self.slugs.text(slug))
+            };
+            clause = clause.and(self.slugs.attribute_name(attribute), of_it(true), of_it(false));
+        }
+        Cow::Owned(clause)
     }
 
     /// Whether a request holds only what ended unknown once too often, alone: its end says nothing about Braze.

@@ -1,80 +1,96 @@
-//! The audiences that changes are about, by number. There are as many as jobs had while their workspace is served.
+//! The audiences that changes are about, each of an attribute, by number. There are as many as jobs had while their workspace is
+//! served.
 
 use std::sync::Arc;
 
 use braze::{AttributeName, Clause};
 
-use super::keys::{json_bytes, slug_key};
+use super::keys::{attribute_json_bytes, json_bytes, slug_key};
 use crate::hash::Map;
 
 /// Names a slug for as long as the batch lives.
 pub(super) type SlugId = usize;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Slugs {
-    attribute: AttributeName,
+    attributes: Vec<AttributeName>,
     slugs: Vec<Slug>,
-    by_text: Map<Arc<str>, SlugId>,
+    /// By attribute and text.
+    by_text: Map<(Arc<str>, Arc<str>), SlugId>,
     /// What the last change was about; the next one often is too.
-    last: Option<(Arc<str>, SlugId)>,
+    last: Option<(Arc<str>, Arc<str>, SlugId)>,
 }
+
+/// Names an attribute for as long as the batch lives.
+pub(super) type AttributeId = usize;
 
 #[derive(Debug)]
 struct Slug {
+    attribute: AttributeId,
     text: Arc<str>,
     key: u64,
     json_bytes: usize,
-    /// What an object says that only removes it, and one that only adds it.
-    clauses: [Clause; 2],
-}
-
-impl Default for Slugs {
-    fn default() -> Self {
-        Self {
-            attribute: AttributeName::new(control::ATTRIBUTE).expect("a name that Braze takes"),
-            slugs: Vec::new(),
-            by_text: Map::default(),
-            last: None,
-        }
-    }
+    /// What an object says that only removes it, one that only adds it, and one that does so to an existing user.
+    clauses: [Clause; 3],
 }
 
 impl Slugs {
     #[inline(always)]
-    pub(super) fn id(&mut self, slug: &Arc<str>) -> SlugId {
+    pub(super) fn id(&mut self, attribute: &Arc<str>, slug: &Arc<str>) -> SlugId {
         match &self.last {
-            Some((last, id)) if Arc::ptr_eq(last, slug) => *id,
-            _ => self.find(slug),
+            Some((of, last, id)) if Arc::ptr_eq(last, slug) && Arc::ptr_eq(of, attribute) => *id,
+            _ => self.find(attribute, slug),
         }
     }
 
-    fn find(&mut self, slug: &Arc<str>) -> SlugId {
-        let (slugs, attribute) = (&mut self.slugs, &self.attribute);
-        let new = || {
-            slugs.push(Slug {
-                clauses: [Clause::new(attribute, [], [slug]), Clause::new(attribute, [slug], [])],
+    fn find(&mut self, attribute: &Arc<str>, slug: &Arc<str>) -> SlugId {
+        let names = (Arc::clone(attribute), Arc::clone(slug));
+        let known = self.by_text.get(&names).copied();
+        let id = known.unwrap_or_else(|| {
+            let of = self.attribute_id(attribute);
+            let name = &self.attributes[of];
+            self.slugs.push(Slug {
+                clauses: [
+                    Clause::new(name, [], [slug]),
+                    Clause::new(name, [slug], []),
+                    Clause::of(true).and(name, [slug], []),
+                ],
+                attribute: of,
                 text: Arc::clone(slug),
-                key: slug_key(slug),
-                json_bytes: json_bytes(slug),
+                key: slug_key(attribute, slug),
+                json_bytes: json_bytes(slug) + attribute_json_bytes(attribute),
             });
-            slugs.len() - 1
-        };
-        let id = *self.by_text.entry(Arc::clone(slug)).or_insert_with(new);
-        self.last = Some((Arc::clone(slug), id));
+            self.by_text.insert(names, self.slugs.len() - 1);
+            self.slugs.len() - 1
+        });
+        self.last = Some((Arc::clone(attribute), Arc::clone(slug), id));
         id
+    }
+
+    fn attribute_id(&mut self, name: &str) -> AttributeId {
+        let known = self.attributes.iter().position(|known| known.as_str() == name);
+        known.unwrap_or_else(|| {
+            self.attributes.push(AttributeName::known(name));
+            self.attributes.len() - 1
+        })
     }
 
     pub(super) fn text(&self, id: SlugId) -> &Arc<str> {
         &self.slugs[id].text
     }
 
-    /// What an object says that only adds it, or only removes it.
-    pub(super) fn clause(&self, id: SlugId, add: bool) -> &Clause {
-        &self.slugs[id].clauses[usize::from(add)]
+    /// What an object says that only adds it, perhaps to an existing user alone, or only removes it.
+    pub(super) fn clause(&self, id: SlugId, add: bool, existing_only: bool) -> &Clause {
+        &self.slugs[id].clauses[usize::from(add) + usize::from(add && existing_only)]
     }
 
-    pub(super) fn attribute(&self) -> &AttributeName {
-        &self.attribute
+    /// The attribute that it is a value of.
+    pub(super) fn attribute(&self, id: SlugId) -> AttributeId {
+        self.slugs[id].attribute
+    }
+
+    pub(super) fn attribute_name(&self, id: AttributeId) -> &AttributeName {
+        &self.attributes[id]
     }
 
     /// Its [`slug_key`].

@@ -1,5 +1,6 @@
 //! What a batch promises, one sentence at a time; the property test is beside.
 
+mod attributes;
 mod edges;
 mod fair;
 mod identifiers;
@@ -51,8 +52,10 @@ pub(super) fn change(number: u32, slug: &str, add: bool, time: Time) -> Change<u
         identifier: Identifier::ExternalId(format!("cust-{number}")),
         profile: profile_key(number.to_string().as_bytes()),
         lane: 1,
+        attribute: control::ATTRIBUTE.into(),
         slug: slug.into(),
         add,
+        existing_only: false,
         every_edge: false,
         flush_at: time + FLUSH,
         bytes: 100,

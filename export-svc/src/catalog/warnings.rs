@@ -65,16 +65,6 @@ fn about_fields(sample: &Sample, identifiers: &Identifiers) -> Vec<String> {
     if sample.records == 0 {
         return Vec::new();
     }
-    let Identifiers {
-        external_id_field,
-        braze_id_field,
-        alias,
-    } = identifiers;
-    let named = [
-        ("external_id_field", external_id_field.as_ref()),
-        ("braze_id_field", braze_id_field.as_ref()),
-        ("user_alias_field", alias.as_ref().map(|alias| &alias.field)),
-    ];
     let mut there: Vec<&String> = sample.fields.keys().take(LISTED_MAX).collect();
     there.sort_unstable();
     let there = match there.as_slice() {
@@ -84,15 +74,14 @@ fn about_fields(sample: &Sample, identifiers: &Identifiers) -> Vec<String> {
             format!("they have {}", names.join(", "))
         }
     };
-    let warning = |(setting, field): (&str, &String)| {
+    let warning = |(setting, field): (&str, &str)| {
         format!(
             "{setting} \"{field}\": none of the {} newest records has it; {there}",
             sample.records
         )
     };
-    named
-        .into_iter()
-        .filter_map(|(setting, field)| Some((setting, field?)))
+    identifiers
+        .fields()
         .filter(|(_, field)| !sample.fields.contains_key(*field))
         .map(warning)
         .collect()
@@ -132,7 +121,7 @@ mod tests {
         let identifiers = Identifiers {
             external_id_field: Some("usr_id".to_owned()),
             braze_id_field: Some("user_id".to_owned()),
-            alias: None,
+            ..Identifiers::default()
         };
         let sample = Sample {
             records: 12,

@@ -4,6 +4,7 @@ mod bounce;
 mod list;
 mod log;
 mod omitted;
+mod options;
 mod plan;
 mod redrive;
 mod reset;
@@ -30,6 +31,7 @@ use self::bounce::Bounce;
 use self::list::List;
 use self::log::Log;
 use self::omitted::Omitted;
+use self::options::Options;
 use self::redrive::Redrive;
 use self::reset::Reset;
 use self::resume::Resume;
@@ -41,16 +43,16 @@ use super::{Account, Remote, refused};
 pub(super) enum Jobs {
     /// Start exporting audiences to Braze.
     ///
-    /// At least one of --external-id-field, --braze-id-field, or --alias-label with --alias-field is needed. Of several, the
-    /// first that has a value in a change is used, in this order; a change without any is omitted.
-    Create(Create),
+    /// At least one of --external-id-field, --braze-id-field, --alias-label with --alias-field, --email-field, or --phone-field is
+    /// needed. Of several, the first that has a value in a change is used, in this order; a change without any is omitted.
+    Create(Box<Create>),
     /// Show a job: its settings, state and counters.
     Get(One),
     /// Show a job as it goes on: a progress bar on a terminal, else a line whenever it changes. Ends with the job.
     Watch(One),
     /// List the jobs of an account, or those in a state or of an authorization.
     List(List),
-    /// Change a job's label, description and audiences.
+    /// Change a job's label, description, audiences, quiet window, expiry and user cap.
     ///
     /// An audience that is added begins as those of a new job do: with its existing members if the job sends existing users, else
     /// with what changes from now on. One that is removed is not exported any more; users at Braze keep its slug.
@@ -110,6 +112,13 @@ pub(super) struct Create {
     /// Profile field that holds the name of the user alias.
     #[arg(long, value_name = "FIELD", default_value = "", hide_default_value = true)]
     alias_field: String,
+    /// Profile field that holds the e-mail address. Several users may share one: Braze takes the one updated last, those with an
+    /// external id first.
+    #[arg(long, value_name = "FIELD", default_value = "", hide_default_value = true)]
+    email_field: String,
+    /// Profile field that holds the phone number, with + and country code; signs between its digits do not matter.
+    #[arg(long, value_name = "FIELD", default_value = "", hide_default_value = true)]
+    phone_field: String,
     /// Send those who are members already, too.
     #[arg(long)]
     existing_users: bool,
@@ -133,6 +142,8 @@ pub(super) struct Create {
     /// Create nothing: read the membership topic, and tell what the job would do with the changes that are there.
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    options: Options,
     #[command(flatten)]
     remote: Remote,
 }
@@ -279,7 +290,7 @@ impl Create {
         let flush_after = flush_after
             .transpose()
             .map_err(|_| Failure::call(anyhow!("--flush-after is too long")))?;
-        let export_job = wire::ExportJob {
+        let mut export_job = wire::ExportJob {
             r#type: TYPE.to_owned(),
             label: self.label,
             description: self.description,
@@ -289,6 +300,8 @@ impl Create {
             braze_id_field: self.braze_id_field,
             user_alias_label: self.alias_label,
             user_alias_field: self.alias_field,
+            email_field: self.email_field,
+            phone_field: self.phone_field,
             existing_users: self.existing_users,
             flush_after,
             batch_updates_max: self.batch_max,
@@ -297,6 +310,7 @@ impl Create {
             guard_percent: Some(self.guard),
             ..wire::ExportJob::default()
         };
+        self.options.write(&mut export_job);
         if self.dry_run {
             return plan::show(channel, self.account.name(), export_job, self.remote.output).await;
         }

@@ -177,6 +177,7 @@ fn status(progress: FeedProgress) -> JobStatus {
         guarded: progress.guard.as_ref().is_some_and(|guard| !guard.held.is_empty()),
         confirms: progress.guard.as_ref().map_or(0, |guard| guard.confirms),
         requests_per_second: progress.requests_per_second,
+        resumes: progress.resume_time.as_ref().and_then(model::time::from_wire),
         reason: progress.state_reason,
     }
 }
@@ -207,6 +208,7 @@ impl JobStatus {
         worse.guarded |= better.guarded;
         worse.confirms = worse.confirms.min(better.confirms);
         worse.requests_per_second = worse.requests_per_second.max(better.requests_per_second);
+        worse.resumes = worse.resumes.max(better.resumes);
         worse
     }
 }

@@ -19,6 +19,8 @@ pub(super) fn choices(identifiers: &Identifiers, fields: &Fields<'_>) -> (Vec<Id
             alias.map(|alias| &alias.field),
             alias.map_or("", |alias| &alias.label),
         ),
+        ("email", identifiers.email_field.as_ref(), ""),
+        ("phone", identifiers.phone_field.as_ref(), ""),
     ];
     let kind_chosen = chosen.as_ref().map(kind);
     let choice = |(kind, field, label): (&str, Option<&String>, &str)| {
@@ -28,7 +30,11 @@ pub(super) fn choices(identifiers: &Identifiers, fields: &Fields<'_>) -> (Vec<Id
             _ if is_chosen => String::new(),
             None => "the record has no such field".to_owned(),
             Some(value) if text::is_blank(value) => "the field is blank".to_owned(),
-            Some(_) => format!("{} goes first", kind_chosen.unwrap_or("another one")),
+            Some(_) => match kind_chosen {
+                Some(chosen) => format!("{chosen} goes first"),
+                // Of all kinds a phone number alone can be no value without being blank.
+                None => "it is no phone number in E.164 form, such as +15551234567".to_owned(),
+            },
         };
         Some(IdentifierChoice {
             kind: kind.to_owned(),
@@ -47,6 +53,8 @@ fn kind(identifier: &Identifier) -> &'static str {
         Identifier::ExternalId(_) => "external_id",
         Identifier::BrazeId(_) => "braze_id",
         Identifier::Alias { .. } => "user_alias",
+        Identifier::Email(_) => "email",
+        Identifier::Phone(_) => "phone",
     }
 }
 
@@ -65,6 +73,8 @@ mod tests {
                 label: "crm".into(),
                 field: "uid".into(),
             }),
+            phone_field: Some("phone".into()),
+            ..Identifiers::default()
         };
         let told = |fields: &[(&str, &str)]| {
             let (choices, chosen) = choices(&identifiers, &fields.iter().copied().collect());
@@ -79,7 +89,8 @@ mod tests {
             [
                 "external_id  : the field is blank",
                 "braze_id 64b1: ",
-                "user_alias 9e: braze_id goes first"
+                "user_alias 9e: braze_id goes first",
+                "phone : the record has no such field"
             ]
         );
         assert_eq!(
@@ -87,8 +98,14 @@ mod tests {
             [
                 "external_id : the record has no such field",
                 "braze_id : the record has no such field",
-                "user_alias 9e: "
+                "user_alias 9e: ",
+                "phone : the record has no such field"
             ]
+        );
+        let no_number = told(&[("phone", "123")]);
+        assert!(
+            no_number[3].starts_with("phone 123: it is no phone number in E.164 form"),
+            "{no_number:?}"
         );
         let one = Identifiers {
             braze_id_field: Some("b".into()),

@@ -190,6 +190,10 @@ fn stopped(standing: &ChangeStanding, what: &str) -> Option<(String, String)> {
             format!("paused by its guard ({reason})"),
             "if that is as it should be, `export-svc jobs resume --confirm` lets it go on",
         ),
+        ExportJobState::Completed => (
+            "completed".to_owned(),
+            "`export-svc jobs update` with --expires and a later time lets it go on",
+        ),
         ExportJobState::Fault => (format!("in fault ({reason})"), "the reason names the way out"),
         ExportJobState::Failed => (
             format!("failed ({reason})"),

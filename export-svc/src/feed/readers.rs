@@ -336,7 +336,7 @@ impl Feeds {
         let mut coming: Vec<_> = self
             .feeds
             .iter()
-            .filter(|(_, feed)| feed.reader.is_none() && !feed.full && !self.is_held(feed))
+            .filter(|(_, feed)| feed.reader.is_none() && !feed.full && !feed.capped && !self.is_held(feed))
             .map(|(id, _)| id)
             .collect();
         if self.readers.live.feeds.is_empty() && !coming.is_empty() {
@@ -437,7 +437,7 @@ impl Feeds {
     }
 
     /// Feeds are left out for a while, and keep what they were handed.
-    fn rest(&mut self, ids: &[FeedId]) {
+    pub(super) fn rest(&mut self, ids: &[FeedId]) {
         for id in ids {
             self.leave(*id);
             if let Some(feed) = self.feeds.get_mut(*id) {

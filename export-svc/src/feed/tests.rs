@@ -6,6 +6,7 @@ mod compacted;
 mod doubt;
 mod first_pass;
 mod health;
+mod hold;
 mod oldest;
 mod property;
 mod readers;
@@ -40,6 +41,7 @@ fn job(slug: usize, existing_users: bool, start: [i64; 2]) -> Arc<ExportJob> {
         batch_updates_max: 75,
         coalesce: control::Coalesce::Latest,
         events: control::AudienceEvents::Both,
+        options: control::Options::default(),
         workspace: WORKSPACE.to_owned(),
         start: vec![(0, first), (1, second)],
         // To the others another job may have been first.
@@ -93,6 +95,7 @@ struct World {
     readers: [Naive; 2],
     polled: usize,
     written: HashMap<String, FeedProgress>,
+    now: Time,
     /// What was handed and not settled, by feed.
     open: BTreeSet<(FeedId, i32, i64)>,
     /// The last that was handed, by feed and partition, since it was attached.
@@ -122,6 +125,7 @@ impl World {
             readers: Default::default(),
             polled: 0,
             written: HashMap::new(),
+            now: Time::from_millis(0),
             open: BTreeSet::new(),
             last: BTreeMap::new(),
             settled: BTreeMap::new(),
@@ -164,6 +168,7 @@ impl World {
     }
 
     fn apply(&mut self) {
+        self.feeds.now = self.now;
         let ended = self.feeds.apply(WORKSPACE, &self.wanted());
         self.given_up(&ended);
         let of = |feeds: &Feeds, id: &FeedId| feeds.get(*id).map(|feed| feed.reset);
@@ -233,6 +238,25 @@ impl World {
         }
     }
 
+    /// The job has other options.
+    fn set(&mut self, slug: usize, change: impl Fn(&mut control::Options)) {
+        if let Some(job) = self.jobs.get_mut(&slug) {
+            let job = Arc::make_mut(job);
+            change(&mut job.options);
+            job.revision += 1;
+            self.apply();
+        }
+    }
+
+    /// So much later.
+    fn later(&mut self, wait: std::time::Duration) {
+        self.now = self.now + wait;
+        if self.feeds.next_turn().is_some_and(|turn| turn <= self.now) {
+            let held = self.feeds.keep_time(self.now);
+            self.given_up(&held);
+        }
+    }
+
     /// One poll, as the pipeline does it. `false` if nothing came.
     fn poll(&mut self, which: Which) -> bool {
         self.poll_of(which, None)
@@ -280,12 +304,17 @@ impl World {
         self.feeds
             .wanting(which, Some(SLUGS[slug].as_bytes()), partition, offset, &mut wanting);
         for id in wanting {
+            // All are enters.
+            if !self.feeds.may_add(id, partition, offset, self.now) {
+                continue;
+            }
             assert!(self.open.insert((id, partition, offset)), "handed while it is open");
             let last = self.last.insert((id, partition), offset);
             assert!(last.is_none_or(|last| last < offset), "handed out of order");
             let feed = self.feeds.get_mut(id).unwrap();
             assert!(feed.is_served(), "handed while it is left out");
             assert!(!feed.job.paused, "handed while it is paused");
+            assert!(feed.hold.is_none(), "handed while the clock holds it");
             feed.positions.hand(partition, offset);
         }
         self.feeds.passed(which, partition, offset + 1);
@@ -318,6 +347,8 @@ impl World {
         self.open.remove(&(id, partition, offset));
         let Some(feed) = self.feeds.get_mut(id) else { return };
         assert!(feed.positions.settle(partition, offset));
+        self.feeds.count_add(id, partition, offset, true);
+        let Some(feed) = self.feeds.get(id) else { return };
         let (job, place) = (feed.job.id.clone(), (partition, offset));
         *self.settled.entry(job.clone()).or_default().entry(place).or_default() += 1;
         self.since.push((job, place));

@@ -43,6 +43,8 @@ impl Feeds {
             feed.trouble.write(&mut progress);
             feed.guard.write(&mut progress);
             feed.write_oldest(&mut progress);
+            feed.adds.write(&mut progress);
+            progress.resume_time = self.resumes(feed).map(settle::timestamp);
             written.push((settle::feed_key(workspace, &feed.job.id, &feed.slug), progress));
         }
         written

@@ -117,7 +117,7 @@ impl Feeds {
         if !self.is_current(used) {
             return Vec::new();
         }
-        let active = |feed: &Feed| feed.fault.is_none() && !feed.job.paused;
+        let active = |feed: &Feed| feed.fault.is_none() && !feed.job.paused && feed.hold.is_none();
         let under = |feed: &Feed| feed.job.authorization == used.name && active(feed);
         let under = self.feeds.iter().filter(|(_, feed)| under(feed));
         under.map(|(id, _)| id).collect()

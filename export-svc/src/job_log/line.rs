@@ -180,6 +180,7 @@ mod tests {
             guarded: false,
             confirms: 0,
             requests_per_second: 0.0,
+            resumes: None,
         }
     }
 

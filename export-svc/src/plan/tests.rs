@@ -16,10 +16,11 @@ pub(crate) fn job(new: bool) -> ExportJob {
         new_audiences: if new { audiences.clone() } else { Vec::new() },
         audiences,
         authorization: String::new(),
+        options: control::Options::default(),
         identifiers: Identifiers {
             external_id_field: Some("user_id".to_owned()),
             braze_id_field: Some("b".to_owned()),
-            alias: None,
+            ..Identifiers::default()
         },
         existing_users: true,
         flush_after: std::time::Duration::ZERO,

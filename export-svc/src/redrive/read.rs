@@ -157,12 +157,7 @@ impl Reading {
         let change = rejected.change.as_ref().filter(|_| rejected.topic == self.topic)?;
         let slug = self.slugs.get(&change.audience_slug)?;
         let payload = change.encode_to_vec();
-        let keys = keys(
-            &self.job.identifiers,
-            slug,
-            change.profile_id.as_bytes(),
-            Some(&payload),
-        );
+        let keys = keys(&self.job, slug, change.profile_id.as_bytes(), Some(&payload));
         (keys.len() > 1).then_some(keys)
     }
 
@@ -212,7 +207,7 @@ impl Reading {
             offset: record.offset(),
             written: record.timestamp_ms().map(Time::from_millis),
         };
-        let keys = keys(&self.job.identifiers, slug, profile_id, record.payload());
+        let keys = keys(&self.job, slug, profile_id, record.payload());
         survey.see(at, &keys, key, record.payload());
     }
 }

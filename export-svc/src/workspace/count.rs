@@ -123,7 +123,7 @@ impl Workspace {
         let sleeping: HashSet<_> = self
             .feeds
             .iter()
-            .filter(|feed| self.feeds.condition(feed).0 == ExportJobState::Sleeping)
+            .filter(|feed| self.feeds.condition(feed).0 == ExportJobState::Sleeping && !self.feeds.is_held_back(feed))
             .map(|feed| &feed.job_name)
             .collect();
         // Whoever paused a job knows that its changes wait.
@@ -150,16 +150,17 @@ impl Workspace {
                 gauges.push((gauge, value));
             }
         }
-        let reasons = ["fault", "paused", "failed", "sleeping", "full", "guarded"];
+        let reasons = ["fault", "paused", "failed", "held", "sleeping", "full", "guarded"];
         let mut left_out = reasons.map(|reason| (reason, 0));
         for feed in self.feeds.iter().filter(|feed| !feed.is_served()) {
             let reason = match self.feeds.condition(feed).0 {
                 ExportJobState::Fault => 0,
-                ExportJobState::Paused if feed.guard.held().is_some() => 5,
+                ExportJobState::Paused if feed.guard.held().is_some() => 6,
                 ExportJobState::Paused => 1,
                 ExportJobState::Failed => 2,
-                ExportJobState::Sleeping => 3,
-                _ => 4,
+                _ if self.feeds.is_held_back(feed) => 3,
+                ExportJobState::Sleeping => 4,
+                _ => 5,
             };
             left_out[reason].1 += 1;
         }

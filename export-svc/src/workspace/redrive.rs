@@ -110,7 +110,7 @@ impl Workspace {
         let Some((_, profile_id)) = key else { return };
         for feed in feeds.iter().filter(|id| run.feeds.contains(id)) {
             let Some(feed) = self.feeds.get(*feed) else { continue };
-            let keys = redrive::keys(&feed.job.identifiers, &feed.slug, profile_id, payload);
+            let keys = redrive::keys(&feed.job, &feed.slug, profile_id, payload);
             let watched = keys.into_iter().filter(|key| run.watched.contains(key));
             run.overtaken.extend(watched);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use proto::export::v1::{ExportCounters, ExportJobState};
 
 use super::Workspace;
@@ -35,6 +36,7 @@ impl Workspace {
                 guarded: false,
                 confirms: feed.guard.confirms(),
                 requests_per_second: self.budget.rate(),
+                resumes: None,
             });
             // Its audiences are read together.
             status.lag = status.lag.max(self.feeds.lag(feed, &self.ends));
@@ -46,6 +48,9 @@ impl Workspace {
             status.bounces = status.bounces.min(feed.trouble.bounces());
             status.guarded |= feed.guard.held().is_some();
             status.confirms = status.confirms.min(feed.guard.confirms());
+            let resumes = self.feeds.resumes(feed);
+            let resumes = resumes.and_then(|time| Timestamp::from_millisecond(time.as_millis()).ok());
+            status.resumes = status.resumes.max(resumes);
             if severity(state) > severity(status.state) {
                 (status.state, status.reason) = (state, reason.unwrap_or_default().to_owned());
             }

@@ -209,7 +209,7 @@ fn it_is_not_released_with_a_call_in_flight() {
 /// An enter that is due at 100 s, with its keys.
 fn enter() -> (Change<Origin>, [Key; 2]) {
     let identifier = braze::Identifier::ExternalId("cust-1".into());
-    let both = keys(&identifier, profile_key(b"1"), "vip");
+    let both = keys(&identifier, profile_key(b"1"), control::ATTRIBUTE, "vip");
     let origin = Origin {
         feed: 1,
         partition: 0,
@@ -224,8 +224,10 @@ fn enter() -> (Change<Origin>, [Key; 2]) {
         identifier,
         profile: profile_key(b"1"),
         lane: 1,
+        attribute: control::ATTRIBUTE.into(),
         slug: "vip".into(),
         add: true,
+        existing_only: false,
         every_edge: false,
         flush_at: at(100),
         bytes: 1,

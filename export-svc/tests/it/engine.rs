@@ -14,6 +14,7 @@ mod limits;
 mod mirror;
 mod moves;
 mod oldest;
+mod options;
 mod order;
 mod readers;
 mod redrive;

@@ -76,13 +76,18 @@ impl AttributeName {
         if RESERVED.contains(&name) {
             return Err(AttributeError::Reserved);
         }
+        Ok(Self::known(name))
+    }
+
+    /// Prepares a name that was checked before it was stored.
+    pub fn known(name: &str) -> Self {
         let mut opening = vec![b','];
         push_text(&mut opening, name);
         opening.extend_from_slice(b":{");
-        Ok(Self {
+        Self {
             name: name.to_owned(),
             opening,
-        })
+        }
     }
 
     /// The name as given.
@@ -91,7 +96,7 @@ impl AttributeName {
     }
 }
 
-/// What an object says of the attribute: everything behind its identifier, escaped once for all the objects that say the same.
+/// What an object says of its attributes: everything behind its identifier, escaped once for all the objects that say the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clause(Vec<u8>);
 
@@ -104,15 +109,33 @@ impl Clause {
         remove: impl IntoIterator<Item = V>,
     ) -> Self {
         let mut add = add.into_iter().peekable();
-        let mut clause = Vec::new();
-        if add.peek().is_none() {
-            clause.extend_from_slice(br#","_update_existing_only":true"#);
-        }
+        Self::of(add.peek().is_none()).and(attribute, add, remove)
+    }
+
+    /// Says nothing yet, of a user who must exist already, or of any.
+    pub fn of(existing_only: bool) -> Self {
+        let flag: &[u8] = if existing_only {
+            br#","_update_existing_only":true"#
+        } else {
+            b""
+        };
+        Self(flag.to_vec())
+    }
+
+    /// Adds and removes values of one more attribute, as [`Clause::new`] does.
+    #[must_use]
+    pub fn and<V: AsRef<str>>(
+        self,
+        attribute: &AttributeName,
+        add: impl IntoIterator<Item = V>,
+        remove: impl IntoIterator<Item = V>,
+    ) -> Self {
+        let Self(mut clause) = self;
         clause.extend_from_slice(&attribute.opening);
         let added = push_list(&mut clause, br#""add":["#, add);
         let key: &[u8] = if added { br#","remove":["# } else { br#""remove":["# };
         push_list(&mut clause, key, remove);
-        clause.extend_from_slice(b"}}");
+        clause.push(b'}');
         Self(clause)
     }
 

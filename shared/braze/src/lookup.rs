@@ -72,6 +72,8 @@ fn question(identifier: &Identifier) -> Value {
         Identifier::ExternalId(id) => json!({ "external_ids": [id] }),
         Identifier::BrazeId(id) => json!({ "braze_id": id }),
         Identifier::Alias { label, name } => json!({ "user_aliases": [{ "alias_label": label, "alias_name": name }] }),
+        Identifier::Email(address) => json!({ "email_address": address }),
+        Identifier::Phone(number) => json!({ "phone": number }),
     };
     question["fields_to_export"] = json!(FIELDS);
     question
@@ -81,7 +83,11 @@ fn question(identifier: &Identifier) -> Value {
 fn read(status: StatusCode, answer: Option<&Value>, attribute: &str) -> Result<Option<User>, String> {
     let users = answer.and_then(|answer| answer.get("users")?.as_array());
     match users {
-        Some(users) if status.is_success() => Ok(users.first().map(|user| user_of(user, attribute))),
+        Some(users) if status.is_success() => {
+            // Of several with one e-mail address, updates go to one with an external id.
+            let identified = users.iter().find(|user| user.get("external_id").is_some());
+            Ok(identified.or(users.first()).map(|user| user_of(user, attribute)))
+        }
         _ => {
             let said = answer.and_then(|answer| answer.get("message")?.as_str());
             Err(said.unwrap_or("the answer is not one of Braze's").to_owned())
@@ -124,6 +130,12 @@ mod tests {
             ),
             (Identifier::BrazeId("64b1".into()), "braze_id", json!("64b1")),
             (alias, "user_aliases", json!([{"alias_name": "n", "alias_label": "l"}])),
+            (
+                Identifier::Email("kim@example.org".into()),
+                "email_address",
+                json!("kim@example.org"),
+            ),
+            (Identifier::Phone("+15551234567".into()), "phone", json!("+15551234567")),
         ] {
             let mut question = question(&identifier);
             let fields = question["fields_to_export"].take();

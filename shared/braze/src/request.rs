@@ -25,6 +25,11 @@ pub enum Identifier {
         /// The value for this user.
         name: String,
     },
+    /// An e-mail address. Of several users who have it Braze takes the one that was updated last, those with an external id
+    /// first. An unknown one creates a user who has nothing else, unless the object is for existing users only.
+    Email(String),
+    /// A phone number in E.164 form; for the rest as an e-mail address. Braze says nothing of one in another form.
+    Phone(String),
 }
 
 /// A finished request body and how many objects it holds.
@@ -93,7 +98,7 @@ impl TrackBuilder {
         }
     }
 
-    /// Appends `{<identifier>, [_update_existing_only], <attribute>: {add, remove}}`.
+    /// Appends `{<identifier>, [_update_existing_only], <attribute>: {add, remove}, …}`.
     ///
     /// # Errors
     /// [`Full`] if a limit would be passed; nothing is written then.
@@ -108,6 +113,7 @@ impl TrackBuilder {
         }
         push_identifier(&mut self.buffer, identifier);
         self.buffer.extend_from_slice(clause.as_bytes());
+        self.buffer.push(b'}');
         if self.buffer.len() + TAIL.len() > self.bytes_max {
             self.buffer.truncate(before);
             return Err(Full::Bytes);
@@ -146,6 +152,8 @@ fn push_identifier(buffer: &mut Vec<u8>, identifier: &Identifier) {
             push_member(buffer, br#","alias_label":"#, label);
             buffer.push(b'}');
         }
+        Identifier::Email(address) => push_member(buffer, br#"{"email":"#, address),
+        Identifier::Phone(number) => push_member(buffer, br#"{"phone":"#, number),
     }
 }
 
@@ -190,6 +198,11 @@ mod tests {
             name: "9e1d".into(),
         };
         builder.push(&alias, &clause(&[], &["c"])).unwrap();
+        let email = Identifier::Email("kim@example.org".into());
+        let several = Clause::of(true).and(&AttributeName::new("lytics_segments").unwrap(), ["d"], []);
+        let several = several.and(&AttributeName::new("other").unwrap(), ["d"], ["e"]);
+        builder.push(&email, &several).unwrap();
+        builder.push(&Identifier::Phone("+15551234567".into()), &a()).unwrap();
         let bytes = builder.bytes();
         let track = builder.finish();
         assert_eq!(
@@ -199,9 +212,12 @@ mod tests {
                 {"braze_id": "64b1", "lytics_segments": {"add": ["a", "b"]}},
                 {"user_alias": {"alias_name": "9e1d", "alias_label": "lytics_uid"},
                  "_update_existing_only": true, "lytics_segments": {"remove": ["c"]}},
+                {"email": "kim@example.org", "_update_existing_only": true, "lytics_segments": {"add": ["d"]},
+                 "other": {"add": ["d"], "remove": ["e"]}},
+                {"phone": "+15551234567", "lytics_segments": {"add": ["a"]}},
             ]})
         );
-        assert_eq!((track.objects(), track.body().len()), (3, bytes));
+        assert_eq!((track.objects(), track.body().len()), (5, bytes));
     }
 
     #[test]

@@ -15,19 +15,23 @@ use crate::{Directory, Error, Listed, Page, exported, id};
 
 mod edit;
 mod guard;
+mod identifiers;
 mod moves;
+mod options;
 mod plan;
+mod quiet;
 mod redrive;
 
 pub use self::edit::{Addition, ExportJobEdit};
 pub use self::guard::Guard;
+pub use self::identifiers::{Alias, Identifiers};
 pub use self::moves::{Move, NewReset, Reset};
+pub use self::options::{ATTRIBUTE, Hold, Options, OptionsEdit, UserCap};
+pub use self::quiet::{QuietError, QuietWindow};
 pub use self::redrive::{NewRedrive, Redrive};
 
 /// The only type of job.
 pub const TYPE: &str = "export_audiences";
-/// The attribute of a Braze user that holds the slugs of its audiences.
-pub const ATTRIBUTE: &str = "lytics_segments";
 
 /// What is exported, to where, under which identifiers: what somebody wants. What became of it is told by the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +62,8 @@ pub struct ExportJob {
     pub events: AudienceEvents,
     /// Pauses it before too many members of an audience are removed.
     pub guard: Guard,
+    /// What it does otherwise than others.
+    pub options: Options,
     /// The Braze workspace, unique in the installation ([`Authorization::workspace_key`]).
     pub workspace: String,
     /// (partition, offset) of the membership topic when the job was created; where it starts unless it sends existing users.
@@ -84,26 +90,6 @@ pub struct ExportJob {
     pub update_time: Timestamp,
     /// Changes with every edit.
     pub revision: u64,
-}
-
-/// Membership fields that hold Braze's identifiers. Of several the first with a value is used, in the order of this struct.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Identifiers {
-    /// Field that holds the external id.
-    pub external_id_field: Option<String>,
-    /// Field that holds Braze's own id.
-    pub braze_id_field: Option<String>,
-    /// A user alias.
-    pub alias: Option<Alias>,
-}
-
-/// A user alias: the label is fixed, the name comes from a field.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Alias {
-    /// The alias label at Braze.
-    pub label: String,
-    /// Field that holds the alias name.
-    pub field: String,
 }
 
 /// What becomes of a change that waits when a later one of the same user and audience comes.
@@ -200,6 +186,8 @@ pub struct NewExportJob {
     pub events: AudienceEvents,
     /// See [`Guard::percent`].
     pub guard_percent: u32,
+    /// What it does otherwise than others.
+    pub options: Options,
     /// (partition, offset): the end of the membership topic now.
     pub start: Vec<(i32, i64)>,
 }
@@ -212,23 +200,13 @@ impl ExportJob {
 
     /// As the contracts write it, without state and counters.
     pub fn to_wire(&self) -> wire::ExportJob {
-        let Identifiers {
-            external_id_field,
-            braze_id_field,
-            alias,
-        } = self.identifiers.clone();
-        let (user_alias_label, user_alias_field) = alias.map(|alias| (alias.label, alias.field)).unwrap_or_default();
-        wire::ExportJob {
+        let mut job = wire::ExportJob {
             name: self.name(),
             r#type: TYPE.to_owned(),
             label: self.label.clone(),
             description: self.description.clone(),
             audiences: self.audiences.clone(),
             authorization: self.authorization.clone(),
-            external_id_field: external_id_field.unwrap_or_default(),
-            braze_id_field: braze_id_field.unwrap_or_default(),
-            user_alias_label,
-            user_alias_field,
             existing_users: self.existing_users,
             flush_after: prost_types::Duration::try_from(self.flush_after).ok(),
             batch_updates_max: self.batch_updates_max,
@@ -239,7 +217,10 @@ impl ExportJob {
             update_time: Some(model::time::to_wire(self.update_time)),
             revision: self.revision,
             ..wire::ExportJob::default()
-        }
+        };
+        self.identifiers.write(&mut job);
+        self.options.write(&mut job);
+        job
     }
 }
 
@@ -283,13 +264,8 @@ impl Resource for ExportJob {
         Some(Self {
             account,
             id: id.to_owned(),
-            identifiers: Identifiers {
-                external_id_field: some(job.external_id_field),
-                braze_id_field: some(job.braze_id_field),
-                alias: some(job.user_alias_label)
-                    .zip(some(job.user_alias_field))
-                    .map(|(label, field)| Alias { label, field }),
-            },
+            identifiers: Identifiers::read(&job),
+            options: Options::read(&job)?,
             flush_after: job.flush_after?.try_into().ok()?,
             create_time: model::time::from_wire(&job.create_time?)?,
             update_time: model::time::from_wire(&job.update_time?)?,
@@ -332,10 +308,6 @@ fn from_stored(offsets: &[wire::PartitionOffset]) -> Vec<(i32, i64)> {
     offsets.map(|stored| (stored.partition, stored.offset)).collect()
 }
 
-fn some(text: String) -> Option<String> {
-    (!text.is_empty()).then_some(text)
-}
-
 /// Finishes the job with the workspace of its authorization as it is when the job is written, and with which of its audiences
 /// are new there.
 fn decide_create(state: &impl State, wanted: &ExportJob) -> Result<(Vec<Change>, ExportJob), Error> {
@@ -346,8 +318,7 @@ fn decide_create(state: &impl State, wanted: &ExportJob) -> Result<(Vec<Change>,
         ..wanted.clone()
     };
     check_others(state, &job)?;
-    let (new_audiences, mut changes) =
-        exported::decide_new(state, job.account, &authorization.instance, &job.audiences);
+    let (new_audiences, mut changes) = exported::decide_new(state, &job, &authorization.instance, &job.audiences);
     job.new_audiences = new_audiences;
     // The last record's revision is the job's.
     changes.push(job.put());
@@ -372,13 +343,13 @@ fn check_others(state: &impl State, job: &ExportJob) -> Result<(), Error> {
                 other.label
             )));
         }
-        if other.killed || other.workspace != job.workspace {
+        if other.killed || other.workspace != job.workspace || other.options.attribute != job.options.attribute {
             continue;
         }
         if let Some(audience) = job.audiences.iter().find(|audience| other.audiences.contains(audience)) {
             return Err(Error::AlreadyExists(format!(
-                "{name} (\"{}\") exports audience {audience} to {ATTRIBUTE} of the same Braze workspace already",
-                other.label
+                "{name} (\"{}\") exports audience {audience} to {} of the same Braze workspace already",
+                other.label, other.options.attribute
             )));
         }
     }
@@ -479,6 +450,7 @@ fn build(account: AccountNumber, new: NewExportJob, now: Timestamp) -> ExportJob
         coalesce: new.coalesce,
         events: new.events,
         guard: Guard::new(new.guard_percent),
+        options: new.options,
         workspace: String::new(),
         start: new.start,
         new_audiences: Vec::new(),

@@ -4,7 +4,7 @@ use kafka::Change;
 use model::AccountNumber;
 use proto::control::v1::{ControlRecord, ExportedAudience, control_record};
 
-use crate::export_job::ATTRIBUTE;
+use crate::export_job::ExportJob;
 use crate::record::{self, Resource, State};
 
 /// An audience on a Braze instance. Its record outlives the job, the authorization and the account, as the users' slugs do. It does
@@ -51,17 +51,18 @@ impl Resource for Exported {
     }
 }
 
-/// Those of these audiences that no job of the account ever exported to this Braze instance, and the changes that remember them.
+/// Those of these audiences that no job of the account ever exported to the job's attribute at this Braze instance, and the changes
+/// that remember them.
 pub(crate) fn decide_new(
     state: &impl State,
-    account: AccountNumber,
+    job: &ExportJob,
     instance: &str,
     audiences: &[String],
 ) -> (Vec<String>, Vec<Change>) {
     let exported = |audience: &String| Exported {
-        account,
+        account: job.account,
         instance: instance.to_owned(),
-        attribute: ATTRIBUTE.to_owned(),
+        attribute: job.options.attribute.clone(),
         audience: audience.clone(),
     };
     // That there is a record says enough, be it readable or not.

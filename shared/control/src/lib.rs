@@ -28,7 +28,8 @@ pub use directory::Directory;
 pub use error::Error;
 pub use export_job::{
     ATTRIBUTE, Addition, Alias, AllExportJobs, AudienceEvents, Coalesce, ExportJob, ExportJobEdit, ExportJobs, Guard,
-    Identifiers, Move, NewExportJob, NewRedrive, NewReset, Redrive, Reset, TYPE,
+    Hold, Identifiers, Move, NewExportJob, NewRedrive, NewReset, Options, OptionsEdit, QuietError, QuietWindow,
+    Redrive, Reset, TYPE, UserCap,
 };
 pub use mapping::{Mapping, Mappings, NewMapping};
 pub use page::{Listed, Page, PageError};

@@ -1,33 +1,52 @@
 //! A request to change an export job, checked as a whole.
 
-use control::{ExportJobEdit, Guard};
+use control::{ExportJobEdit, Guard, OptionsEdit};
+use jiff::Timestamp;
 use model::text;
 use prost_types::FieldMask;
 use proto::export::v1::ExportJob;
 use runtime::grpc::status::Violations;
 use tonic::Status;
 
+use super::options;
 use super::parse::{audiences, guard};
 use crate::api::check;
 
 /// What can be changed.
-const FIELDS: [&str; 4] = ["label", "description", "audiences", "guard_percent"];
+const FIELDS: [&str; 7] = [
+    "label",
+    "description",
+    "audiences",
+    "guard_percent",
+    "quiet_window",
+    "expire_time",
+    "user_cap",
+];
 
 /// The edit that a request asks for, or everything that is wrong with it. Where audiences that are added begin is not the
 /// request's to say.
-pub(super) fn parse(job: ExportJob, mask: &FieldMask) -> Result<ExportJobEdit, Status> {
+pub(super) fn parse(job: ExportJob, mask: &FieldMask, now: Timestamp) -> Result<ExportJobEdit, Status> {
     let mut violations = Violations::new();
     let named = |field: &str, is_set: bool| match mask.paths.as_slice() {
         [] => is_set,
         paths => paths.iter().any(|path| path == field || path == "*"),
     };
-    let [label, description, listed, percent] = FIELDS;
+    let [label, description, listed, percent, quiet_window, expire_time, user_cap] = FIELDS;
+    let options = OptionsEdit {
+        quiet_window: named(quiet_window, job.quiet_window.is_some())
+            .then(|| options::quiet_window(&mut violations, job.quiet_window.as_ref())),
+        expire_time: named(expire_time, job.expire_time.is_some())
+            .then(|| options::expire_time(&mut violations, job.expire_time.as_ref(), now)),
+        user_cap: named(user_cap, job.user_cap.is_some())
+            .then(|| options::user_cap(&mut violations, job.user_cap.as_ref())),
+    };
     let edit = ExportJobEdit {
         label: named(label, !job.label.is_empty()).then_some(job.label),
         description: named(description, !job.description.is_empty()).then_some(job.description),
         audiences: named(listed, !job.audiences.is_empty()).then_some(job.audiences),
         guard_percent: named(percent, job.guard_percent.is_some())
             .then_some(job.guard_percent.unwrap_or(Guard::PERCENT)),
+        options,
         start: Vec::new(),
     };
     let known = |path: &&String| *path == "*" || FIELDS.contains(&path.as_str());
@@ -59,11 +78,13 @@ pub(super) fn parse(job: ExportJob, mask: &FieldMask) -> Result<ExportJobEdit, S
 
 #[cfg(test)]
 mod tests {
+    use proto::export::v1::UserCap;
+
     use super::*;
 
     fn parsed(job: ExportJob, paths: &[&str]) -> Result<ExportJobEdit, Status> {
         let paths = paths.iter().map(|path| (*path).to_owned()).collect();
-        parse(job, &FieldMask { paths })
+        parse(job, &FieldMask { paths }, Timestamp::now())
     }
 
     fn job() -> ExportJob {
@@ -91,12 +112,35 @@ mod tests {
     }
 
     #[test]
+    fn an_option_that_is_named_and_not_set_is_none_any_more() {
+        let edit = parsed(job(), &["expire_time", "label"]).unwrap();
+        let expected = OptionsEdit {
+            expire_time: Some(None),
+            ..OptionsEdit::default()
+        };
+        assert_eq!(edit.options, expected);
+        assert_eq!(parsed(job(), &[]).unwrap().options, OptionsEdit::default());
+        let cap = UserCap {
+            adds_max: 5,
+            period: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
+        };
+        let capped = ExportJob {
+            user_cap: Some(cap),
+            ..ExportJob::default()
+        };
+        let edit = parsed(capped, &[]).unwrap().options;
+        assert_eq!(edit.user_cap.flatten().map(control::UserCap::to_wire), Some(cap));
+        assert_eq!((edit.quiet_window, edit.expire_time), (None, None));
+    }
+
+    #[test]
     fn everything_wrong_is_told_at_once() {
         let bad = ExportJob {
             label: " x".to_owned(),
             description: "x".repeat(2_001),
             audiences: vec!["vip".to_owned(), "vip".to_owned()],
             guard_percent: Some(101),
+            user_cap: Some(UserCap::default()),
             ..ExportJob::default()
         };
         let message = parsed(bad, &["*", "coalesce"]).unwrap_err().message().to_owned();
@@ -107,6 +151,7 @@ mod tests {
             "guard_percent",
             "update_mask",
             "coalesce",
+            "user_cap",
         ] {
             assert!(message.contains(named), "{named}: {message}");
         }

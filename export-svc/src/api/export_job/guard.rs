@@ -65,6 +65,7 @@ mod tests {
             reset: 0,
             redrive: 0,
             bounces: 0,
+            resumes: None,
             guarded: true,
             confirms,
             requests_per_second: 0.0,

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use control::{Alias, AudienceEvents, Coalesce, Guard, Identifiers, NewExportJob, TYPE};
+use control::{AudienceEvents, Coalesce, Guard, NewExportJob, TYPE};
+use jiff::Timestamp;
 use model::{AccountNumber, name, text};
 use proto::export::v1::ExportJob;
 use runtime::grpc::status::Violations;
 use tonic::Status;
 
+use super::{identifiers, options};
 use crate::api::{check, check_is};
 
 /// A change waits at most this long for its batch to fill; also the default.
@@ -17,7 +19,7 @@ const AUDIENCES_MAX: usize = 1_000;
 
 /// The job that a request asks to create, or everything that is wrong with it. What the server alone writes is ignored, as is
 /// the start: it is not the request's to say.
-pub(super) fn parse(account: AccountNumber, job: ExportJob) -> Result<NewExportJob, Status> {
+pub(super) fn parse(account: AccountNumber, job: ExportJob, now: Timestamp) -> Result<NewExportJob, Status> {
     let mut violations = Violations::new();
     check_is(&mut violations, "export_job.type", &job.r#type, TYPE);
     check(&mut violations, "export_job.label", text::label(&job.label));
@@ -32,7 +34,8 @@ pub(super) fn parse(account: AccountNumber, job: ExportJob) -> Result<NewExportJ
         "export_job.authorization",
         authorization(account, &job.authorization),
     );
-    let identifiers = identifiers(&mut violations, &job);
+    let identifiers = identifiers::parse(&mut violations, &job);
+    let options = options::parse(&mut violations, &job, now);
     let flush_after = flush_after(&job);
     check(
         &mut violations,
@@ -74,6 +77,7 @@ pub(super) fn parse(account: AccountNumber, job: ExportJob) -> Result<NewExportJ
         coalesce: coalesce.unwrap_or_default(),
         events: events.unwrap_or_default(),
         guard_percent,
+        options,
         start: Vec::new(),
     })
 }
@@ -101,44 +105,6 @@ fn authorization(account: AccountNumber, given: &str) -> Result<(), String> {
         return Err(format!("must be an authorization of accounts/{account}"));
     }
     Ok(())
-}
-
-/// At least one way to name a user at Braze; half an alias names nobody.
-fn identifiers(violations: &mut Violations, job: &ExportJob) -> Identifiers {
-    let mut field = |field: &str, value: &str| {
-        if value.is_empty() {
-            return None;
-        }
-        check(violations, &format!("export_job.{field}"), text::label(value));
-        Some(value.to_owned())
-    };
-    let external_id_field = field("external_id_field", &job.external_id_field);
-    let braze_id_field = field("braze_id_field", &job.braze_id_field);
-    let alias_label = field("user_alias_label", &job.user_alias_label);
-    let alias_field = field("user_alias_field", &job.user_alias_field);
-    match (&alias_label, &alias_field) {
-        (Some(_), None) => violations.add(
-            "export_job.user_alias_field",
-            "must be set together with user_alias_label",
-        ),
-        (None, Some(_)) => violations.add(
-            "export_job.user_alias_label",
-            "must be set together with user_alias_field",
-        ),
-        (None, None) if external_id_field.is_none() && braze_id_field.is_none() => violations.add(
-            "export_job.external_id_field",
-            "at least one of external_id_field, braze_id_field, or user_alias_label with user_alias_field must be set",
-        ),
-        _ => {}
-    }
-    let alias = alias_label
-        .zip(alias_field)
-        .map(|(label, field)| Alias { label, field });
-    Identifiers {
-        external_id_field,
-        braze_id_field,
-        alias,
-    }
 }
 
 fn flush_after(job: &ExportJob) -> Result<Duration, &'static str> {
@@ -170,10 +136,10 @@ fn batch_updates_max(given: u32) -> Result<u32, String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn good() -> ExportJob {
+    pub(in super::super) fn good() -> ExportJob {
         ExportJob {
             r#type: "export_audiences".to_owned(),
             label: "VIP to Braze".to_owned(),
@@ -184,11 +150,11 @@ mod tests {
         }
     }
 
-    fn parsed(job: ExportJob) -> Result<NewExportJob, Status> {
-        parse(AccountNumber::new(7).unwrap(), job)
+    pub(in super::super) fn parsed(job: ExportJob) -> Result<NewExportJob, Status> {
+        parse(AccountNumber::new(7).unwrap(), job, Timestamp::now())
     }
 
-    fn refused(job: ExportJob) -> String {
+    pub(in super::super) fn refused(job: ExportJob) -> String {
         parsed(job).unwrap_err().message().to_owned()
     }
 
@@ -198,65 +164,8 @@ mod tests {
         assert_eq!((new.batch_updates_max, new.flush_after), (75, Duration::from_secs(300)));
         assert_eq!(new.guard_percent, 20);
         assert!(!new.existing_users && new.coalesce == Coalesce::Latest);
+        assert_eq!(new.options, control::Options::default());
         assert_eq!(new.identifiers.external_id_field.as_deref(), Some("customer_no"));
-    }
-
-    #[test]
-    fn no_identifier_at_all_names_all_three_ways() {
-        let message = refused(ExportJob {
-            external_id_field: String::new(),
-            ..good()
-        });
-        for way in [
-            "external_id_field",
-            "braze_id_field",
-            "user_alias_label",
-            "user_alias_field",
-        ] {
-            assert!(message.contains(way), "{way} is missing: {message}");
-        }
-    }
-
-    #[test]
-    fn any_one_of_the_three_ways_is_enough() {
-        let none = ExportJob {
-            external_id_field: String::new(),
-            ..good()
-        };
-        assert!(
-            parsed(ExportJob {
-                braze_id_field: "br".to_owned(),
-                ..none.clone()
-            })
-            .is_ok()
-        );
-        let alias = ExportJob {
-            user_alias_label: "crm".to_owned(),
-            user_alias_field: "crm_id".to_owned(),
-            ..none
-        };
-        let alias = parsed(alias).unwrap().identifiers.alias.unwrap();
-        assert_eq!((alias.label.as_str(), alias.field.as_str()), ("crm", "crm_id"));
-    }
-
-    #[test]
-    fn half_an_alias_is_refused_even_beside_another_identifier() {
-        let label_only = refused(ExportJob {
-            user_alias_label: "crm".to_owned(),
-            ..good()
-        });
-        assert!(label_only.contains("user_alias_field: must be set"), "{label_only}");
-        let field_only = refused(ExportJob {
-            user_alias_field: "crm_id".to_owned(),
-            ..good()
-        });
-        assert!(field_only.contains("user_alias_label: must be set"), "{field_only}");
-        let blank_half = ExportJob {
-            user_alias_label: "crm".to_owned(),
-            user_alias_field: " ".to_owned(),
-            ..good()
-        };
-        assert!(refused(blank_half).contains("user_alias_field: must not be blank"));
     }
 
     #[test]
@@ -290,6 +199,7 @@ mod tests {
             coalesce: 99,
             audience_events: 99,
             guard_percent: Some(101),
+            attribute: "email".to_owned(),
             flush_after: Some(prost_types::Duration { seconds: 301, nanos: 0 }),
             ..ExportJob::default()
         };
@@ -306,6 +216,7 @@ mod tests {
             "coalesce",
             "audience_events",
             "guard_percent",
+            "attribute",
             "flush_after",
         ] {
             assert!(

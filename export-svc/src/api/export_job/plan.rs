@@ -31,7 +31,7 @@ impl ExportPlanService for Service {
         let caller = self.directory.admit(&request, WRITE)?;
         let request = request.into_inner();
         let account = parent(&caller, &request.parent, WRITE)?;
-        let mut new = parse::parse(account, request.export_job.unwrap_or_default())?;
+        let mut new = parse::parse(account, request.export_job.unwrap_or_default(), Timestamp::now())?;
         self.directory.account(model::AccountRef::Number(account))?;
         new.start = self.ends(account).await?;
         let job = self.directory.export_jobs().plan(account, new, Timestamp::now())?;

@@ -92,7 +92,7 @@ fn user(identifier: &Identifier) -> String {
     match identifier {
         Identifier::ExternalId(id) => id.replace("cust-", "user-"),
         Identifier::BrazeId(id) => id.replace("braze-", "user-"),
-        Identifier::Alias { name, .. } => name.clone(),
+        Identifier::Alias { name: id, .. } | Identifier::Email(id) | Identifier::Phone(id) => id.clone(),
     }
 }
 
@@ -153,8 +153,10 @@ impl World {
             identifier: identifier(profile, under),
             profile: profile_key(profile.to_string().as_bytes()),
             lane: slug as LaneId,
+            attribute: control::ATTRIBUTE.into(),
             slug: SLUGS[slug].into(),
             add,
+            existing_only: false,
             every_edge: SLUGS[slug] == EDGES,
             flush_at: self.now + Duration::from_secs(5),
             bytes: 1,

@@ -86,6 +86,8 @@ impl Show for wire::TailOmittedChangesResponse {
             None => Value::Null,
             Some(Identifier::ExternalId(id)) => json!({ "externalId": id }),
             Some(Identifier::BrazeId(id)) => json!({ "brazeId": id }),
+            Some(Identifier::Email(address)) => json!({ "email": address }),
+            Some(Identifier::Phone(number)) => json!({ "phone": number }),
             Some(Identifier::UserAlias(alias)) => json!({ "userAlias": { "label": alias.label, "name": alias.name } }),
         };
         vec![

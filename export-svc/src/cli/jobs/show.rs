@@ -54,6 +54,10 @@ impl Show for wire::ExportJob {
                 "identityConflicts": identity_conflicts,
             })
         });
+        let quiet = self.quiet_window.as_ref();
+        let quiet = quiet.map(|quiet| json!({"start": quiet.start, "end": quiet.end, "timeZone": quiet.time_zone}));
+        let cap = self.user_cap.as_ref();
+        let cap = cap.map(|cap| json!({"addsMax": cap.adds_max, "period": seconds(cap.period)}));
         vec![
             ("name", json!(self.name)),
             ("type", json!(self.r#type)),
@@ -68,7 +72,11 @@ impl Show for wire::ExportJob {
             ("brazeIdField", json!(self.braze_id_field)),
             ("userAliasLabel", json!(self.user_alias_label)),
             ("userAliasField", json!(self.user_alias_field)),
+            ("emailField", json!(self.email_field)),
+            ("phoneField", json!(self.phone_field)),
+            ("attribute", json!(self.attribute)),
             ("existingUsers", json!(self.existing_users)),
+            ("updateExistingOnly", json!(self.update_existing_only)),
             ("flushAfter", seconds(self.flush_after)),
             ("batchUpdatesMax", json!(self.batch_updates_max)),
             (
@@ -77,6 +85,10 @@ impl Show for wire::ExportJob {
             ),
             ("coalesce", json!(word(self.coalesce().as_str_name(), "COALESCE_"))),
             ("guardPercent", json!(self.guard_percent)),
+            ("quietWindow", json!(quiet)),
+            ("expireTime", time(self.expire_time)),
+            ("userCap", json!(cap)),
+            ("resumeTime", time(self.resume_time)),
             ("counters", json!(counters)),
             ("unread", json!(self.unread)),
             ("unreadBeforeStart", json!(self.unread_before_start)),

@@ -2,11 +2,13 @@
 
 use anyhow::anyhow;
 use clap::Args;
+use jiff::Timestamp;
 use prost_types::FieldMask;
 use proto::export::v1 as wire;
 use proto::export::v1::export_job_service_client::ExportJobServiceClient;
 use runtime::exit::Failure;
 
+use super::options::{Cap, OrNone, Quiet};
 use crate::cli::refused;
 use crate::cli::resource::One;
 
@@ -39,6 +41,15 @@ struct Change {
     /// The guard, as at creation; 0 is no guard.
     #[arg(long, value_name = "PERCENT")]
     guard: Option<u32>,
+    /// Hold changes at this time of the day, such as "22:00-06:00 Europe/Berlin", or never: none.
+    #[arg(long, value_name = "FROM-TO ZONE")]
+    quiet: Option<OrNone<Quiet>>,
+    /// When the job is completed, such as 2027-01-01T00:00:00+01:00, or never: none. A completed job goes on where it was.
+    #[arg(long, value_name = "TIME")]
+    expires: Option<OrNone<Timestamp>>,
+    /// How many enters may be sent in a while, such as 10000/24h, or any number: none.
+    #[arg(long, value_name = "NUMBER/TIME")]
+    user_cap: Option<OrNone<Cap>>,
 }
 
 impl Change {
@@ -94,6 +105,18 @@ impl Update {
             job.guard_percent = change.guard;
             paths.push("guard_percent".to_owned());
         }
+        if let Some(quiet) = change.quiet {
+            job.quiet_window = quiet.into_wire();
+            paths.push("quiet_window".to_owned());
+        }
+        if let Some(expires) = change.expires {
+            job.expire_time = expires.into_wire();
+            paths.push("expire_time".to_owned());
+        }
+        if let Some(cap) = change.user_cap {
+            job.user_cap = cap.into_wire();
+            paths.push("user_cap".to_owned());
+        }
         let request = wire::UpdateExportJobRequest {
             export_job: Some(job),
             update_mask: Some(FieldMask { paths }),
@@ -118,6 +141,9 @@ mod tests {
                 added: words(added),
                 removed: words(removed),
                 guard: None,
+                quiet: None,
+                expires: None,
+                user_cap: None,
             };
             change.audiences(words(&["vip", "gold"]))
         };

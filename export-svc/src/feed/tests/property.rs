@@ -1,6 +1,9 @@
 //! Proves: every feed is handed every record of its audience from its start on, in order and exactly once per life – however
 //! jobs come, go, are full, are refused and tried again, and whatever the restarts in between; and what is settled stays settled.
+//! Whoever the clock holds, or a user cap, is handed nothing meanwhile, and everything afterwards.
 //! A reset begins another life: from its place on everything is handed once more, and nothing before it.
+
+use std::time::Duration;
 
 use super::*;
 
@@ -21,6 +24,12 @@ enum Step {
     Probe,
     /// The job is paused, or resumed.
     Pause(usize),
+    /// The job is quiet in the first hour of the day, or completed from now on, or neither.
+    Hold(usize, Option<bool>),
+    /// It may send so many an hour, or any number.
+    Cap(usize, Option<u64>),
+    /// So many minutes later.
+    Later(u64),
     /// The job's record cannot be read, or can be again.
     Damage(usize),
     WriteDown,
@@ -48,6 +57,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..2usize).prop_map(Step::Refuse),
         2 => Just(Step::Probe),
         2 => (0..SLUGS.len()).prop_map(Step::Pause),
+        2 => (0..SLUGS.len(), any::<Option<bool>>()).prop_map(|(slug, hold)| Step::Hold(slug, hold)),
+        2 => (0..SLUGS.len(), prop::option::of(1..4u64)).prop_map(|(slug, adds)| Step::Cap(slug, adds)),
+        2 => (1..1_000u64).prop_map(Step::Later),
         2 => (0..SLUGS.len()).prop_map(Step::Damage),
         2 => Just(Step::WriteDown),
         1 => any::<bool>().prop_map(Step::Restart),
@@ -102,6 +114,15 @@ fn check(records: Vec<(usize, i64, usize)>, steps: Vec<Step>) {
                 world.probe();
             }
             Step::Pause(slug) => world.pause(slug),
+            Step::Hold(slug, hold) => {
+                let now = Timestamp::from_millisecond(world.now.as_millis()).unwrap();
+                world.set(slug, |options| {
+                    options.quiet_window = (hold == Some(true)).then(hold::first_hour);
+                    options.expire_time = (hold == Some(false)).then_some(now);
+                });
+            }
+            Step::Cap(slug, adds) => world.set(slug, |options| options.user_cap = adds.map(hold::hourly)),
+            Step::Later(minutes) => world.later(Duration::from_secs(60 * minutes)),
             Step::WriteDown => world.write_down(false),
             Step::Restart(in_doubt) => world.restart(in_doubt),
             Step::Sure => world.doubt(false),
@@ -123,6 +144,9 @@ fn check(records: Vec<(usize, i64, usize)>, steps: Vec<Step>) {
     let paused = world.jobs.iter().filter(|(_, job)| job.paused);
     for slug in paused.map(|(slug, _)| *slug).collect::<Vec<_>>() {
         world.pause(slug);
+    }
+    for slug in 0..SLUGS.len() {
+        world.set(slug, |options| *options = control::Options::default());
     }
     world.doubt(false);
     world.probe();

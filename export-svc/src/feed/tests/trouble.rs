@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use proto::export::v1::ExportJobState;
+
 use super::*;
 
 const PATIENCE: Patience = Patience {

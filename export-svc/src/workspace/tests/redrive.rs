@@ -39,6 +39,7 @@ fn job() -> ExportJob {
         additions: Vec::new(),
         redrive: None,
         guard: control::Guard::new(20),
+        options: control::Options::default(),
         last_number: 0,
         create_time: Timestamp::UNIX_EPOCH,
         update_time: Timestamp::UNIX_EPOCH,
@@ -75,7 +76,7 @@ fn surveyed() -> Workspace {
         ..MembershipChange::default()
     };
     let payload = change.encode_to_vec();
-    let keys = redrive::keys(&job().identifiers, "vip", b"1", Some(&payload));
+    let keys = redrive::keys(&job(), "vip", b"1", Some(&payload));
     let (go, _) = sync_channel(1);
     let mut run = Run::new(1, (job().name(), 7), vec![1], go, Arc::new(()));
     run.watched.extend(&keys);

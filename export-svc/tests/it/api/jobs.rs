@@ -1,6 +1,7 @@
 //! ExportJobService.
 
 mod life;
+mod options;
 
 use kafka::{Publisher, PublisherOptions, RecordOut, Topics};
 use proto::authorization::v1::DeleteAuthorizationRequest;

@@ -10,7 +10,7 @@ use braze_sim::{Fault, Sim, SimHandle, User, UserRef};
 use control::sealing::Sealer;
 use control::{
     AudienceEvents, Coalesce, Directory, ExportJob, ExportJobEdit, Identifiers, NewAccount, NewAuthorization,
-    NewExportJob, NewReset,
+    NewExportJob, NewReset, Options,
 };
 use export_svc::engine::{Engine, EngineConfig, EngineParts};
 use jiff::Timestamp;
@@ -78,6 +78,7 @@ pub(super) fn job(audience: &str) -> NewExportJob {
         coalesce: Coalesce::Latest,
         events: AudienceEvents::Both,
         guard_percent: 0,
+        options: Options::default(),
         start: Vec::new(),
     }
 }

@@ -15,7 +15,8 @@ use super::rules::{Broken, Rules, Scale};
 pub(super) const NOW: Time = Time::from_millis(1_000_000);
 static SLUG: LazyLock<Arc<str>> = LazyLock::new(|| "vip".into());
 static USER: LazyLock<Identifier> = LazyLock::new(|| Identifier::ExternalId("cust-1".into()));
-pub(super) static KEYS: LazyLock<[Key; 2]> = LazyLock::new(|| keys(&USER, profile_key(b"1"), &SLUG));
+pub(super) static KEYS: LazyLock<[Key; 2]> =
+    LazyLock::new(|| keys(&USER, profile_key(b"1"), control::ATTRIBUTE, &SLUG));
 
 impl Owner {
     pub(super) fn positions(&self) -> Positions {
@@ -93,8 +94,10 @@ pub(super) fn change(offset: Offset) -> Change<Offset> {
         identifier: USER.clone(),
         profile: profile_key(b"1"),
         lane: 1,
+        attribute: control::ATTRIBUTE.into(),
         slug: SLUG.clone(),
         add: is_enter(offset),
+        existing_only: false,
         every_edge: false,
         flush_at: NOW,
         bytes: 1,

@@ -1,4 +1,4 @@
-//! What can be changed of a job that exists: what people call it, its guard, and its audiences.
+//! What can be changed of a job that exists: what people call it, its guard, its audiences, and some of its options.
 
 use jiff::Timestamp;
 use kafka::Change;
@@ -6,7 +6,7 @@ use model::{AccountNumber, name};
 use proto::control::v1::StoredAddition;
 
 use super::moves::{Move, fetch_for};
-use super::{ExportJob, ExportJobs, check_others, from_stored, to_stored};
+use super::{ExportJob, ExportJobs, OptionsEdit, check_others, from_stored, to_stored};
 use crate::authorization::Authorization;
 use crate::record::{self, Resource, State};
 use crate::{Error, exported};
@@ -55,6 +55,8 @@ pub struct ExportJobEdit {
     pub audiences: Option<Vec<String>>,
     /// See [`Guard::percent`](crate::Guard::percent).
     pub guard_percent: Option<u32>,
+    /// Other options.
+    pub options: OptionsEdit,
     /// (partition, offset): the end of the membership topic now. Needed with `audiences`.
     pub start: Vec<(i32, i64)>,
 }
@@ -88,7 +90,7 @@ impl ExportJob {
             return Ok(Vec::new());
         }
         let authorization: Authorization = record::fetch(state, &self.authorization)?;
-        let (new, changes) = exported::decide_new(state, self.account, &authorization.instance, &added);
+        let (new, changes) = exported::decide_new(state, self, &authorization.instance, &added);
         self.new_audiences.extend(new);
         self.last_number += 1;
         self.additions.push(Addition {
@@ -116,14 +118,17 @@ pub(super) fn decide_update(
 ) -> Result<(Vec<Change>, ExportJob), Error> {
     let what = if edit.audiences.is_some() {
         Move::SetAudiences
+    } else if edit.options != OptionsEdit::default() {
+        Move::SetOptions
     } else {
         Move::Describe
     };
-    let mut job = fetch_for(what, state, name, based_on)?;
+    let mut job = fetch_for(what, state, name, based_on, now)?;
     job.update_time = now;
     job.label = edit.label.clone().unwrap_or(job.label);
     job.description = edit.description.clone().unwrap_or(job.description);
     job.guard.percent = edit.guard_percent.unwrap_or(job.guard.percent);
+    job.options.edit(&edit.options);
     let mut changes = match &edit.audiences {
         Some(wanted) => job.set_audiences(state, wanted, &edit.start)?,
         None => Vec::new(),

@@ -85,6 +85,8 @@ pub enum Move {
     Redrive,
     /// It has other audiences.
     SetAudiences,
+    /// It has another quiet window, expiry or user cap.
+    SetOptions,
     /// It has another label, description or guard.
     Describe,
 }
@@ -98,10 +100,11 @@ impl Move {
             (Self::Kill, State::Killed) => Some("is killed already"),
             (Self::Kill, _) => None,
             (_, State::Killed) => Some("is killed, and stays so; create another job"),
-            (_, State::Completed) => Some("is completed; create another job"),
+            (Self::SetOptions, State::Completed) => None,
+            (_, State::Completed) => Some("is completed; let it expire later, or create another job"),
             (Self::Pause, State::Paused) => Some("is paused already"),
             (Self::Bounce, State::Paused) => Some("is paused; resume it"),
-            (Self::Pause | Self::Reset | Self::Redrive | Self::SetAudiences | Self::Confirm, _)
+            (Self::Pause | Self::Reset | Self::Redrive | Self::SetAudiences | Self::SetOptions | Self::Confirm, _)
             | (Self::Resume, State::Paused)
             // Also of one that runs: it may have come to grief a moment ago.
             | (Self::Bounce, _) => None,
@@ -111,23 +114,31 @@ impl Move {
 }
 
 impl ExportJob {
-    /// The state, as its record says it, or else as the engine does.
-    pub fn state(&self, observed: ExportJobState) -> ExportJobState {
+    /// The state, as its record says it now, or else as the engine does.
+    pub fn state(&self, observed: ExportJobState, now: Timestamp) -> ExportJobState {
+        use ExportJobState as State;
         match observed {
-            _ if self.killed => ExportJobState::Killed,
-            _ if self.paused => ExportJobState::Paused,
+            _ if self.killed => State::Killed,
+            _ if self.paused => State::Paused,
+            _ if self.options.is_expired(now) => State::Completed,
             // The engine has not learnt yet that it goes on.
-            ExportJobState::Paused | ExportJobState::Unspecified => ExportJobState::Runnable,
+            State::Paused | State::Completed | State::Unspecified => State::Runnable,
             observed => observed,
         }
     }
 }
 
 /// The job, if it can be moved so.
-pub(super) fn fetch_for(what: Move, state: &impl State, name: &str, based_on: Option<u64>) -> Result<ExportJob, Error> {
+pub(super) fn fetch_for(
+    what: Move,
+    state: &impl State,
+    name: &str,
+    based_on: Option<u64>,
+    now: Timestamp,
+) -> Result<ExportJob, Error> {
     let job: ExportJob = record::fetch(state, name)?;
     record::check_revision(name, Some(job.revision), based_on)?;
-    match what.refusal(job.state(ExportJobState::Runnable)) {
+    match what.refusal(job.state(ExportJobState::Runnable, now)) {
         Some(problem) => Err(Error::FailedPrecondition(format!("{name} {problem}"))),
         None => Ok(job),
     }
@@ -140,7 +151,7 @@ pub(super) fn decide_reset(
     based_on: Option<u64>,
     now: Timestamp,
 ) -> Result<(Vec<Change>, ExportJob), Error> {
-    let job = fetch_for(Move::Reset, state, name, based_on)?;
+    let job = fetch_for(Move::Reset, state, name, based_on, now)?;
     let last_number = job.last_number + 1;
     let mut resets = job.resets.clone();
     if resets.len() >= RESETS_MAX {
@@ -176,7 +187,7 @@ pub(super) fn decide_move(
     apply: &impl Fn(&mut ExportJob),
     now: Timestamp,
 ) -> Result<(Vec<Change>, ExportJob), Error> {
-    let mut job = fetch_for(what, state, name, based_on)?;
+    let mut job = fetch_for(what, state, name, based_on, now)?;
     apply(&mut job);
     job.update_time = now;
     Ok((vec![job.put()], job))

@@ -62,7 +62,7 @@ pub(super) fn decide_redrive(
     based_on: Option<u64>,
     now: Timestamp,
 ) -> Result<(Vec<Change>, ExportJob), Error> {
-    let mut job = fetch_for(Move::Redrive, state, name, based_on)?;
+    let mut job = fetch_for(Move::Redrive, state, name, based_on, now)?;
     let waiting = job.redrive.take().filter(|redrive| redrive.number > new.done);
     let reasons = match waiting {
         Some(waiting) if waiting.reasons.is_empty() || new.reasons.is_empty() => BTreeSet::new(),

@@ -1,6 +1,7 @@
 mod edit;
 mod guard;
 mod moves;
+mod options;
 mod redrive;
 
 use super::moves::decide_reset;
@@ -25,6 +26,21 @@ fn job(id: &str, audiences: &[&str], authorization: &str) -> ExportJob {
         coalesce: Coalesce::EveryEdge,
         events: AudienceEvents::Exits,
         guard_percent: 35,
+        options: Options {
+            attribute: ATTRIBUTE.to_owned(),
+            update_existing_only: true,
+            quiet_window: QuietWindow::from_wire(&wire::QuietWindow {
+                start: "22:00".to_owned(),
+                end: "06:00".to_owned(),
+                time_zone: "Europe/Berlin".to_owned(),
+            })
+            .ok(),
+            expire_time: "2027-01-01T00:00:00Z".parse().ok(),
+            user_cap: Some(UserCap {
+                adds_max: 1_000,
+                period: Duration::from_secs(86_400),
+            }),
+        },
         start: vec![(0, 12), (1, 0)],
     };
     ExportJob {
@@ -67,6 +83,8 @@ fn every_kind_of_identifier_survives_the_record() {
             label: "crm".to_owned(),
             field: "crm_id".to_owned(),
         }),
+        email_field: Some("email".to_owned()),
+        phone_field: Some("phone".to_owned()),
     };
     let wanted = ExportJob {
         identifiers: identifiers.clone(),
@@ -95,9 +113,45 @@ fn an_audience_goes_to_a_workspace_by_one_job_only_whatever_the_authorization() 
         "another workspace"
     );
     assert!(
+        decide_create(&map, &to_other(job("k", &["gold"], "a"))).is_ok(),
+        "another attribute"
+    );
+    assert!(
         decide_create(&map, &job("k", &["new"], "a")).is_ok(),
         "another audience"
     );
+}
+
+fn to_other(job: ExportJob) -> ExportJob {
+    let attribute = "other".to_owned();
+    let options = Options {
+        attribute,
+        ..job.options
+    };
+    ExportJob { options, ..job }
+}
+
+#[test]
+fn an_audience_is_new_to_each_attribute_by_itself() {
+    let mut map = state_with_job();
+    let (changes, created) = decide_create(&map, &to_other(job("k", &["vip"], "a"))).unwrap();
+    assert_eq!(created.new_audiences, ["vip"], "nobody has it there");
+    map.apply(Ok((changes, created))).unwrap();
+    map.apply(decide_delete(&map, "accounts/7/exportJobs/k")).unwrap();
+    let again = decide_create(&map, &to_other(job("l", &["vip", "new"], "a")))
+        .unwrap()
+        .1;
+    assert_eq!(again.new_audiences, ["new"]);
+}
+
+#[test]
+fn a_job_of_before_there_were_attributes_has_the_one_that_there_was() {
+    let mut record = job("j", &["vip"], "a").to_record();
+    let Some(control_record::Resource::ExportJob(stored)) = &mut record.resource else {
+        panic!("no job")
+    };
+    stored.export_job.as_mut().unwrap().attribute.clear();
+    assert_eq!(ExportJob::from_record(record, 1).unwrap().options.attribute, ATTRIBUTE);
 }
 
 #[test]

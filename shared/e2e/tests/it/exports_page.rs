@@ -22,10 +22,13 @@ fn shows(command: &str, before: usize) -> Option<&'static str> {
         ("jobs log", 0) => "\tcreated\t",
         ("jobs log", _) => "1 still unusable",
         ("jobs omitted", _) => "43\tno_identifier\tthe change has no value in user_id",
+        ("jobs update", 0) => "Europe/Berlin",
+        ("jobs update", 1) => "2999-12-31",
         ("jobs update", _) => "vip, news",
         ("jobs pause", _) => "paused",
         ("jobs kill", _) => "killed",
         ("users get", 0) => "\"vip\"",
+        ("users list", _) => "vip_by_email",
         _ => return None,
     })
 }

@@ -26,7 +26,7 @@ fn make(map: &mut Map, what: Move, based_on: Option<u64>) -> Result<ExportJob, E
 
 #[test]
 fn every_move_of_every_state_is_allowed_or_refused() {
-    let allowed: [(Move, &[State]); 9] = [
+    let allowed: [(Move, &[State]); 10] = [
         (
             Move::Bounce,
             &[State::Runnable, State::Sleeping, State::Fault, State::Failed],
@@ -88,6 +88,17 @@ fn every_move_of_every_state_is_allowed_or_refused() {
             ],
         ),
         (
+            Move::SetOptions,
+            &[
+                State::Runnable,
+                State::Sleeping,
+                State::Paused,
+                State::Completed,
+                State::Fault,
+                State::Failed,
+            ],
+        ),
+        (
             Move::Describe,
             &[
                 State::Runnable,
@@ -121,14 +132,24 @@ fn what_the_record_says_goes_before_what_was_observed() {
         killed,
         ..job("j", &["vip"], "a")
     };
+    let expires = job(false, false).options.expire_time.unwrap();
+    let before = expires - jiff::Span::new().seconds(1);
     for (paused, killed, observed, state) in [
+        (false, false, State::Runnable, State::Completed),
+        (true, false, State::Completed, State::Paused),
+        (false, true, State::Completed, State::Killed),
+    ] {
+        assert_eq!(job(paused, killed).state(observed, expires), state);
+    }
+    for (paused, killed, observed, state) in [
+        (false, false, State::Completed, State::Runnable),
         (false, false, State::Unspecified, State::Runnable),
         (false, false, State::Paused, State::Runnable),
         (false, false, State::Sleeping, State::Sleeping),
         (true, false, State::Fault, State::Paused),
         (true, true, State::Runnable, State::Killed),
     ] {
-        assert_eq!(job(paused, killed).state(observed), state);
+        assert_eq!(job(paused, killed).state(observed, before), state);
     }
 }
 
