@@ -174,3 +174,30 @@ fn a_feed_that_is_left_out_meanwhile_begins_anew() {
         "it is not done, and nothing of it is open"
     );
 }
+
+#[test]
+fn no_more_are_open_at_once_than_half_of_what_may_be_pending() {
+    let mut workspace = surveyed();
+    workspace.config.pending_max = 4;
+    let positions = &mut workspace.feeds.get_mut(1).unwrap().positions;
+    for offset in 1..5 {
+        positions.hand(0, offset);
+        assert!(positions.settle(0, offset));
+    }
+    let found = &mut workspace.redrive.as_mut().unwrap().found;
+    for offset in 1..5 {
+        let first = &found[0];
+        let other = Found {
+            offset,
+            keys: vec![offset.unsigned_abs()],
+            key: first.key.clone(),
+            payload: first.payload.clone(),
+            ..*first
+        };
+        found.push_back(other);
+    }
+    assert!(go_on(&mut workspace).is_none());
+    assert_eq!(open(&mut workspace), (vec![0, 1], 0));
+    let run = workspace.redrive.as_ref().unwrap();
+    assert_eq!(run.found.len(), 3, "the others wait");
+}

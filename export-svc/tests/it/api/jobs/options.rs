@@ -49,6 +49,8 @@ async fn options_are_kept_as_given_and_some_can_be_changed_also_of_a_job_whose_t
         batch_updates_max: job.batch_updates_max,
         coalesce: job.coalesce,
         audience_events: job.audience_events,
+        guard_percent: job.guard_percent,
+        oldest_unconfirmed_time: job.oldest_unconfirmed_time,
         name: job.name.clone(),
         create_time: job.create_time,
         update_time: job.update_time,
