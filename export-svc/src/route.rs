@@ -25,18 +25,16 @@ fn choose<'a>(identifiers: &Identifiers, field: impl Fn(&str) -> Option<&'a str>
         let value = field(name).filter(|value| !text::is_blank(value));
         value.map(str::to_owned)
     };
-    let external_id = identifiers
-        .external_id_field
-        .as_deref()
-        .and_then(value)
-        .map(Identifier::ExternalId);
-    let braze_id = || {
-        identifiers
-            .braze_id_field
-            .as_deref()
-            .and_then(value)
-            .map(Identifier::BrazeId)
-    };
+    // Nearly every profile has one.
+    match identifiers.external_id_field.as_deref().and_then(value) {
+        Some(id) => Some(Identifier::ExternalId(id)),
+        None => choose_another(identifiers, value),
+    }
+}
+
+#[inline(never)]
+fn choose_another(identifiers: &Identifiers, value: impl Fn(&str) -> Option<String>) -> Option<Identifier> {
+    let braze_id = identifiers.braze_id_field.as_deref().and_then(&value);
     let alias = || {
         let alias = identifiers.alias.as_ref()?;
         Some(Identifier::Alias {
@@ -52,8 +50,8 @@ fn choose<'a>(identifiers: &Identifiers, field: impl Fn(&str) -> Option<&'a str>
         let number = value(identifiers.phone_field.as_deref()?)?;
         e164(&number).map(Identifier::Phone)
     };
-    external_id
-        .or_else(braze_id)
+    braze_id
+        .map(Identifier::BrazeId)
         .or_else(alias)
         .or_else(email)
         .or_else(phone)

@@ -60,6 +60,7 @@ pub(crate) fn user_key(identifier: &Identifier) -> u64 {
 }
 
 /// What an object adds to the body besides its slugs, at most.
+#[inline]
 pub(super) fn identifier_json_bytes(identifier: &Identifier) -> usize {
     const REST: usize = br#","_update_existing_only":true,"lytics_segments":{"add":[],"remove":[]}},"#.len();
     REST + match identifier {

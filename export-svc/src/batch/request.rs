@@ -1,6 +1,5 @@
 //! Closing a request, and what becomes of its changes when it ends.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -56,8 +55,6 @@ pub struct Object<'a, S> {
     pub add: S,
     /// Slugs to remove.
     pub remove: S,
-    /// What it says.
-    pub clause: Cow<'a, Clause>,
 }
 
 /// How the attempt to send a request ended.
@@ -262,8 +259,19 @@ impl<T> Batch<T> {
     /// [`Full`] if it is larger than Braze takes.
     pub fn body(&self, id: RequestId) -> Result<Track, Full> {
         let mut body = TrackBuilder::new(braze::OBJECTS_MAX, braze::BODY_BYTES_MAX);
-        for object in self.objects(id) {
-            body.push(object.identifier, &object.clause)?;
+        let Some(request) = self.requests.get(&id) else {
+            return Ok(body.finish());
+        };
+        for sent in &request.objects {
+            let identifier = &self.targets[sent.target].identifier;
+            // What one change says is ready-made, and nearly every object is one.
+            match &request.changes[sent.add.start..sent.remove.end] {
+                [only] => {
+                    let only = &self.changes[*only];
+                    body.push(identifier, self.slugs.clause(only.slug, only.add, only.existing_only))?;
+                }
+                several => body.push(identifier, &self.clause(several))?,
+            }
         }
         Ok(body.finish())
     }
@@ -274,7 +282,6 @@ impl<T> Batch<T> {
             request.objects.iter().map(|sent| {
                 let text = |change: &ChangeId| &**self.slugs.text(self.changes[*change].slug);
                 Object {
-                    clause: self.clause(&request.changes[sent.add.start..sent.remove.end]),
                     identifier: &self.targets[sent.target].identifier,
                     add: request.changes[sent.add.clone()].iter().map(text),
                     remove: request.changes[sent.remove.clone()].iter().map(text),
@@ -283,13 +290,8 @@ impl<T> Batch<T> {
         })
     }
 
-    /// What an object says that holds these changes: ready-made if it is one, as it nearly always is. It creates its user if any
-    /// of them may do so.
-    fn clause(&self, changes: &[ChangeId]) -> Cow<'_, Clause> {
-        if let [only] = changes {
-            let only = &self.changes[*only];
-            return Cow::Borrowed(self.slugs.clause(only.slug, only.add, only.existing_only));
-        }
+    /// What an object says that holds these changes. It creates its user if any of them may do so.
+    fn clause(&self, changes: &[ChangeId]) -> Clause {
         let changes = || changes.iter().map(|id| &self.changes[*id]);
         let mut clause = Clause::of(!changes().any(|change| change.add && !change.existing_only));
         let mut attributes = SmallVec::<[AttributeId; 2]>::new();
@@ -306,7 +308,7 @@ impl<T> Batch<T> {
             };
             clause = clause.and(self.slugs.attribute_name(attribute), of_it(true), of_it(false));
         }
-        Cow::Owned(clause)
+        clause
     }
 
     /// Whether a request holds only what ended unknown once too often, alone: its end says nothing about Braze.
