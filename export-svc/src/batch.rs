@@ -285,7 +285,7 @@ impl<T> Batch<T> {
         self.people.claim(person, id);
         let known = &mut self.targets[target];
         if change.every_edge {
-            self.edges.enter(self.changes[id].keys, &change.slug);
+            self.edges.enter(self.changes[id].keys, self.slugs.key(slug));
             known.behind.push(id);
             self.settle_place(target, order, now);
             return None;
@@ -418,7 +418,7 @@ impl<T> Batch<T> {
     fn release(&mut self, id: ChangeId) -> Pending<T> {
         let change = self.changes.remove(id);
         if change.every_edge {
-            self.edges.leave(change.keys, self.slugs.text(change.slug));
+            self.edges.leave(change.keys, self.slugs.key(change.slug));
         }
         self.people.leave(change.person);
         self.lanes.leave(change.lane, change.bytes);

@@ -40,9 +40,9 @@ pub(crate) struct Catalog(Arc<Inner>);
 struct Inner {
     kafka: Config,
     topics: Topics,
-    readings: Semaphore,
+    readings: Arc<Semaphore>,
     /// One at a time, and beside the others: it may take minutes.
-    countings: Semaphore,
+    countings: Arc<Semaphore>,
     known: std::sync::Mutex<HashMap<AccountNumber, Known>>,
 }
 
@@ -86,8 +86,8 @@ impl Catalog {
         Self(Arc::new(Inner {
             topics: Topics::new(&kafka),
             kafka,
-            readings: Semaphore::new(READINGS_MAX),
-            countings: Semaphore::new(1),
+            readings: Arc::new(Semaphore::new(READINGS_MAX)),
+            countings: Arc::new(Semaphore::new(1)),
             known: std::sync::Mutex::default(),
         }))
     }
@@ -134,12 +134,14 @@ impl Catalog {
         read: impl FnOnce(&mut Reader, &str, Instant) -> Result<T, kafka::Error> + Send + 'static,
     ) -> Result<T, Error> {
         let until = Instant::now() + within;
-        let permit = tokio::time::timeout(within, self.0.readings.acquire()).await;
-        let Ok(Ok(_permit)) = permit else {
+        let permit = tokio::time::timeout(within, Arc::clone(&self.0.readings).acquire_owned()).await;
+        let Ok(Ok(permit)) = permit else {
             return Err(Error::Busy);
         };
         let (kafka, topic) = (self.0.kafka.clone(), self.0.topics.audience_membership(account.get()));
         let reading = tokio::task::spawn_blocking(move || {
+            // It goes on reading if its caller goes, and counts as long.
+            let _permit = permit;
             let mut reader = Reader::open(&kafka, ReaderOptions::default())?;
             read(&mut reader, &topic, until)
         });

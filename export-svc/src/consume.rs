@@ -260,7 +260,7 @@ impl Workspace {
     fn has_too_many_edges(&self, feed: FeedId) -> bool {
         self.feeds
             .get(feed)
-            .is_some_and(|feed| self.batch.has_too_many_edges(&feed.slug))
+            .is_some_and(|feed| self.batch.has_too_many_edges(&feed.attribute, &feed.slug))
     }
 }
 

@@ -22,6 +22,7 @@ use proto::export::v1::{
 };
 use proto::membership::v1::MembershipChange;
 use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use self::topics::{Record, Search};
@@ -55,23 +56,23 @@ struct Followed {
 }
 
 impl Explainer {
-    /// Follows a profile through the audiences of a job.
+    /// Follows a profile through the audiences of a job. Holds `permit` as long as it does anything, also if the caller goes.
     ///
     /// # Errors
     /// When the topics cannot be read. That Braze does not say what it holds is part of the answer.
     pub(crate) async fn explain(
         &self,
-        job: ExportJob,
-        authorization: Result<Authorization, String>,
+        permit: OwnedSemaphorePermit,
+        (job, authorization): (ExportJob, Result<Authorization, String>),
         profile_id: String,
         audiences: Vec<String>,
     ) -> Result<Vec<MemberExplanation>, Error> {
         let (explainer, runtime) = (self.clone(), Handle::current());
         let attribute = job.options.attribute.clone();
-        let follow = move || explainer.follow(&job, &profile_id, &audiences, &runtime);
-        let followed = tokio::task::spawn_blocking(follow)
-            .await
-            .map_err(|_| Error::Panicked)??;
+        let follow = move || (explainer.follow(&job, &profile_id, &audiences, &runtime), permit);
+        let followed = tokio::task::spawn_blocking(follow).await;
+        let (followed, _permit) = followed.map_err(|_| Error::Panicked)?;
+        let followed = followed?;
         // Usually it is one user in all audiences.
         let mut known: HashMap<Identifier, Result<Option<braze::User>, String>> = HashMap::new();
         let mut explanations = Vec::with_capacity(followed.len());

@@ -143,6 +143,7 @@ impl Feed {
                 }
                 self.positions.go_to(&reset.offsets);
                 self.moves += 1;
+                self.guard.forget_members();
                 self.began.clear();
                 self.fault = None;
                 self.oldest = Oldest::default();
@@ -377,8 +378,10 @@ impl Feeds {
         };
         let moved: Vec<_> = behind.iter().copied().filter(is_moved).collect();
         self.detach(&moved);
+        for id in &moved {
+            self.caps.forget(*id);
+        }
         for id in behind {
-            self.caps.forget(id);
             if let Some(feed) = self.feeds.get_mut(id) {
                 feed.go_through_resets(self.in_doubt);
                 self.dirty.insert(id);

@@ -149,6 +149,8 @@ impl Pipeline {
         // A deleted job's progress must go even if the workspace goes with it, and its status.
         self.apply();
         self.workspace.show(&self.statuses, self.clock.now());
+        // What of it is not in the batch is for whoever serves the workspace next.
+        self.workspace.give_redrive_up();
         self.workspace.batch.drain();
         let deadline = self.clock.now() + stop.left().unwrap_or_default();
         loop {

@@ -163,6 +163,11 @@ impl Positions {
         true
     }
 
+    /// Whether the record was handed to the feed and is not settled, be it on its way or to be read again.
+    pub fn is_open(&self, partition: i32, offset: i64) -> bool {
+        self.state(partition).is_some_and(|state| state.is_open(offset))
+    }
+
     /// Whether the record was handed to the feed and is not settled.
     pub fn is_handed(&self, partition: i32, offset: i64) -> bool {
         self.state(partition).is_some_and(|state| state.handed.contains(offset))

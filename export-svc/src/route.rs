@@ -59,6 +59,10 @@ fn choose_another(identifiers: &Identifiers, value: impl Fn(&str) -> Option<Stri
 
 /// A phone number in E.164 form, without the signs that people put between digits. Braze accepts any other, and does nothing.
 fn e164(number: &str) -> Option<String> {
+    // Who dials it from abroad leaves this zero out, mostly.
+    if number.contains("(0)") {
+        return None;
+    }
     let number: String = number.chars().filter(|sign| !" -.()\u{a0}".contains(*sign)).collect();
     let digits = number.strip_prefix('+')?;
     let is_one = (7..=15).contains(&digits.len())
@@ -156,6 +160,7 @@ mod tests {
             "+123456",
             "+1555123456789012",
             "+1555x234567",
+            "+49 (0)170 1234567",
             "+",
         ] {
             assert_eq!(chosen(&[("phone", none)]), None, "{none}");

@@ -321,6 +321,9 @@ impl Workspace {
         feed.counters.identity_conflicts += u64::from(place.contested);
         self.tally.contested += u64::from(place.contested);
         if !place.part.counts() {
+            if !feed.positions.is_open(place.partition, place.offset) {
+                self.feeds.count_add(place.feed, place.partition, place.offset, false);
+            }
             return;
         }
         let (counter, tally) = match fate {
@@ -339,8 +342,9 @@ impl Workspace {
     pub(crate) fn make_room(&mut self) {
         let batch = &self.batch;
         if batch.is_half_full() || batch.has_too_many_edges_of_any() || self.feeds.any_full() {
-            self.feeds
-                .fill(|lane, slug, until_now| batch.is_crowded_by(lane, until_now) || batch.has_too_many_edges(slug));
+            self.feeds.fill(|feed, until_now| {
+                batch.is_crowded_by(feed.lane, until_now) || batch.has_too_many_edges(&feed.attribute, &feed.slug)
+            });
         }
     }
 

@@ -1,5 +1,6 @@
 //! `lytics.export.v1.ExplainService`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use control::{Directory, ExportJob};
@@ -20,7 +21,7 @@ const TRY_AGAIN: Duration = Duration::from_secs(5);
 pub(super) struct Service {
     directory: Directory,
     explainer: Explainer,
-    calls: Semaphore,
+    calls: Arc<Semaphore>,
 }
 
 impl Service {
@@ -28,7 +29,7 @@ impl Service {
         Self {
             directory,
             explainer,
-            calls: Semaphore::new(CALLS_MAX),
+            calls: Arc::new(Semaphore::new(CALLS_MAX)),
         }
     }
 }
@@ -49,13 +50,13 @@ impl ExplainService for Service {
             Err(_) => Err(control::Error::NotFound(job.authorization.clone())),
         };
         let authorization = authorization.map_err(|error| format!("the job's authorization cannot be read: {error}"));
-        let permit = self.calls.try_acquire();
-        let _permit = permit.map_err(|_| {
+        let permit = Arc::clone(&self.calls).try_acquire_owned();
+        let permit = permit.map_err(|_| {
             Status::resource_exhausted(format!("{CALLS_MAX} calls follow a profile already; try again later"))
         })?;
         let explained = self
             .explainer
-            .explain(job, authorization, request.profile_id, audiences);
+            .explain(permit, (job, authorization), request.profile_id, audiences);
         let explanations = explained.await.map_err(|error| refused(&error))?;
         Ok(Response::new(ExplainMemberResponse { explanations }))
     }

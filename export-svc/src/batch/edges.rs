@@ -5,8 +5,8 @@
 //! not to be read for until half of them are settled.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
+use super::keys::slug_key;
 use super::targets::Target;
 use super::{Batch, Changes};
 use crate::order::Key;
@@ -18,22 +18,22 @@ const EDGES_MAX: usize = 16;
 #[derive(Debug, Default)]
 pub(super) struct Edges {
     pending: HashMap<Key, usize>,
-    /// By slug, who has reached the bound and is not down to half of it.
-    crowded: HashMap<Arc<str>, HashSet<Key>>,
+    /// By [`slug_key`], who has reached the bound and is not down to half of it.
+    crowded: HashMap<u64, HashSet<Key>>,
 }
 
 impl Edges {
-    pub(super) fn enter(&mut self, keys: [Key; 2], slug: &Arc<str>) {
+    pub(super) fn enter(&mut self, keys: [Key; 2], slug: u64) {
         for key in keys {
             let pending = self.pending.entry(key).or_default();
             *pending += 1;
             if *pending >= EDGES_MAX {
-                self.crowded.entry(Arc::clone(slug)).or_default().insert(key);
+                self.crowded.entry(slug).or_default().insert(key);
             }
         }
     }
 
-    pub(super) fn leave(&mut self, keys: [Key; 2], slug: &Arc<str>) {
+    pub(super) fn leave(&mut self, keys: [Key; 2], slug: u64) {
         for key in keys {
             let Some(pending) = self.pending.get_mut(&key) else {
                 continue;
@@ -44,14 +44,18 @@ impl Edges {
                 self.pending.remove(&key);
             }
             if left <= EDGES_MAX / 2
-                && let Some(persons) = self.crowded.get_mut(slug)
+                && let Some(persons) = self.crowded.get_mut(&slug)
             {
                 persons.remove(&key);
                 if persons.is_empty() {
-                    self.crowded.remove(slug);
+                    self.crowded.remove(&slug);
                 }
             }
         }
+    }
+
+    fn are_too_many(&self, attribute: &str, slug: &str) -> bool {
+        !self.crowded.is_empty() && self.crowded.contains_key(&slug_key(attribute, slug))
     }
 
     #[cfg(test)]
@@ -61,10 +65,10 @@ impl Edges {
 }
 
 impl<T> Batch<T> {
-    /// Whether as many changes as may wait do so of a person and this slug, of which each is to be sent: no further one should be
-    /// pushed. If they did, they do until half of them are settled.
-    pub fn has_too_many_edges(&self, slug: &str) -> bool {
-        self.edges.crowded.contains_key(slug)
+    /// Whether as many changes as may wait do so of a person and this slug of an attribute, of which each is to be sent: no further
+    /// one should be pushed. If they did, they do until half of them are settled.
+    pub fn has_too_many_edges(&self, attribute: &str, slug: &str) -> bool {
+        self.edges.are_too_many(attribute, slug)
     }
 
     /// Whether that is so of any slug.
@@ -97,23 +101,33 @@ mod tests {
 
     #[test]
     fn a_slug_is_crowded_from_the_bound_of_any_person_until_half_of_them_are_settled() {
-        let (mut edges, vip): (_, Arc<str>) = (Edges::default(), "vip".into());
+        let (mut edges, vip) = (Edges::default(), slug_key("a", "vip"));
         let crowded = |edges: &Edges| edges.crowded.contains_key(&vip);
         for edge in 1..=EDGES_MAX {
             assert!(!crowded(&edges), "{edge}");
             // One profile, each time under another identifier.
-            edges.enter([1, 100 + edge as Key], &vip);
+            edges.enter([1, 100 + edge as Key], vip);
         }
-        edges.enter([2, 200], &vip);
+        edges.enter([2, 200], vip);
         for edge in 1..=EDGES_MAX / 2 {
             assert!(crowded(&edges), "{edge}");
-            edges.leave([1, 100 + edge as Key], &vip);
+            edges.leave([1, 100 + edge as Key], vip);
         }
         assert!(!crowded(&edges));
-        edges.leave([2, 200], &vip);
+        edges.leave([2, 200], vip);
         for edge in EDGES_MAX / 2 + 1..=EDGES_MAX {
-            edges.leave([1, 100 + edge as Key], &vip);
+            edges.leave([1, 100 + edge as Key], vip);
         }
         assert!(edges.is_empty());
+    }
+
+    #[test]
+    fn the_same_slug_of_another_attribute_is_another() {
+        let mut edges = Edges::default();
+        for edge in 1..=EDGES_MAX {
+            edges.enter([1, 100 + edge as Key], slug_key("a", "vip"));
+        }
+        assert!(edges.are_too_many("a", "vip"));
+        assert!(!edges.are_too_many("b", "vip") && !edges.are_too_many("a", "news"));
     }
 }

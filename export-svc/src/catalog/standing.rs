@@ -1,6 +1,7 @@
 //! How many members audiences had where their feeds stand: what guards go by.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kafka::{Reader, ReaderOptions, RecordView};
@@ -19,24 +20,26 @@ pub(crate) struct Standing {
 
 impl Catalog {
     /// The members of each of these audiences, by the records before its offsets: reads the topic from its beginning, one reading
-    /// at a time. `None` if that is not done `within`, or nobody wants to know any more.
+    /// at a time. `None` if that is not done `within` from when it begins, or nobody wants to know any more.
+    /// And how long it has read.
     ///
     /// # Errors
-    /// [`Error::Busy`] when others were reading for so long; whatever Kafka says.
+    /// Whatever Kafka says.
     pub(crate) async fn members_at(
         &self,
         account: AccountNumber,
         standing: Vec<Standing>,
         within: Duration,
         wanted: impl Fn() -> bool + Send + 'static,
-    ) -> Result<Option<Vec<u64>>, Error> {
-        let until = Instant::now() + within;
-        let permit = tokio::time::timeout(within, self.0.countings.acquire()).await;
-        let Ok(Ok(_permit)) = permit else {
-            return Err(Error::Busy);
-        };
+    ) -> Result<(Option<Vec<u64>>, Duration), Error> {
+        // However long others read: it is not this audience's fault.
+        let permit = Arc::clone(&self.0.countings).acquire_owned().await;
+        let permit = permit.map_err(|_| Error::Busy)?;
+        let begun = Instant::now();
+        let until = begun + within;
         let (kafka, topic) = (self.0.kafka.clone(), self.0.topics.audience_membership(account.get()));
         let counting = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
             let mut reader = Reader::open(&kafka, ReaderOptions::default())?;
             let mut count = Count::new(standing);
             let left = scan(
@@ -46,7 +49,7 @@ impl Catalog {
                 || wanted() && Instant::now() < until,
                 |record| count.see(record),
             )?;
-            Ok((left == 0).then(|| count.members()))
+            Ok(((left == 0).then(|| count.members()), begun.elapsed()))
         });
         counting.await.map_err(|_| Error::Panicked)?
     }
@@ -142,18 +145,18 @@ mod tests {
                 next: vec![next],
             });
             let counted = catalog.members_at(account, standing.into(), Duration::from_secs(30), || true);
-            counted.await.unwrap().unwrap()
+            counted.await.unwrap().0.unwrap()
         };
         assert_eq!(members(6, 6).await, [1, 1]);
         assert_eq!(members(5, 3).await, [2, 0]);
         assert_eq!(members(3, 6).await, [3, 1]);
         let nobody = catalog.members_at(account, Vec::new(), Duration::from_secs(30), || true);
-        assert_eq!(nobody.await.unwrap(), Some(Vec::new()));
+        assert_eq!(nobody.await.unwrap().0, Some(Vec::new()));
         let standing = vec![Standing {
             slug: "vip".to_owned(),
             next: vec![6],
         }];
         let unwanted = catalog.members_at(account, standing, Duration::from_secs(30), || false);
-        assert_eq!(unwanted.await.unwrap(), None);
+        assert_eq!(unwanted.await.unwrap().0, None);
     }
 }

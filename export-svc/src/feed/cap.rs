@@ -1,8 +1,8 @@
 //! How many enters a job may send in a while.
 //!
 //! Before an enter is handed to a feed whose job has a cap, it is counted: those that Braze has accepted in this period, and those on
-//! their way. If there are as many as there may be, all feeds of the job rest before the record until the period is over: what they
-//! were handed goes on. An enter that is read again is not counted again. What was accepted is part of progress, of each feed by
+//! their way. If there are as many as there may be, all feeds of the job rest before the record until the period is over, or until
+//! nothing is on its way any more and Braze has not accepted as many: what they were handed goes on. An enter that is read again is not counted again. What was accepted is part of progress, of each feed by
 //! itself; what is on its way is read again after a crash.
 
 use std::collections::BTreeSet;
@@ -81,12 +81,17 @@ impl Feeds {
                 let before = before.remove(&feed.lane);
                 let same = |cap: &Cap| cap.rule == rule && cap.begin == begin;
                 let full = before.as_ref().filter(|cap| same(cap)).and_then(|cap| cap.full.clone());
+                let mut pending = before.map(|cap| cap.pending).unwrap_or_default();
+                pending.retain(|(id, partition, offset)| {
+                    let awaited = self.feeds.get(*id).filter(|feed| feed.fault.is_none());
+                    awaited.is_some_and(|feed| feed.positions.is_open(*partition, *offset))
+                });
                 Cap {
                     rule,
                     begin,
                     end,
                     sent: 0,
-                    pending: before.map(|cap| cap.pending).unwrap_or_default(),
+                    pending,
                     full,
                 }
             });
@@ -170,6 +175,12 @@ impl Feeds {
             }
             feed.adds.sent += 1;
             cap.sent += 1;
+        }
+        // Not each of those on their way has become an enter at Braze: there is room for others.
+        if cap.full.is_some() && cap.pending.is_empty() && cap.sent < cap.rule.adds_max {
+            cap.full = None;
+            self.show_caps();
+            self.serve();
         }
     }
 

@@ -145,6 +145,14 @@ impl Guard {
         true
     }
 
+    /// The feed goes on elsewhere, or members leave uncounted: how many there were says nothing any more.
+    pub(super) fn forget_members(&mut self) {
+        (self.members, self.allowed) = (None, None);
+        if self.counts() {
+            self.hold = None;
+        }
+    }
+
     /// An exit is handed to the feed, whosever business it is.
     fn leaves(&mut self) {
         self.members = self.members.map(|members| members.saturating_sub(1));
@@ -230,7 +238,11 @@ impl Feeds {
     ) -> bool {
         let Some(feed) = self.get_mut(id) else { return true };
         // One that is handed again was counted then.
-        if feed.job.guard.is_off() || offset < feed.positions.next(partition) {
+        if offset < feed.positions.next(partition) {
+            return true;
+        }
+        if feed.job.guard.is_off() {
+            feed.guard.forget_members();
             return true;
         }
         let percent = feed.job.guard.percent;
@@ -243,15 +255,15 @@ impl Feeds {
         true
     }
 
-    /// Feeds whose members must be counted, with their audiences and where they stand in each partition.
-    pub(crate) fn to_count(&self) -> Vec<(FeedId, String, Vec<i64>)> {
+    /// Feeds whose members must be counted, with how often they were moved, their audiences and where they stand in each partition.
+    pub(crate) fn to_count(&self) -> Vec<((FeedId, u32), String, Vec<i64>)> {
         let counting = self.feeds.iter().filter(|(_, feed)| feed.guard.counts());
         let stands = |feed: &Feed| -> Vec<i64> {
             let partitions = (0..).take(self.partitions);
             partitions.map(|partition| feed.positions.next(partition)).collect()
         };
         counting
-            .map(|(id, feed)| (id, feed.slug.to_string(), stands(feed)))
+            .map(|(id, feed)| ((id, feed.moves), feed.slug.to_string(), stands(feed)))
             .collect()
     }
 
@@ -259,11 +271,14 @@ impl Feeds {
     /// it is with that: all of its feeds are held, and given back, too.
     pub(crate) fn counted(
         &mut self,
-        id: FeedId,
+        (id, moves): (FeedId, u32),
         members: Result<u64, &str>,
         now: Time,
     ) -> Option<(Vec<FeedId>, String)> {
-        let feed = self.get_mut(id).filter(|feed| feed.guard.counts())?;
+        // Of one that goes on elsewhere since then nothing is known.
+        let feed = self
+            .get_mut(id)
+            .filter(|feed| feed.guard.counts() && feed.moves == moves)?;
         let percent = feed.job.guard.percent;
         let reason = match members {
             Ok(members) => feed

@@ -12,7 +12,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Feed, FeedId, Feeds};
-use crate::batch::LaneId;
 use crate::clock::Time;
 
 /// So many records, at most, live reads again at its start rather than leaving them to catch-up.
@@ -317,11 +316,11 @@ impl Feeds {
     }
 
     /// Takes over whose lane or audience holds too much; `full` is told whether it did so until now.
-    pub(crate) fn fill(&mut self, full: impl Fn(LaneId, &str, bool) -> bool) {
+    pub(crate) fn fill(&mut self, full: impl Fn(&Feed, bool) -> bool) {
         let mut changed = false;
         self.readers.any_full = false;
         for feed in self.feeds.values_mut() {
-            let now = full(feed.lane, &feed.slug, feed.full);
+            let now = full(feed, feed.full);
             changed |= now != feed.full;
             feed.full = now;
             self.readers.any_full |= now;

@@ -333,7 +333,7 @@ impl World {
         let full = self.full.iter().map(|slug| SLUGS[*slug]).collect::<Vec<_>>();
         let lanes = self.feeds.iter().filter(|feed| full.contains(&&*feed.slug));
         let lanes: BTreeSet<_> = lanes.map(|feed| feed.lane).collect();
-        self.feeds.fill(|lane, _, _| lanes.contains(&lane));
+        self.feeds.fill(|feed, _| lanes.contains(&feed.lane));
     }
 
     /// Braze takes every authorization again.
@@ -343,11 +343,16 @@ impl World {
         }
     }
 
-    fn settle(&mut self, (id, partition, offset): (FeedId, i32, i64)) {
+    fn settle(&mut self, place: (FeedId, i32, i64)) {
+        self.settle_as(place, true);
+    }
+
+    /// `added`: as an enter that Braze has accepted.
+    fn settle_as(&mut self, (id, partition, offset): (FeedId, i32, i64), added: bool) {
         self.open.remove(&(id, partition, offset));
         let Some(feed) = self.feeds.get_mut(id) else { return };
         assert!(feed.positions.settle(partition, offset));
-        self.feeds.count_add(id, partition, offset, true);
+        self.feeds.count_add(id, partition, offset, added);
         let Some(feed) = self.feeds.get(id) else { return };
         let (job, place) = (feed.job.id.clone(), (partition, offset));
         *self.settled.entry(job.clone()).or_default().entry(place).or_default() += 1;

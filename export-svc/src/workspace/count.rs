@@ -7,7 +7,7 @@ use proto::export::v1::ExportJobState;
 
 use super::Workspace;
 use crate::clock::Time;
-use crate::feed::Which;
+use crate::feed::{Feed, Which};
 use crate::measure;
 
 /// What is folded into metrics once in a while.
@@ -126,8 +126,12 @@ impl Workspace {
             .filter(|feed| self.feeds.condition(feed).0 == ExportJobState::Sleeping && !self.feeds.is_held_back(feed))
             .map(|feed| &feed.job_name)
             .collect();
-        // Whoever paused a job knows that its changes wait.
-        let oldest = self.feeds.iter().filter(|feed| !feed.job.paused);
+        // Whoever paused a job, or lets the clock or a guard hold it, knows that its changes wait.
+        let is_meant_to_wait = |feed: &Feed| {
+            let state = self.feeds.condition(feed).0;
+            matches!(state, ExportJobState::Paused | ExportJobState::Completed) || self.feeds.is_held_back(feed)
+        };
+        let oldest = self.feeds.iter().filter(|feed| !is_meant_to_wait(feed));
         let oldest = oldest.filter_map(|feed| Some(now.since(feed.oldest()?))).max();
         let key = || self.key.clone();
         let mut gauges = Vec::new();

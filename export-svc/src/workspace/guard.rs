@@ -1,5 +1,6 @@
 //! Guards of jobs: before too many members of an audience are removed, they are counted, and the job is paused.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::{Origin, Workspace};
@@ -14,14 +15,15 @@ use crate::pipeline::Event;
 const AUDIENCES_MAX: usize = 1_000;
 /// How long counting may take.
 const COUNT_MAX: Duration = Duration::from_secs(600);
+/// How long counting that failed is taken to have lasted.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Least time from one counting to the next one. Of the time at most a tenth is spent on it.
 const APART_MIN: Duration = Duration::from_millis(100);
 
 /// Whether members are being counted.
 #[derive(Debug)]
 pub(crate) struct Counting {
-    /// Since when.
-    since: Option<Time>,
+    now: bool,
     /// Not again before then.
     next: Time,
 }
@@ -29,7 +31,7 @@ pub(crate) struct Counting {
 impl Default for Counting {
     fn default() -> Self {
         Self {
-            since: None,
+            now: false,
             next: Time::MIN,
         }
     }
@@ -38,8 +40,9 @@ impl Default for Counting {
 /// What counting has brought: of each feed, if it could be told, how many members its audience had where it stood.
 #[derive(Debug)]
 pub(crate) struct Counted {
-    feeds: Vec<FeedId>,
-    result: Result<Option<Vec<u64>>, String>,
+    feeds: Vec<(FeedId, u32)>,
+    /// And how long that has taken.
+    result: Result<(Option<Vec<u64>>, Duration), String>,
 }
 
 impl Workspace {
@@ -56,15 +59,18 @@ impl Workspace {
 
     /// Counts the members of whichever audiences wait for that, if nobody is at it already.
     pub(crate) fn start_counting(&mut self, catalog: &Catalog, deliverer: &Deliverer, now: Time) {
-        if self.counting.since.is_some() || now < self.counting.next {
+        if self.counting.now || now < self.counting.next {
             return;
         }
         let to_count = self.feeds.to_count();
         if to_count.is_empty() {
             return;
         }
-        self.counting.since = Some(now);
-        let standing = to_count.into_iter().take(AUDIENCES_MAX);
+        self.counting.now = true;
+        // Of an audience that two jobs export to two attributes one after the other is counted: each stands elsewhere.
+        let mut slugs = HashSet::new();
+        let to_count = to_count.into_iter().filter(|(_, slug, _)| slugs.insert(slug.clone()));
+        let standing = to_count.take(AUDIENCES_MAX);
         let (feeds, standing): (Vec<_>, Vec<_>) =
             standing.map(|(id, slug, next)| (id, Standing { slug, next })).unzip();
         let (catalog, account, events) = (catalog.clone(), self.account, deliverer.events.clone());
@@ -83,19 +89,15 @@ impl Workspace {
 
     /// Members have been counted, or not.
     pub(crate) fn counted(&mut self, counted: Counted, now: Time) {
-        let took = self
-            .counting
-            .since
-            .take()
-            .map(|since| now.since(since))
-            .unwrap_or_default();
-        self.counting.next = now + (9 * took).max(APART_MIN);
+        self.counting.now = false;
+        let took = counted.result.as_ref().map(|(_, took)| *took);
+        self.counting.next = now + (9 * took.unwrap_or(AGAIN_AFTER)).max(APART_MIN);
         let result = if counted.result.is_ok() { "counted" } else { "failed" };
         metrics::counter!(measure::GUARD_COUNTS_TOTAL, "workspace" => self.key.clone(), "result" => result)
             .increment(1);
         let members = match counted.result {
-            Ok(Some(members)) => members.into_iter().map(Ok).collect(),
-            Ok(None) => {
+            Ok((Some(members), _)) => members.into_iter().map(Ok).collect(),
+            Ok((None, _)) => {
                 let problem = format!(
                     "the topic could not be read within {} minutes",
                     COUNT_MAX.as_secs() / 60

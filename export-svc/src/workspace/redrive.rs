@@ -102,7 +102,8 @@ impl Workspace {
         }
     }
 
-    /// A record is handed to these feeds: what a redrive would send of its profile or its users is overtaken.
+    /// A record is handed to these feeds: what a redrive would send of its profile or its users is overtaken. No progress that has
+    /// the record as handed on may have that as open, or a successor would send it after the record.
     pub(crate) fn overtake(&mut self, key: Option<(&[u8], &[u8])>, payload: Option<&[u8]>, feeds: &[FeedId]) {
         let Some(run) = self.redrive.as_mut().filter(|run| !run.watched.is_empty()) else {
             return;
@@ -113,6 +114,19 @@ impl Workspace {
             let keys = redrive::keys(&feed.job, &feed.slug, profile_id, payload);
             let watched = keys.into_iter().filter(|key| run.watched.contains(key));
             run.overtaken.extend(watched);
+        }
+        let overtaken = |found: &mut Found| found.keys.iter().any(|key| run.overtaken.contains(key));
+        let announced = [&mut run.announced, &mut run.writing, &mut run.written];
+        let gone: Vec<_> = announced
+            .into_iter()
+            .flat_map(|found| found.extract_if(.., overtaken))
+            .collect();
+        run.counts.overtaken += gone.len() as u64;
+        let feeds = run.feeds.clone();
+        for found in gone {
+            if let Some(id) = feed_of(&self.feeds, &feeds, &found) {
+                self.close(id, &found);
+            }
         }
     }
 
@@ -200,7 +214,7 @@ impl Workspace {
     }
 
     /// What is open and not sent is not: it is looked for once more when its feeds are served again.
-    fn give_redrive_up(&mut self) {
+    pub(crate) fn give_redrive_up(&mut self) {
         let Some(run) = self.redrive.take() else { return };
         for found in run.announced.iter().chain(&run.writing).chain(&run.written) {
             if let Some(id) = feed_of(&self.feeds, &run.feeds, found) {

@@ -6,7 +6,7 @@ use crate::json::push_text;
 pub const VALUE_CHARS_MAX: usize = 255;
 
 /// Names that mean something else to Braze than a custom attribute (profile fields and control keys).
-const RESERVED: [&str; 30] = [
+const RESERVED: [&str; 31] = [
     "_merge_objects",
     "_update_existing_only",
     "alias_label",
@@ -21,6 +21,7 @@ const RESERVED: [&str; 30] = [
     "email_click_tracking_disabled",
     "email_open_tracking_disabled",
     "email_subscribe",
+    "email_subscription_info",
     "external_id",
     "facebook",
     "first_name",

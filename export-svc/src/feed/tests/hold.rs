@@ -165,3 +165,31 @@ fn an_enter_that_is_read_again_is_not_counted_again_and_another_cap_holds_at_onc
     world.read_all();
     assert_eq!((open(&world, 0), state(&world, 0)), (4, (State::Runnable, None)));
 }
+
+#[test]
+fn what_does_not_become_an_enter_at_braze_leaves_room_for_others() {
+    let mut world = world(4);
+    world.set(0, |options| options.user_cap = Some(hourly(2)));
+    world.publish(usize::MAX);
+    world.read_all();
+    let of_job = feed(&world, 0).lane;
+    let places: Vec<_> = world.open.iter().copied().collect();
+    let mut places = places
+        .into_iter()
+        .filter(|(id, ..)| world.feeds.get(*id).unwrap().lane == of_job);
+    let (first, second) = (places.next().unwrap(), places.next().unwrap());
+    drop(places);
+    world.settle(first);
+    world.read_all();
+    assert_eq!((open(&world, 0), state(&world, 0).0), (1, State::Sleeping));
+    world.settle_as(second, false);
+    world.read_all();
+    assert_eq!(
+        (open(&world, 0), state(&world, 0).0),
+        (1, State::Sleeping),
+        "another one"
+    );
+    settle_all(&mut world);
+    world.read_all();
+    assert_eq!((open(&world, 0), state(&world, 0)), (0, (State::Sleeping, Some(at(1)))));
+}

@@ -146,6 +146,11 @@ fn what_is_overtaken_while_that_is_written_is_not_sent_whoever_overtakes_it() {
         assert!(go_on(&mut workspace).is_none());
         assert_eq!(open(&mut workspace), (vec![0], 0));
         workspace.overtake(Some((b"vip", profile.as_bytes())), Some(&payload), &[1]);
+        assert_eq!(
+            open(&mut workspace).0,
+            [0; 0],
+            "a successor would send it after what overtakes it"
+        );
         workspace.redrive_was_written(true);
         let done = go_on(&mut workspace).expect("nothing is left");
         assert_eq!(workspace.batch.pending(), 0);
