@@ -84,12 +84,15 @@ impl Sim {
     }
 
     /// Whom the attribute objects of all calls so far were about, in order, each as often as it was sent. A call that only asks
-    /// whether Braze takes a key has none.
+    /// whether Braze takes a key has none, nor has one that was given up before its body was sent.
     pub(crate) async fn sent(&self) -> Vec<String> {
         let bodies = self.calls().await;
         let bodies = bodies.iter().map(|call| call["body"].as_str().unwrap());
         let objects = bodies.flat_map(|body| {
-            let body: Value = serde_json::from_str(body).unwrap();
+            let body: Value = match body {
+                "" => Value::Null,
+                body => serde_json::from_str(body).unwrap(),
+            };
             body["attributes"].as_array().cloned().unwrap_or_default()
         });
         objects
