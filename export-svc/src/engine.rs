@@ -66,7 +66,7 @@ pub enum Error {
 }
 
 /// How an export job fares.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobStatus {
     /// Lytics' word for it.
     pub state: ExportJobState,
@@ -99,6 +99,17 @@ pub struct JobStatus {
     pub requests_per_second: f64,
     /// When its quiet window or its user cap lets it go on.
     pub resumes: Option<Timestamp>,
+}
+
+/// What became of the changes of two audiences of a job.
+pub(crate) fn sum(one: ExportCounters, other: ExportCounters) -> ExportCounters {
+    ExportCounters {
+        added: one.added + other.added,
+        removed: one.removed + other.removed,
+        omitted: one.omitted + other.omitted,
+        rejected: one.rejected + other.rejected,
+        identity_conflicts: one.identity_conflicts + other.identity_conflicts,
+    }
 }
 
 /// Of two audiences of a job the worse one's state is the job's.

@@ -17,7 +17,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kafka::{Held, Member, Publisher, Topics};
 use model::AccountNumber;
-use proto::export::v1::{ExportCounters, ExportJobState};
+use proto::export::v1::ExportJobState;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -388,24 +388,7 @@ impl Served {
 impl Statuses {
     /// The job waits for its workspace to be served again; what it has counted stays.
     fn fault(&self, job: &str, reason: &str) {
-        let known = self.get(job);
-        let known = known.unwrap_or(JobStatus {
-            state: ExportJobState::Fault,
-            reason: String::new(),
-            counters: ExportCounters::default(),
-            pending: 0,
-            lag: None,
-            oldest: None,
-            unread_before_start: 0,
-            estimate: None,
-            reset: 0,
-            redrive: 0,
-            bounces: 0,
-            guarded: false,
-            confirms: 0,
-            requests_per_second: 0.0,
-            resumes: None,
-        });
+        let known = self.get(job).unwrap_or_default();
         self.set(
             job,
             JobStatus {

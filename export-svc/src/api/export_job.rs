@@ -11,7 +11,7 @@ mod watch;
 
 use std::sync::Arc;
 
-use control::{Directory, NewReset};
+use control::{Directory, NewExportJob, NewReset};
 use futures::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
 use kafka::{Reader, ReaderOptions, Topics};
@@ -63,6 +63,15 @@ impl Service {
             watchers: Arc::new(Semaphore::new(watch::WATCHERS_MAX)),
             watching: TaskTracker::new(),
         }
+    }
+
+    /// The job that somebody wants to create, beginning now.
+    async fn wanted(&self, account: AccountNumber, job: Option<ExportJob>) -> Result<NewExportJob, Status> {
+        let mut new = parse::parse(account, job.unwrap_or_default(), Timestamp::now())?;
+        // An account that does not exist has no topic to ask.
+        self.directory.account(model::AccountRef::Number(account))?;
+        new.start = self.ends(account).await?;
+        Ok(new)
     }
 
     /// Where the account's membership topic ends, by partition. Open transactions included: nothing at or beyond it was there
@@ -125,10 +134,7 @@ impl ExportJobService for Service {
         let caller = self.directory.admit(&request, WRITE)?;
         let request = request.into_inner();
         let account = parent(&caller, &request.parent, WRITE)?;
-        let mut new = parse::parse(account, request.export_job.unwrap_or_default(), Timestamp::now())?;
-        // An account that does not exist has no topic to ask.
-        self.directory.account(model::AccountRef::Number(account))?;
-        new.start = self.ends(account).await?;
+        let new = self.wanted(account, request.export_job).await?;
         let (audiences, identifiers) = (new.audiences.clone(), new.identifiers.clone());
         let jobs = self.directory.export_jobs();
         let (job, warnings) = futures::join!(

@@ -10,6 +10,7 @@ mod redrive;
 mod reset;
 mod resume;
 mod show;
+mod tail;
 mod update;
 mod watch;
 

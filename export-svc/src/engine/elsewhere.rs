@@ -10,9 +10,9 @@ use std::time::Duration;
 use kafka::{Config, Polled, Position, Reader, ReaderOptions, Topics};
 use model::name;
 use prost::Message;
-use proto::export::v1::{ExportCounters, FeedProgress};
+use proto::export::v1::FeedProgress;
 
-use super::{Error, JobStatus, severity};
+use super::{Error, JobStatus, severity, sum};
 use crate::health::{self, Health};
 use crate::settle;
 
@@ -190,13 +190,7 @@ impl JobStatus {
         } else {
             (other, self)
         };
-        worse.counters = ExportCounters {
-            added: worse.counters.added + better.counters.added,
-            removed: worse.counters.removed + better.counters.removed,
-            omitted: worse.counters.omitted + better.counters.omitted,
-            rejected: worse.counters.rejected + better.counters.rejected,
-            identity_conflicts: worse.counters.identity_conflicts + better.counters.identity_conflicts,
-        };
+        worse.counters = sum(worse.counters, better.counters);
         worse.pending += better.pending;
         worse.lag = worse.lag.max(better.lag);
         worse.oldest = worse.oldest.into_iter().chain(better.oldest).min();
@@ -215,7 +209,7 @@ impl JobStatus {
 
 #[cfg(test)]
 mod tests {
-    use proto::export::v1::{ExportJobState, PartitionPosition};
+    use proto::export::v1::{ExportCounters, ExportJobState, PartitionPosition};
 
     use super::*;
 

@@ -168,19 +168,8 @@ mod tests {
         JobStatus {
             state,
             reason: reason.to_owned(),
-            counters: ExportCounters::default(),
-            pending: 0,
             lag: Some(lag),
-            oldest: None,
-            unread_before_start: 0,
-            estimate: None,
-            reset: 0,
-            redrive: 0,
-            bounces: 0,
-            guarded: false,
-            confirms: 0,
-            requests_per_second: 0.0,
-            resumes: None,
+            ..JobStatus::default()
         }
     }
 

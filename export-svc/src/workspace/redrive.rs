@@ -7,12 +7,13 @@ use std::thread;
 use std::time::Duration;
 
 use model::parse_membership_key;
-use proto::export::v1::{ExportCounters, ExportEvent, ExportLogEntry};
+use proto::export::v1::{ExportEvent, ExportLogEntry};
 
 use super::{Origin, Workspace};
 use crate::clock::Time;
 use crate::consume;
 use crate::deliver::Deliverer;
+use crate::engine::sum;
 use crate::feed::FeedId;
 use crate::positions::Part;
 use crate::redrive::{self, Counts, Found, Reading, Run, Told};
@@ -251,13 +252,7 @@ impl Workspace {
         let message = format!("{sent} sent again, {overtaken} overtaken by later changes, {unusable} still unusable");
         tracing::info!(redrive = run.number, "{}: {message}", run.job);
         let of_job = self.feeds.iter().filter(|feed| feed.job_name == run.job);
-        let counters = of_job.map(|feed| feed.counters).reduce(|all, one| ExportCounters {
-            added: all.added + one.added,
-            removed: all.removed + one.removed,
-            omitted: all.omitted + one.omitted,
-            rejected: all.rejected + one.rejected,
-            identity_conflicts: all.identity_conflicts + one.identity_conflicts,
-        });
+        let counters = of_job.map(|feed| feed.counters).reduce(sum);
         ExportLogEntry {
             job: run.job.clone(),
             event: ExportEvent::Redriven.into(),

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use proto::export::v1::{ExportCounters, ExportJobState};
+use proto::export::v1::ExportJobState;
 
 use super::Workspace;
 use crate::clock::Time;
-use crate::engine::{JobStatus, Statuses, severity};
+use crate::engine::{JobStatus, Statuses, severity, sum};
 
 impl Workspace {
     /// Shows the jobs' statuses to whoever asks, if they have changed.
@@ -24,19 +24,12 @@ impl Workspace {
             let status = jobs.entry(&feed.job_name).or_insert_with(|| JobStatus {
                 state,
                 reason: reason.or(self.not_kept.as_deref()).unwrap_or_default().to_owned(),
-                counters: ExportCounters::default(),
-                pending: 0,
-                lag: None,
-                oldest: None,
-                unread_before_start: 0,
-                estimate: None,
                 reset: feed.reset,
                 redrive: feed.redriven.number(),
                 bounces: feed.trouble.bounces(),
-                guarded: false,
                 confirms: feed.guard.confirms(),
                 requests_per_second: self.budget.rate(),
-                resumes: None,
+                ..JobStatus::default()
             });
             // Its audiences are read together.
             status.lag = status.lag.max(self.feeds.lag(feed, &self.ends));
@@ -54,11 +47,7 @@ impl Workspace {
             if severity(state) > severity(status.state) {
                 (status.state, status.reason) = (state, reason.unwrap_or_default().to_owned());
             }
-            status.counters.added += feed.counters.added;
-            status.counters.removed += feed.counters.removed;
-            status.counters.omitted += feed.counters.omitted;
-            status.counters.rejected += feed.counters.rejected;
-            status.counters.identity_conflicts += feed.counters.identity_conflicts;
+            status.counters = sum(status.counters, feed.counters);
             status.pending += u64::try_from(feed.positions.open_len()).unwrap_or(u64::MAX);
         }
         if let Some(run) = &self.redrive

@@ -56,19 +56,9 @@ mod tests {
         let guarded = |state, confirms| JobStatus {
             state,
             reason: "because".to_owned(),
-            counters: proto::export::v1::ExportCounters::default(),
-            pending: 0,
-            lag: None,
-            oldest: None,
-            unread_before_start: 0,
-            estimate: None,
-            reset: 0,
-            redrive: 0,
-            bounces: 0,
-            resumes: None,
             guarded: true,
             confirms,
-            requests_per_second: 0.0,
+            ..JobStatus::default()
         };
         let guard = control::Guard {
             percent: 20,

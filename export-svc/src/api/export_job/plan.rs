@@ -8,7 +8,7 @@ use proto::export::v1::export_plan_service_server::ExportPlanService;
 use proto::export::v1::{ExportPlan, PlanExportJobRequest, PlanExportJobResponse};
 use tonic::{Request, Response, Status};
 
-use super::{Service, parse};
+use super::Service;
 use crate::api::{WRITE, audience, parent};
 use crate::catalog::Planned;
 
@@ -31,9 +31,7 @@ impl ExportPlanService for Service {
         let caller = self.directory.admit(&request, WRITE)?;
         let request = request.into_inner();
         let account = parent(&caller, &request.parent, WRITE)?;
-        let mut new = parse::parse(account, request.export_job.unwrap_or_default(), Timestamp::now())?;
-        self.directory.account(model::AccountRef::Number(account))?;
-        new.start = self.ends(account).await?;
+        let new = self.wanted(account, request.export_job).await?;
         let job = self.directory.export_jobs().plan(account, new, Timestamp::now())?;
         let requests = self.requests(&job)?;
         let (audiences, identifiers) = (job.audiences.clone(), job.identifiers.clone());

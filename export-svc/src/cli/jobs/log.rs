@@ -8,6 +8,7 @@ use runtime::exit::Failure;
 use serde_json::{Value, json};
 
 use super::show::word;
+use super::tail::{self, Tail};
 use crate::cli::output::{Show, time};
 use crate::cli::refused;
 use crate::cli::resource::One;
@@ -16,39 +17,29 @@ use crate::cli::resource::One;
 pub(in crate::cli) struct Log {
     #[command(flatten)]
     job: One,
-    /// Only so many of the newest, at most 1000.
-    #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
-    newest: u32,
-    /// All that Kafka still has.
-    #[arg(long, conflicts_with = "newest")]
-    all: bool,
-    /// Go on with what comes, until interrupted.
-    #[arg(long)]
-    follow: bool,
+    #[command(flatten)]
+    tail: Tail,
 }
 
 impl Log {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let (channel, name) = self.job.find::<wire::ExportJob>().await?;
-        let from = if self.all {
+        let from = if self.tail.all {
             From::Oldest(())
         } else {
-            From::Newest(self.newest)
+            From::Newest(self.tail.newest)
         };
         let request = wire::TailExportLogRequest {
             name,
             from: Some(from),
-            follow: self.follow,
+            follow: self.tail.follow,
         };
         let mut client = ExportLogServiceClient::new(channel);
         let answers = client.tail_export_log(request).await.map_err(refused)?;
-        let mut answers = answers.into_inner();
-        let mut rows = self.job.remote.output.rows();
-        while let Some(answer) = answers.message().await.map_err(refused)? {
-            rows.next(&answer.entry.unwrap_or_default());
-        }
-        rows.end();
-        Ok(())
+        tail::print(self.job.remote.output, answers.into_inner(), |answer| {
+            answer.entry.unwrap_or_default()
+        })
+        .await
     }
 }
 

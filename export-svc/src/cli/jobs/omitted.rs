@@ -8,6 +8,7 @@ use proto::export::v1::tail_omitted_changes_request::From;
 use runtime::exit::Failure;
 use serde_json::{Value, json};
 
+use super::tail::{self, Tail};
 use crate::cli::output::{Show, time};
 use crate::cli::refused;
 use crate::cli::resource::One;
@@ -19,42 +20,27 @@ pub(in crate::cli) struct Omitted {
     /// Only those with this reason, such as no_identifier; may be given several times.
     #[arg(long = "reason", value_name = "REASON")]
     reasons: Vec<String>,
-    /// Only so many of the newest, at most 1000.
-    #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
-    newest: u32,
-    /// All that Kafka still has.
-    #[arg(long, conflicts_with = "newest")]
-    all: bool,
-    /// Go on with those that come, until interrupted.
-    #[arg(long)]
-    follow: bool,
+    #[command(flatten)]
+    tail: Tail,
 }
 
 impl Omitted {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let (channel, name) = self.job.find::<wire::ExportJob>().await?;
-        let from = if self.all {
+        let from = if self.tail.all {
             From::Oldest(())
         } else {
-            From::Newest(self.newest)
+            From::Newest(self.tail.newest)
         };
         let request = wire::TailOmittedChangesRequest {
             name,
             reasons: self.reasons,
             from: Some(from),
-            follow: self.follow,
+            follow: self.tail.follow,
         };
         let mut client = OmittedChangeServiceClient::new(channel);
         let answers = client.tail_omitted_changes(request).await.map_err(refused)?;
-        let mut answers = answers.into_inner();
-        let mut rows = self.job.remote.output.rows();
-        while let Some(answer) = answers.message().await.map_err(refused)? {
-            if !rows.next(&answer) {
-                break;
-            }
-        }
-        rows.end();
-        Ok(())
+        tail::print(self.job.remote.output, answers.into_inner(), |answer| answer).await
     }
 }
 
