@@ -29,12 +29,12 @@ pub(crate) struct Service {
     pub(crate) directory: Directory,
 }
 
-/// Sets up spans for the whole test binary, without log lines.
+/// Sets up spans for the whole test binary, with log lines only of what may explain a test that failed.
 fn traced() {
     static GUARD: OnceLock<runtime::telemetry::Guard> = OnceLock::new();
     GUARD.get_or_init(|| {
         let config = runtime::telemetry::Config {
-            log_filter: "error".to_owned(),
+            log_filter: "error,kafka::table=debug".to_owned(),
             ..Default::default()
         };
         runtime::telemetry::init("ingest-svc", &config).unwrap()

@@ -25,6 +25,8 @@ use crate::{Config, Error};
 const SEEK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a commit waits for somebody to send it to.
 const COORDINATOR_TIMEOUT: Duration = Duration::from_secs(6);
+/// How long the in-process broker holds a fetch back at most: it always does to the end, whatever is written meanwhile.
+const IN_PROCESS_FETCH_WAIT: Duration = Duration::from_millis(50);
 /// Why a reader has a consumer.
 const HELD: &str = "it is there until the reader is dropped";
 /// The group of readers that commit nothing, without the prefix: librdkafka wants a name.
@@ -360,6 +362,11 @@ impl Reader {
 pub(crate) fn settings(config: &Config, options: &ReaderOptions) -> ClientConfig {
     let mut settings = client::settings(config);
     let group = options.group.as_deref().unwrap_or(NO_GROUP);
+    let fetch_wait = if config.in_process {
+        options.fetch_wait.min(IN_PROCESS_FETCH_WAIT)
+    } else {
+        options.fetch_wait
+    };
     settings
         .set("group.id", format!("{}{group}", config.topic_prefix))
         .set("session.timeout.ms", COORDINATOR_TIMEOUT.as_millis().to_string())
@@ -375,7 +382,7 @@ pub(crate) fn settings(config: &Config, options: &ReaderOptions) -> ClientConfig
                 "read_uncommitted"
             },
         )
-        .set("fetch.wait.max.ms", options.fetch_wait.as_millis().to_string())
+        .set("fetch.wait.max.ms", fetch_wait.as_millis().to_string())
         .set(
             "queued.max.messages.kbytes",
             (options.queue_bytes_max / 1024).max(1).to_string(),

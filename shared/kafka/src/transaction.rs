@@ -35,8 +35,8 @@ impl TransactionalWriter {
             .set("transactional.id", &transactional_id)
             .set("transaction.timeout.ms", &timeout_ms)
             .set("message.timeout.ms", &timeout_ms)
-            // All records of a commit are there at once.
-            .set("linger.ms", "0")
+            // All records of a commit are there at once. On the in-process broker only a batch is whole or not at all.
+            .set("linger.ms", if config.in_process { "5" } else { "0" })
             // Not a producer's setting by name, but it decides what `end_offset` is told.
             .set("isolation.level", "read_uncommitted");
         let producer = BaseProducer::from_config_and_context(&settings, Delivery).map_err(Error::Config)?;

@@ -104,15 +104,12 @@ async fn a_candidate_is_compared_field_by_field_and_nothing_of_it_is_published()
         "{metrics}"
     );
     // What was counted is of this pair: another live version begins anew.
-    put(
-        &mut client,
-        account,
-        &LIVE.replace("mail AS email", "email(mail) AS email"),
-    )
-    .await;
+    let newer = LIVE.replace("mail AS email", "email(mail) AS email");
+    let newer = put(&mut client, account, &newer).await;
+    assert_eq!(newer.version, 2);
     harness::wait_for("the shadow runs beside the new version", async || {
         let report = self::report(&mut client, &shadow.name).await?;
-        (report.live_version == 2 && report.different == 0).then_some(())
+        (report.live_version == 2).then_some(assert_eq!(report.different, 0))
     })
     .await;
     let delete = wire::DeleteShadowRequest {
