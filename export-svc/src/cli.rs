@@ -198,9 +198,7 @@ fn refused(status: Status) -> Failure {
             "\nPut an API token into the environment variable LYTICS_TOKEN, or into a file for --token-file."
         }
         Code::PermissionDenied => "\nUse a token of this account with that role; `ingest-svc tokens create` makes one.",
-        Code::Unavailable => {
-            "\nThe service answers but cannot do this now: Kafka may be down. Nothing was changed; try again."
-        }
+        Code::Unavailable => "\nThe service answers but cannot do this now: Kafka may be down. Try again in a while.",
         _ => "",
     };
     Failure::call(anyhow!("{explained}{fix}"))

@@ -11,7 +11,7 @@ use kafka::{RecordView, headers};
 use model::{AccountNumber, Action, Membership, ReadError, parse_membership_key};
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 
-pub(crate) use self::unusable::Unusable;
+pub(crate) use self::unusable::{Unusable, reasons};
 use crate::batch::{self, Change};
 use crate::clock::Time;
 use crate::feed::{Feed, FeedId, Which};

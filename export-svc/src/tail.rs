@@ -1,10 +1,9 @@
-//! Reads what a topic has of somebody, which is some records among many: the newest first to be found, then in order.
+//! Reads what a topic has under a key, which is some records among many: the newest first to be found, then in order.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use kafka::{Disposition, Polled, Position, Reader, ReaderOptions, RecordView};
+use kafka::{Disposition, Polled, Position, Reader, ReaderOptions, RecordView, partition_of};
 
 use crate::stretch::{self, stretches};
 
@@ -27,135 +26,106 @@ pub(crate) struct Wanted {
 pub(crate) enum Error {
     #[error(transparent)]
     Kafka(#[from] kafka::Error),
-    #[error("the newest could not be found in {0:?}; ask for fewer, or from the oldest on")]
+    #[error("older ones could not be looked for in {0:?}; ask for fewer, or from the oldest on")]
     Patience(Duration),
     #[error("nobody listens any more")]
     Gone,
 }
 
-/// Reads what `pick` makes something of and hands that to `take`. Blocks: for a thread of its own. Ends when the ends of the
-/// partitions are reached that they had at first, or with `follow` when `take` or `listening` says that nobody is there any more.
+/// Reads what `pick` makes something of, of the records of `key`, and hands that to `take`. Blocks: for a thread of its own. Ends
+/// when the end of the key's partition is reached that it had at first, or with `follow` when `take` or `listening` says that nobody
+/// is there any more.
 ///
 /// # Errors
-/// [`Error::Kafka`] if the topic cannot be read, [`Error::Patience`], and [`Error::Gone`].
+/// [`Error::Kafka`] if the topic cannot be read, [`Error::Patience`] behind those that were found in time, and [`Error::Gone`].
 pub(crate) fn tail<T>(
     config: &kafka::Config,
-    topic: &str,
+    (topic, key): (&str, &str),
     wanted: &Wanted,
     pick: impl Fn(&RecordView<'_>) -> Option<T>,
     listening: impl Fn() -> bool,
     mut take: impl FnMut(T) -> Result<(), Error>,
 ) -> Result<(), Error> {
+    let pick = |record: &RecordView<'_>| pick(record).filter(|_| record.key() == Some(key.as_bytes()));
     let mut reader = Reader::open(config, ReaderOptions::default())?;
-    let mut bounds = BTreeMap::new();
-    for partition in reader.partitions(topic)? {
-        let (low, end) = reader.watermarks(topic, partition)?;
-        bounds.insert(partition, low..end);
-    }
+    let partitions = reader.partitions(topic)?.len();
+    let Some(partition) = partition_of(key.as_bytes(), partitions) else {
+        return Ok(());
+    };
+    let (mut from, end) = reader.watermarks(topic, partition)?;
+    let mut out_of_patience = false;
     if let Some(newest) = wanted.newest {
         let until = Instant::now() + wanted.patience;
-        let mut look = |partition, stretch: Range<i64>| {
-            if Instant::now() >= until {
-                return Err(Error::Patience(wanted.patience));
-            }
-            if !listening() {
-                return Err(Error::Gone);
-            }
-            find(&mut reader, topic, partition, stretch, (until, wanted.patience), &pick)
-        };
-        for (partition, from) in newest_from(&bounds, newest, &mut look)? {
-            bounds.entry(partition).and_modify(|bounds| bounds.start = from);
-        }
+        let go_on = || Instant::now() < until && listening();
+        let look = |stretch| find(&mut reader, (topic, partition), stretch, go_on, pick);
+        let (first, complete) = newest_from(from..end, newest, look)?;
+        (from, out_of_patience) = (first, !complete);
     }
-    let from: Vec<_> = bounds
-        .iter()
-        .map(|(&partition, bounds)| (partition, Position::At(bounds.start)))
-        .collect();
-    reader.assign(topic, &from)?;
-    let mut open: BTreeSet<i32> = bounds
-        .iter()
-        .filter(|(_, bounds)| !bounds.is_empty())
-        .map(|(&partition, _)| partition)
-        .collect();
-    while wanted.follow || !open.is_empty() {
+    let mut is_open = from < end;
+    reader.assign(topic, &[(partition, Position::At(from))])?;
+    while is_open || (wanted.follow && !out_of_patience) {
         if !listening() {
             return Err(Error::Gone);
         }
         match reader.poll(POLL) {
             Some(Ok(Polled::Record(record))) => {
-                let (partition, offset) = (record.partition(), record.offset());
-                let end = bounds.get(&partition).map_or(0, |bounds| bounds.end);
+                let offset = record.offset();
                 if let Some(picked) = pick(&record).filter(|_| wanted.follow || offset < end) {
                     take(picked)?;
                 }
-                if offset + 1 >= end {
-                    open.remove(&partition);
-                }
+                is_open &= offset + 1 < end;
             }
-            Some(Ok(Polled::Eof { partition })) => {
-                open.remove(&partition);
-            }
+            Some(Ok(Polled::Eof { .. })) => is_open = false,
             Some(Err(error)) if error.disposition() == Disposition::Retry => {}
             Some(Err(error)) => return Err(error.into()),
             None => {}
         }
     }
-    Ok(())
+    match out_of_patience {
+        true => Err(Error::Patience(wanted.patience)),
+        false => Ok(()),
+    }
 }
 
-/// When a record was written, and its offset.
-type Found = (i64, i64);
-
-/// By partition the offset of the first of the `newest` over all of them; a partition that has none of these is read from its
-/// end on. `look` finds those of a stretch of a partition.
+/// The offset of the first of the `newest` records of a partition that are wanted, its end if none is, and whether they are all there
+/// are. `look` finds the offsets of those in a stretch, ascending, or none if there is no time.
 fn newest_from(
-    bounds: &BTreeMap<i32, Range<i64>>,
+    bounds: Range<i64>,
     newest: usize,
-    look: &mut impl FnMut(i32, Range<i64>) -> Result<Vec<Found>, Error>,
-) -> Result<BTreeMap<i32, i64>, Error> {
-    let mut found = Vec::new();
-    for (&partition, bounds) in bounds {
-        let mut of_partition = Vec::new();
-        for stretch in stretches(bounds.clone()) {
-            of_partition.extend(look(partition, stretch)?);
-            if of_partition.len() >= newest {
-                break;
-            }
+    mut look: impl FnMut(Range<i64>) -> Result<Option<Vec<i64>>, Error>,
+) -> Result<(i64, bool), Error> {
+    let (mut from, mut left) = (bounds.end, newest);
+    for stretch in stretches(bounds) {
+        if left == 0 {
+            break;
         }
-        found.extend(of_partition.into_iter().map(|(time, offset)| (time, offset, partition)));
+        let Some(found) = look(stretch)? else {
+            return Ok((from, false));
+        };
+        if let Some(first) = found.get(found.len().saturating_sub(left)) {
+            from = *first;
+        }
+        left = left.saturating_sub(found.len());
     }
-    found.sort_unstable_by(|a, b| b.cmp(a));
-    found.truncate(newest);
-    let mut from: BTreeMap<_, _> = bounds
-        .iter()
-        .map(|(&partition, bounds)| (partition, bounds.end))
-        .collect();
-    for (_, offset, partition) in found {
-        from.entry(partition).and_modify(|from| *from = offset.min(*from));
-    }
-    Ok(from)
+    Ok((from, true))
 }
 
-/// Those that are wanted in a stretch.
+/// The offsets of those that are wanted in a stretch; none if `go_on` says no before its end.
 fn find<T>(
     reader: &mut Reader,
-    topic: &str,
-    partition: i32,
+    (topic, partition): (&str, i32),
     stretch: Range<i64>,
-    (until, patience): (Instant, Duration),
+    go_on: impl Fn() -> bool,
     pick: impl Fn(&RecordView<'_>) -> Option<T>,
-) -> Result<Vec<Found>, Error> {
+) -> Result<Option<Vec<i64>>, Error> {
     let mut found = Vec::new();
     let see = |record: &RecordView<'_>| {
         if pick(record).is_some() {
-            found.push((record.timestamp_ms().unwrap_or_default(), record.offset()));
+            found.push(record.offset());
         }
     };
-    let in_time = || Instant::now() < until;
-    match stretch::read(reader, topic, partition, stretch, in_time, see)? {
-        true => Ok(found),
-        false => Err(Error::Patience(patience)),
-    }
+    let whole = stretch::read(reader, topic, partition, stretch, go_on, see)?;
+    Ok(whole.then_some(found))
 }
 
 #[cfg(test)]
@@ -164,42 +134,34 @@ mod tests {
 
     use super::*;
 
+    fn of_stretch(wanted: &[bool], stretch: Range<i64>) -> Vec<i64> {
+        let offsets = (0..).zip(wanted).filter(|(_, wanted)| **wanted);
+        offsets
+            .map(|(offset, _)| offset)
+            .filter(|offset| stretch.contains(offset))
+            .collect()
+    }
+
     proptest! {
         #[test]
-        fn the_newest_of_all_partitions_are_read_and_no_more_is_looked_at_than_needed(
-            partitions in prop::collection::vec(prop::collection::vec((any::<bool>(), 0i64..50), 0..40), 1..4),
-            newest in 1usize..20,
-        ) {
-            // Kafka's times rise with the offset.
-            let timed: Vec<Vec<(i64, i64)>> = partitions
-                .iter()
-                .map(|records| {
-                    let mut time = 0;
-                    let timed = (0..).zip(records).map(|(at, (wanted, step))| {
-                        time += step;
-                        (*wanted, time, at)
-                    });
-                    timed.collect::<Vec<_>>()
-                })
-                .map(|timed| timed.into_iter().filter(|(wanted, ..)| *wanted).map(|(_, time, at)| (time, at)).collect())
-                .collect();
-            let bounds: BTreeMap<i32, _> = (0..)
-                .zip(&partitions)
-                .map(|(partition, records)| (partition, 0..i64::try_from(records.len()).unwrap()))
-                .collect();
-            let found = |partition: i32, stretch: Range<i64>| -> Vec<Found> {
-                let timed = &timed[usize::try_from(partition).unwrap()];
-                timed.iter().copied().filter(|(_, at)| stretch.contains(at)).collect()
-            };
-            let from = newest_from(&bounds, newest, &mut |partition, stretch| Ok(found(partition, stretch))).unwrap();
-            let all: Vec<_> = bounds.iter().flat_map(|(&partition, bounds)| {
-                found(partition, bounds.clone()).into_iter().map(move |(time, at)| (time, at, partition))
-            }).collect();
-            let read = |(_, at, partition): &&(i64, i64, i32)| *at >= from[partition];
-            prop_assert_eq!(all.iter().filter(read).count(), newest.min(all.len()));
-            let oldest_read = all.iter().filter(read).map(|found| found.0).min().unwrap_or(i64::MAX);
-            let newest_unread = all.iter().filter(|found| !read(found)).map(|found| found.0).max().unwrap_or(i64::MIN);
-            prop_assert!(newest_unread <= oldest_read);
+        fn the_newest_are_read_and_no_more(wanted in prop::collection::vec(any::<bool>(), 0..20_000), newest in 0usize..9_000) {
+            let end = i64::try_from(wanted.len()).unwrap();
+            let look = |stretch| Ok(Some(of_stretch(&wanted, stretch)));
+            let (from, complete) = newest_from(0..end, newest, look).unwrap();
+            let all = of_stretch(&wanted, 0..end);
+            prop_assert!(complete);
+            prop_assert_eq!(of_stretch(&wanted, from..end).len(), newest.min(all.len()));
         }
+    }
+
+    #[test]
+    fn what_was_found_in_time_is_read_when_patience_ends() {
+        let mut looks = 0;
+        let look = |stretch: Range<i64>| {
+            looks += 1;
+            Ok((looks == 1).then(|| vec![stretch.end - 1]))
+        };
+        let found = newest_from(0..100_000, 10, look).unwrap();
+        assert_eq!(found, (99_999, false));
     }
 }

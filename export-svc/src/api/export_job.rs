@@ -317,6 +317,7 @@ impl ExportJobService for Service {
         let BounceExportJobRequest { name, revision } = request.get_ref();
         let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
         let (jobs, based_on) = (self.directory.export_jobs(), based_on(*revision));
+        self.must_not_be_guarded(account, id, "a bounce does nothing for it")?;
         let job = jobs.bounce(account, id, based_on, Timestamp::now()).await?;
         Ok(Response::new(BounceExportJobResponse {
             export_job: Some(self.observer.done(&caller, &job, ExportEvent::Bounced)),

@@ -35,12 +35,11 @@ impl ExportLogService for Service {
             From::Oldest(()) => Begin::Oldest,
         });
         let credentials = Request::from_parts(metadata, extensions, ());
-        let pick = move |record: &RecordView<'_>| {
-            let payload = record.payload().filter(|_| record.key() == Some(job.as_bytes()))?;
-            let entry = Some(ExportLogEntry::decode(payload).ok()?);
+        let pick = |record: &RecordView<'_>| {
+            let entry = Some(ExportLogEntry::decode(record.payload()?).ok()?);
             Some(TailExportLogResponse { entry })
         };
-        let topic = self.topics.export_log();
-        self.tails.answer(credentials, topic, begin, request.follow, pick)
+        let log = (self.topics.export_log(), job);
+        self.tails.answer(credentials, log, begin, request.follow, pick)
     }
 }

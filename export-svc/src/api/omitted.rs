@@ -13,11 +13,13 @@ use proto::export::v1::{
     ExportEvent, RedriveOmittedChangesRequest, RedriveOmittedChangesResponse, RejectedChange,
     TailOmittedChangesRequest, TailOmittedChangesResponse,
 };
+use runtime::grpc::status::invalid_argument;
 use tonic::{Request, Response, Status};
 
 use super::observed::Observer;
 use super::tail::{Answers, Begin, Tails};
 use super::{READ, WRITE, child};
+use crate::consume::reasons;
 
 pub(super) struct Service {
     pub(super) directory: Directory,
@@ -38,15 +40,15 @@ impl OmittedChangeService for Service {
         let (metadata, extensions, request) = request.into_parts();
         let (account, id) = child(&caller, &request.name, name::EXPORT_JOBS, READ)?;
         let job = self.directory.export_jobs().get(account, id)?.name();
-        let reasons: BTreeSet<_> = request.reasons.into_iter().collect();
+        let reasons = known(request.reasons)?;
         let begin = request.from.map(|from| match from {
             From::Newest(newest) => Begin::Newest(newest),
             From::Oldest(()) => Begin::Oldest,
         });
         let credentials = Request::from_parts(metadata, extensions, ());
-        let pick = move |record: &RecordView<'_>| answer(&job, &reasons, record);
-        let topic = self.topics.export_rejected();
-        self.tails.answer(credentials, topic, begin, request.follow, pick)
+        let pick = move |record: &RecordView<'_>| answer(&reasons, record);
+        let omitted = (self.topics.export_rejected(), job);
+        self.tails.answer(credentials, omitted, begin, request.follow, pick)
     }
 
     async fn redrive_omitted_changes(
@@ -62,7 +64,7 @@ impl OmittedChangeService for Service {
         let (account, id) = child(&caller, &name, name::EXPORT_JOBS, WRITE)?;
         let jobs = self.directory.export_jobs();
         let new = NewRedrive {
-            reasons: reasons.into_iter().collect(),
+            reasons: known(reasons)?,
             done: self.observer.0.redrive_done(&jobs.get(account, id)?),
         };
         let based_on = (revision != 0).then_some(revision);
@@ -73,10 +75,23 @@ impl OmittedChangeService for Service {
     }
 }
 
-/// The change that a record holds, if it is one of the job's with one of these reasons, or with any if there is none.
-fn answer(job: &str, reasons: &BTreeSet<String>, record: &RecordView<'_>) -> Option<TailOmittedChangesResponse> {
-    let payload = record.payload().filter(|_| record.key() == Some(job.as_bytes()))?;
-    let change = RejectedChange::decode(payload).ok()?;
+/// The reasons that are asked for, if there are such.
+fn known(asked: Vec<String>) -> Result<BTreeSet<String>, Status> {
+    match asked
+        .iter()
+        .find(|asked| !reasons().any(|known| known == asked.as_str()))
+    {
+        None => Ok(asked.into_iter().collect()),
+        Some(_) => {
+            let known: Vec<_> = reasons().collect();
+            Err(invalid_argument("reasons", format!("must be of {}", known.join(", "))))
+        }
+    }
+}
+
+/// The change that a record holds, if it has one of these reasons, or any if there is none.
+fn answer(reasons: &BTreeSet<String>, record: &RecordView<'_>) -> Option<TailOmittedChangesResponse> {
+    let change = RejectedChange::decode(record.payload()?).ok()?;
     let fits = reasons.is_empty() || reasons.contains(&change.reason);
     let kept = record.timestamp_ms();
     let kept = kept.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());

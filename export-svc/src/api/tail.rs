@@ -52,12 +52,12 @@ impl Tails {
         }
     }
 
-    /// Answers whoever has these `credentials` with what `pick` makes of the records of a topic. Without `begin` from the newest
-    /// 1,000 on.
+    /// Answers whoever has these `credentials` with what `pick` makes of the records that a topic has under a key. Without `begin`
+    /// from the newest 1,000 on.
     pub(super) fn answer<T: Send + 'static>(
         &self,
         credentials: Request<()>,
-        topic: String,
+        (topic, key): (String, String),
         begin: Option<Begin>,
         follow: bool,
         pick: impl Fn(&RecordView<'_>) -> Option<T> + Send + 'static,
@@ -87,7 +87,7 @@ impl Tails {
                     Some(Ok(Err(_))) | None => Err(Error::Gone),
                 }
             };
-            let ended = tail::tail(&kafka, &topic, &wanted, pick, listening, take);
+            let ended = tail::tail(&kafka, (&topic, &key), &wanted, pick, listening, take);
             drop(permit);
             ended.map_err(|error| allowed().err().map_or_else(|| status(&error), Status::from))
         });

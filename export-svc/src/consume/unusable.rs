@@ -18,6 +18,14 @@ const UNUSABLE_IN_A_ROW_MAX: u32 = 1_000;
 
 /// The reason of a change whose profile has no value in any of the job's identifier fields.
 const NO_IDENTIFIER: &str = "no_identifier";
+/// The reasons of records that break the contract.
+const BROKEN: [&str; 4] = ["undecodable", "invalid", "wrong_account", "wrong_key"];
+
+/// Every word that says why a change was omitted.
+pub(crate) fn reasons() -> impl Iterator<Item = &'static str> {
+    let refused = braze::Reason::ALL.into_iter().map(braze::Reason::as_str);
+    std::iter::once(NO_IDENTIFIER).chain(BROKEN).chain(refused)
+}
 
 /// Why a record cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,10 +44,10 @@ impl Unusable {
     /// A word to filter by.
     fn word(&self) -> &'static str {
         match self {
-            Self::Undecodable(_) => "undecodable",
-            Self::Invalid(_) => "invalid",
-            Self::Account { .. } => "wrong_account",
-            Self::Key => "wrong_key",
+            Self::Undecodable(_) => BROKEN[0],
+            Self::Invalid(_) => BROKEN[1],
+            Self::Account { .. } => BROKEN[2],
+            Self::Key => BROKEN[3],
         }
     }
 }

@@ -115,10 +115,7 @@ impl Reading {
             let (partition, offset) = (record.partition(), record.offset());
             let is_next = begin.get(&partition).is_none_or(|begin| offset >= *begin);
             let is_meant = is_next && record.timestamp_ms().is_none_or(|written| written <= until);
-            let payload = record.payload()?;
-            if !is_meant || record.key() != Some(job.as_bytes()) {
-                return None;
-            }
+            let payload = record.payload().filter(|_| is_meant)?;
             let rejected = RejectedChange::decode(payload).ok()?;
             let reasons = &self.redrive.reasons;
             let fits = reasons.is_empty() || reasons.contains(&rejected.reason);
@@ -146,7 +143,14 @@ impl Reading {
             if is_full { Err(tail::Error::Gone) } else { Ok(()) }
         };
         let topic = Topics::new(&self.kafka).export_rejected();
-        match tail::tail(&self.kafka, &topic, &wanted, pick, || is_wanted(&self.alive), take) {
+        match tail::tail(
+            &self.kafka,
+            (&topic, &job),
+            &wanted,
+            pick,
+            || is_wanted(&self.alive),
+            take,
+        ) {
             Err(tail::Error::Gone) if is_full => Ok((unusable, true)),
             ended => ended.map(|()| (unusable, false)),
         }

@@ -103,6 +103,15 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Identifier,
+        Self::ExternalIdTooLong,
+        Self::Blocked,
+        Self::Value,
+        Self::Unusable,
+    ];
+
     /// A short constant name, for labels.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -343,7 +343,11 @@ fn check_others(state: &impl State, job: &ExportJob) -> Result<(), Error> {
                 other.label
             )));
         }
-        if other.killed || other.workspace != job.workspace || other.options.attribute != job.options.attribute {
+        if job.killed
+            || other.killed
+            || other.workspace != job.workspace
+            || other.options.attribute != job.options.attribute
+        {
             continue;
         }
         if let Some(audience) = job.audiences.iter().find(|audience| other.audiences.contains(audience)) {

@@ -78,6 +78,12 @@ impl From<Error> for Status {
             Error::AlreadyExists(_) => Self::already_exists(text),
             Error::FailedPrecondition(_) => Self::failed_precondition(text),
             Error::Aborted | Error::Stale(_) => Self::aborted(text),
+            Error::TooLarge { .. } => Self::invalid_argument(text),
+            Error::Refused(_) => Self::failed_precondition(text),
+            Error::Unknown(source) => {
+                tracing::warn!(error = &source as &dyn std::error::Error, "control table: {text}");
+                Self::deadline_exceeded(text)
+            }
             Error::Unavailable(source) => {
                 if let Some(source) = source {
                     tracing::warn!(error = &source as &dyn std::error::Error, "control table: {text}");

@@ -2,7 +2,7 @@
 
 use control::ExportJob;
 use jiff::Timestamp;
-use model::AccountNumber;
+use model::{AccountNumber, name};
 use proto::export::v1::ExportJobState;
 use runtime::grpc::status::failed_precondition;
 use tonic::Status;
@@ -30,20 +30,33 @@ impl Service {
         confirm: bool,
     ) -> Result<ExportJob, Status> {
         let (jobs, now) = (self.directory.export_jobs(), Timestamp::now());
-        let job = jobs.get(account, id)?;
-        let mut status = self.observer.0.job_status(&job.name());
-        if let Some(status) = &mut status {
-            confirmed(status, &job);
-        }
-        match status.filter(|status| status.guarded) {
+        match self.guarded(&jobs.get(account, id)?) {
             Some(_) if confirm => Ok(jobs.confirm(account, id, based_on, now).await?),
-            Some(status) => Err(failed_precondition(format!(
-                "{} goes on only if that is confirmed: {}",
-                job.name(),
-                status.reason
+            Some(reason) => Err(failed_precondition(format!(
+                "{} goes on only if that is confirmed: {reason}",
+                name::format_child(account, name::EXPORT_JOBS, id)
             ))),
             None => Ok(jobs.resume(account, id, based_on, now).await?),
         }
+    }
+
+    /// Why the job's guard has paused it, if it has.
+    fn guarded(&self, job: &ExportJob) -> Option<String> {
+        let mut status = self.observer.0.job_status(&job.name())?;
+        confirmed(&mut status, job);
+        status.guarded.then_some(status.reason)
+    }
+
+    /// That no guard has paused the job, for which the move that is asked for does nothing, as it says.
+    pub(super) fn must_not_be_guarded(&self, account: AccountNumber, id: &str, nothing: &str) -> Result<(), Status> {
+        let job = self.directory.export_jobs().get(account, id)?;
+        let reason = self.guarded(&job);
+        reason.map_or(Ok(()), |reason| {
+            Err(failed_precondition(format!(
+                "{} is paused, {nothing}: {reason}",
+                job.name()
+            )))
+        })
     }
 }
 

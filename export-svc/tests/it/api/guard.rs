@@ -3,7 +3,8 @@
 use braze_sim::Sim;
 use proto::export::v1::export_job_service_client::ExportJobServiceClient;
 use proto::export::v1::{
-    ExportJob, ExportJobState, ListExportJobsRequest, ResumeExportJobRequest, UpdateExportJobRequest,
+    BounceExportJobRequest, ExportJob, ExportJobState, ListExportJobsRequest, ResumeExportJobRequest,
+    UpdateExportJobRequest,
 };
 use tonic::Code;
 
@@ -100,6 +101,13 @@ async fn a_guarded_job_says_why_and_is_resumed_by_nobody_who_does_not_confirm() 
     ] {
         assert!(refused.message().contains(told), "{told}: {}", refused.message());
     }
+    let bounce = BounceExportJobRequest {
+        name: name.clone(),
+        revision: 0,
+    };
+    let bounced = client.bounce_export_job(bounce).await.unwrap_err();
+    assert_eq!(bounced.code(), Code::FailedPrecondition);
+    assert!(bounced.message().contains("jobs resume --confirm"), "{bounced}");
     let confirmed = client.resume_export_job(resume(true)).await.unwrap().into_inner();
     let confirmed = confirmed.export_job.unwrap();
     assert_eq!(

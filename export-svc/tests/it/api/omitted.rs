@@ -6,7 +6,9 @@ use prost::Message;
 use proto::export::v1::export_job_service_client::ExportJobServiceClient;
 use proto::export::v1::omitted_change_service_client::OmittedChangeServiceClient;
 use proto::export::v1::tail_omitted_changes_request::From;
-use proto::export::v1::{RejectedChange, TailOmittedChangesRequest, TailOmittedChangesResponse};
+use proto::export::v1::{
+    RedriveOmittedChangesRequest, RejectedChange, TailOmittedChangesRequest, TailOmittedChangesResponse,
+};
 use tonic::{Code, Streaming};
 
 use super::{blamed, code, jobs};
@@ -49,6 +51,33 @@ async fn all(mut answers: Streaming<TailOmittedChangesResponse>) -> Vec<i64> {
         offsets.push(offset(answer));
     }
     offsets
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reason_that_there_is_not_is_refused_with_those_that_there_are() {
+    let brokers = kafka::testing::brokers();
+    let service = Service::start(config(&brokers)).await;
+    let name = job(&service, &jobs::authorization(&service, "Sim", "").await, "vip").await;
+    let mut client = OmittedChangeServiceClient::new(service.admin().await);
+    let reasons = vec!["blocked".to_owned(), "no_identifer".to_owned()];
+    let tail = TailOmittedChangesRequest {
+        name: name.clone(),
+        reasons: reasons.clone(),
+        ..TailOmittedChangesRequest::default()
+    };
+    let redrive = RedriveOmittedChangesRequest {
+        name,
+        reasons,
+        revision: 0,
+    };
+    for refused in [
+        client.tail_omitted_changes(tail).await.map(drop),
+        client.redrive_omitted_changes(redrive).await.map(drop),
+    ] {
+        let refused = refused.unwrap_err();
+        assert_eq!(blamed(&refused), ["reasons"]);
+        assert!(refused.message().contains("no_identifier, "), "{refused}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

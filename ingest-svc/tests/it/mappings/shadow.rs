@@ -106,11 +106,12 @@ async fn a_candidate_is_compared_field_by_field_and_nothing_of_it_is_published()
     // What was counted is of this pair: another live version begins anew.
     let newer = LIVE.replace("mail AS email", "email(mail) AS email");
     let newer = put(&mut client, account, &newer).await;
-    harness::wait_for("the shadow runs beside the new version", async || {
+    let anew = harness::wait_for("the shadow runs beside the new version", async || {
         let report = self::report(&mut client, &shadow.name).await?;
-        (report.live_version == newer.version).then_some(assert_eq!(report.different, 0))
+        (report.live_version == newer.version).then_some(report)
     })
     .await;
+    assert_eq!(anew.different, 0);
     let delete = wire::DeleteShadowRequest {
         name: shadow.name.clone(),
     };

@@ -121,6 +121,13 @@ fn an_edit_that_is_based_on_an_older_revision_is_stale_and_a_killed_job_takes_no
         ..ExportJobEdit::default()
     };
     assert_eq!(update(&mut map, &label).unwrap().label, "Old");
+    // Also when another job has its audience by now.
+    map.apply(decide_create(&map, &job("m", &["vip"], "a"))).unwrap();
+    let label = ExportJobEdit {
+        label: Some("Older".to_owned()),
+        ..ExportJobEdit::default()
+    };
+    assert_eq!(update(&mut map, &label).unwrap().label, "Older");
 }
 
 #[test]
