@@ -93,7 +93,7 @@ impl IngestService for Ingest {
         let account = account(&request.account)?;
         caller.require(account, &READERS)?;
         let wanted = tail::Wanted::new(account, request.newest, request.follow)?;
-        self.directory.account(model::AccountRef::Number(account))?;
+        self.directory.account_number(model::AccountRef::Number(account))?;
         let Ok(slot) = Arc::clone(&self.tails).try_acquire_owned() else {
             let message = format!("{TAILS_MAX} tails are open already; try again when one has ended");
             return Err(Status::resource_exhausted(message));

@@ -63,7 +63,9 @@ pub(super) async fn answers(
         timestamp_field: Some(first.timestamp_field.clone()).filter(|field| !field.is_empty()),
     };
     let caller = parts.directory.authorize(&credentials, origin.account, &SENDERS)?;
-    parts.directory.account(model::AccountRef::Number(origin.account))?;
+    parts
+        .directory
+        .account_number(model::AccountRef::Number(origin.account))?;
     if !(1..=STREAM_BYTES_MAX).contains(&origin.stream.len()) {
         let problem = format!("must have 1 to {STREAM_BYTES_MAX} bytes");
         return Err(status::invalid_argument("stream", problem));

@@ -1,6 +1,7 @@
 //! Who calls, and what that lets them do.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use model::{AccountNumber, Role};
 
@@ -51,12 +52,12 @@ fn one_of(roles: &[Role]) -> String {
     roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" or ")
 }
 
-/// Somebody whose token was checked.
+/// Somebody whose token was checked. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     account: Option<AccountNumber>,
-    roles: Vec<Role>,
-    token: Option<UsedToken>,
+    roles: Arc<[Role]>,
+    token: Option<Arc<UsedToken>>,
 }
 
 /// The token that proved a caller.
@@ -73,7 +74,7 @@ impl Caller {
     pub fn installation() -> Self {
         Self {
             account: None,
-            roles: vec![Role::Admin],
+            roles: Arc::new([Role::Admin]),
             token: None,
         }
     }
@@ -82,14 +83,14 @@ impl Caller {
     pub(crate) fn with(account: AccountNumber, roles: Vec<Role>, token: UsedToken) -> Self {
         Self {
             account: Some(account),
-            roles,
-            token: Some(token),
+            roles: roles.into(),
+            token: Some(Arc::new(token)),
         }
     }
 
     /// The token of the control table; `None` for the installation's admin token, which has no limits.
     pub fn token(&self) -> Option<&UsedToken> {
-        self.token.as_ref()
+        self.token.as_deref()
     }
 
     /// The account of the token; `None` for the installation's admin token.

@@ -1,17 +1,19 @@
 //! The control table, typed.
 
-use std::collections::HashMap;
+mod known;
+
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::HeaderMap;
 use jiff::Timestamp;
 use kafka::{Change, Table, Topics, View};
-use model::{AccountHex, AccountNumber, AccountRef, name};
+use model::{AccountNumber, AccountRef, name};
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use self::known::Known;
 use crate::account::{Account, must_exist};
 use crate::record::{self, Resource};
 use crate::token::uses::Uses;
@@ -35,14 +37,7 @@ struct Inner {
     admin_token_hash: Option<[u8; 32]>,
     trusted_proxies: Vec<Network>,
     uses: Uses,
-    by_hex: Mutex<HexIndex>,
-}
-
-/// Accounts by their hexadecimal digits, as of one state of the table.
-#[derive(Default)]
-struct HexIndex {
-    as_of: Option<u64>,
-    numbers: HashMap<AccountHex, AccountNumber>,
+    known: Mutex<Known>,
 }
 
 impl Directory {
@@ -55,11 +50,11 @@ impl Directory {
         let admin_token = auth.admin_token.as_ref();
         Ok(Self {
             inner: Arc::new(Inner {
+                known: Mutex::new(Known::new(table.changed())),
                 table,
                 admin_token_hash: admin_token.map(|token| token::hash(token.expose_secret())),
                 trusted_proxies: auth.trusted_proxies.clone(),
                 uses: Uses::default(),
-                by_hex: Mutex::default(),
             }),
         })
     }
@@ -114,7 +109,8 @@ impl Directory {
         address::origin(peer?, headers, &self.inner.trusted_proxies)
     }
 
-    /// Who the holder of `token` is, calling from this address.
+    /// Who the holder of `token` is, calling from this address. As of the last change of the table that was applied: whoever was revoked
+    /// by that is not let in again.
     ///
     /// # Errors
     /// [`AuthError::Unavailable`] when the table is too old to tell; else what is wrong with the token.
@@ -132,21 +128,25 @@ impl Directory {
         if token.is_empty() {
             return Err(AuthError::Missing);
         }
-        if self
-            .inner
-            .admin_token_hash
-            .is_some_and(|hash| token::matches(token, &hash))
-        {
+        let hash = token::hash(token);
+        let admin_token_hash = self.inner.admin_token_hash.as_ref();
+        if admin_token_hash.is_some_and(|admin| token::is_same(admin, &hash)) {
             return Ok(Caller::installation());
         }
         if !self.is_fresh_at(at) {
             return Err(AuthError::Unavailable);
         }
-        let caller = token::authenticate(&self.inner.table, token, from, now)?;
+        let find = |account, id: &str| self.decoded().credential(&self.inner.table, account, id);
+        let caller = token::authenticate(find, token, &hash, from, now)?;
         if let Some(token) = caller.token() {
             self.inner.uses.note(&token.name, now);
         }
         Ok(caller)
+    }
+
+    fn decoded(&self) -> MutexGuard<'_, Known> {
+        // Whatever panicked elsewhere, what was kept is complete in itself.
+        self.inner.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn uses(&self) -> &Uses {
@@ -157,31 +157,28 @@ impl Directory {
         &self.inner.table
     }
 
-    /// The account of that number or those digits; one look-up.
+    /// The account of that number or those digits.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Unavailable`] when the table is too old to know.
     pub fn account(&self, account: AccountRef) -> Result<Account, Error> {
-        let number = match account {
-            AccountRef::Number(number) => number,
-            AccountRef::Hex(hex) => {
-                self.fresh()?;
-                self.number_of(hex)
-                    .ok_or_else(|| Error::NotFound(format!("account {hex}")))?
-            }
-        };
+        let number = self.account_number(account)?;
         self.fetch(&name::format_account(number))
     }
 
-    fn number_of(&self, hex: AccountHex) -> Option<AccountNumber> {
-        let as_of = *self.inner.table.changed().borrow();
-        let mut index = self.inner.by_hex.lock().unwrap_or_else(PoisonError::into_inner);
-        if index.as_of != Some(as_of) {
-            let accounts = record::all::<Account>(&self.inner.table, "accounts/");
-            index.numbers = accounts.map(|(_, account)| (account.hex, account.number)).collect();
-            index.as_of = Some(as_of);
-        }
-        index.numbers.get(&hex).copied()
+    /// The number of the account of that number or those digits, if it exists; decodes nothing that was decoded before.
+    ///
+    /// # Errors
+    /// As of [`Directory::account`].
+    pub fn account_number(&self, account: AccountRef) -> Result<AccountNumber, Error> {
+        self.fresh()?;
+        let number = self.decoded().account(&self.inner.table, account)?;
+        number.ok_or_else(|| {
+            Error::NotFound(match account {
+                AccountRef::Number(number) => name::format_account(number),
+                AccountRef::Hex(hex) => format!("account {hex}"),
+            })
+        })
     }
 
     fn fresh(&self) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use kafka::Change;
@@ -92,9 +93,9 @@ pub(crate) fn hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// Whether a token has this hash, in a time that does not tell where they differ.
-pub(crate) fn matches(token: &str, expected: &[u8; 32]) -> bool {
-    hash(token).ct_eq(expected).into()
+/// Whether two hashes are the same, in a time that does not tell where they differ.
+pub(crate) fn is_same(one: &[u8; 32], other: &[u8; 32]) -> bool {
+    one.ct_eq(other).into()
 }
 
 /// The account and id that a token claims; `None` when it is none of ours.
@@ -104,40 +105,62 @@ fn claims(token: &str) -> Option<(AccountNumber, &str)> {
     (name::is_id(id) && !secret.is_empty()).then_some((account.parse().ok()?, id))
 }
 
-/// Who the holder of `token` is, calling from an address.
+/// What of a token decides who is let in with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Credential {
+    caller: Caller,
+    hash: [u8; 32],
+    expire_time: Option<Timestamp>,
+    allowed_sources: Vec<AllowedSource>,
+}
+
+impl From<ApiToken> for Credential {
+    fn from(token: ApiToken) -> Self {
+        let used = UsedToken {
+            name: token.name(),
+            limits: token.settings.limits,
+        };
+        Self {
+            caller: Caller::with(token.account, token.settings.roles, used),
+            hash: token.hash,
+            expire_time: token.expire_time,
+            allowed_sources: token.settings.allowed_sources,
+        }
+    }
+}
+
+impl Credential {
+    /// Who calls from an address with a token that has this hash.
+    fn admit(&self, hash: &[u8; 32], from: Option<IpAddr>, now: Timestamp) -> Result<Caller, AuthError> {
+        if !is_same(hash, &self.hash) {
+            return Err(AuthError::Unknown);
+        }
+        if self.expire_time.is_some_and(|expiry| expiry <= now) {
+            return Err(AuthError::Expired);
+        }
+        // An address that nobody told is nobody's.
+        let is_allowed = |source: &AllowedSource| from.is_some_and(|from| source.contains(from));
+        if !self.allowed_sources.is_empty() && !self.allowed_sources.iter().any(is_allowed) {
+            return Err(AuthError::Source(from));
+        }
+        Ok(self.caller.clone())
+    }
+}
+
+/// Who the holder of `token` is, which has this hash, calling from an address; `find` knows the tokens by account and id.
 pub(crate) fn authenticate(
-    state: &impl State,
+    find: impl FnOnce(AccountNumber, &str) -> Result<Option<Arc<Credential>>, Error>,
     token: &str,
+    hash: &[u8; 32],
     from: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<Caller, AuthError> {
     let (account, id) = claims(token).ok_or(AuthError::Unknown)?;
-    let name = name::format_child(account, name::API_TOKENS, id);
-    let stored: ApiToken = match record::find(state, &name) {
-        Ok(stored) => stored.ok_or(AuthError::Unknown)?,
-        Err(error) => {
-            tracing::error!(token = name, "{error}");
-            return Err(AuthError::Unavailable);
-        }
-    };
-    if !matches(token, &stored.hash) {
-        return Err(AuthError::Unknown);
-    }
-    if stored.expire_time.is_some_and(|expiry| expiry <= now) {
-        return Err(AuthError::Expired);
-    }
-    let ApiTokenSettings {
-        roles,
-        limits,
-        allowed_sources,
-        ..
-    } = stored.settings;
-    // An address that nobody told is nobody's.
-    let is_allowed = |source: &AllowedSource| from.is_some_and(|from| source.contains(from));
-    if !allowed_sources.is_empty() && !allowed_sources.iter().any(is_allowed) {
-        return Err(AuthError::Source(from));
-    }
-    Ok(Caller::with(account, roles, UsedToken { name, limits }))
+    let found = find(account, id).map_err(|error| {
+        tracing::error!(token = name::format_child(account, name::API_TOKENS, id), "{error}");
+        AuthError::Unavailable
+    })?;
+    found.ok_or(AuthError::Unknown)?.admit(hash, from, now)
 }
 
 impl ApiToken {
@@ -164,7 +187,7 @@ impl ApiToken {
         }
     }
 
-    fn generate(
+    pub(crate) fn generate(
         account: AccountNumber,
         settings: ApiTokenSettings,
         expire_time: Option<Timestamp>,
@@ -369,4 +392,4 @@ pub(crate) fn admin_token_problem(token: &SecretString) -> Option<&'static str> 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

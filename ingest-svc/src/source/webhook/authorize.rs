@@ -35,26 +35,30 @@ impl Parts {
                 AuthError::Expired => unauthorized("expired_token", &error),
                 AuthError::Source(_) => forbidden("source", &error),
             })?;
-        let named = request.account.map_or_else(
-            || caller.account().map(|own| own.to_string()),
-            |named| Some(named.to_owned()),
-        );
-        let account = named.ok_or_else(|| Refused {
-            status: StatusCode::BAD_REQUEST,
-            reason: "parameter",
-            message: "the token is good for every account: name one in the parameter `account_id`".to_owned(),
+        let unknown = || {
+            let own = || caller.account().map(|own| own.to_string());
+            let account = request.account.map(str::to_owned).or_else(own).unwrap_or_default();
+            Refused {
+                status: StatusCode::NOT_FOUND,
+                reason: "unknown_account",
+                message: format!("account {account:?} does not exist"),
+            }
+        };
+        let account = match (request.account, caller.account()) {
+            (Some(named), _) => named.parse().map_err(|_| unknown())?,
+            (None, Some(own)) => AccountRef::Number(own),
+            (None, None) => {
+                return Err(Refused {
+                    status: StatusCode::BAD_REQUEST,
+                    reason: "parameter",
+                    message: "the token is good for every account: name one in the parameter `account_id`".to_owned(),
+                });
+            }
+        };
+        let number = self.directory.account_number(account).map_err(|error| match error {
+            control::Error::NotFound(_) => unknown(),
+            error => Refused::unavailable("table_old", &error.to_string()),
         })?;
-        let unknown = || Refused {
-            status: StatusCode::NOT_FOUND,
-            reason: "unknown_account",
-            message: format!("account {account:?} does not exist"),
-        };
-        let named: AccountRef = account.parse().map_err(|_| unknown())?;
-        let number = match self.directory.account(named) {
-            Ok(account) => account.number,
-            Err(control::Error::NotFound(_)) => return Err(unknown()),
-            Err(error) => return Err(Refused::unavailable("table_old", &error.to_string())),
-        };
         let allowed = caller.require(number, &SENDERS);
         allowed.map_err(|error| forbidden("forbidden", &error))?;
         Ok((caller, number))

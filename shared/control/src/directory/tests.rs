@@ -1,3 +1,4 @@
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use kafka::testing::{InProcessBroker, brokers};
@@ -6,7 +7,7 @@ use model::Role;
 use secrecy::SecretString;
 
 use super::*;
-use crate::{ApiTokenSettings, NewAccount};
+use crate::{ApiTokenSettings, Limits, NewAccount};
 
 const ADMIN: &str = "admin-token-of-the-tests";
 
@@ -96,6 +97,41 @@ async fn what_one_replica_writes_another_knows_within_a_second() {
     tokio::time::timeout(Duration::from_secs(5), known(false))
         .await
         .expect("the token is revoked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_and_a_revocation_count_from_the_next_request_on() {
+    let broker = InProcessBroker::start(1, &[]).unwrap();
+    let directory = open(&broker.config()).await;
+    directory.accounts().create(account(7), Timestamp::now()).await.unwrap();
+    let token = token(&directory, 7).await;
+    let ask = || directory.authenticate(token.expose_secret(), None, Timestamp::now());
+    let can_write = |caller: &Caller| caller.require(number(7), &[Role::DataWrite]).is_ok();
+    let before = ask().unwrap();
+    assert_eq!(
+        (can_write(&before), before.token().unwrap().limits),
+        (false, Limits::default())
+    );
+
+    let id = token.expose_secret().split('_').nth(2).unwrap();
+    let limits = Limits {
+        requests_max: NonZeroU32::new(3),
+        ..Limits::default()
+    };
+    let edit = move |settings: &mut ApiTokenSettings| {
+        settings.roles = vec![Role::DataWrite];
+        settings.limits = limits;
+    };
+    let tokens = directory.api_tokens();
+    tokens
+        .update(number(7), id, None, edit, Timestamp::now())
+        .await
+        .unwrap();
+    let after = ask().unwrap();
+    assert_eq!((can_write(&after), after.token().unwrap().limits), (true, limits));
+
+    tokens.delete(number(7), id).await.unwrap();
+    assert_eq!(ask(), Err(AuthError::Unknown));
 }
 
 #[tokio::test(flavor = "multi_thread")]

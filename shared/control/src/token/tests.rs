@@ -4,6 +4,20 @@ use crate::record::testing::Map;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
+/// As without anything kept.
+pub(crate) fn authenticate(
+    state: &impl State,
+    token: &str,
+    from: Option<IpAddr>,
+    now: Timestamp,
+) -> Result<Caller, AuthError> {
+    let find = |account, id: &str| {
+        let stored = record::find::<ApiToken>(state, &name::format_child(account, name::API_TOKENS, id))?;
+        Ok(stored.map(|token| Arc::new(Credential::from(token))))
+    };
+    super::authenticate(find, token, &hash(token), from, now)
+}
+
 pub(crate) fn state_with_token(expire_time: Option<Timestamp>) -> (Map, ApiToken, SecretString) {
     let mut map = Map::default();
     map.apply(Ok((vec![account(7).put()], ()))).unwrap();
