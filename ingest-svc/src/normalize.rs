@@ -36,7 +36,7 @@ mod test;
 mod value;
 mod wanted;
 
-use event::{Event, Field, Typed};
+use event::{Event, Field, Fields, Identities, Typed};
 use event_id::Distinct;
 use expression::Scope;
 use jiff::Timestamp;
@@ -194,23 +194,26 @@ fn run<T>(
     if mapping.condition().is_some_and(|condition| !condition.is_true(scope)) {
         return Err(Reason::NotWanted);
     }
-    let mut fields = Vec::with_capacity(mapping.columns().len());
+    let mut fields = Fields::new();
     let mut identities_dropped = 0;
     for column in mapping.columns() {
-        let value = column.value(&scope).and_then(|value| match column.identifies {
-            true => identity::usable(value, &mut identities_dropped).ok_or(Stage::Identity),
-            false => Ok(value),
-        });
+        let mut value = column.value(&scope);
+        if column.identifies
+            && let Ok(given) = &mut value
+            && !identity::keep_usable(given, &mut identities_dropped)
+        {
+            value = Err(Stage::Identity);
+        }
         watch(column, &value, scope);
         let Ok(value) = value else { continue };
         fields.push(Field { column, value });
     }
-    let mut identities = Vec::with_capacity(mapping.identity().len());
+    let (activity, merged) = told.map(|told| (told.activity, told.merged)).unzip();
+    let mut identities = Identities::new();
     for column in mapping.identity() {
         let field = fields.iter().find(|field| std::ptr::eq(field.column, column));
         identity::push(&mut identities, field);
     }
-    let (activity, merged) = told.map(|told| (told.activity, told.merged)).unzip();
     if let Some(merged) = merged.as_ref().and_then(Option::as_ref) {
         identity::link(&mut identities, merged);
     }
@@ -226,7 +229,7 @@ fn run<T>(
         mapping,
         event_time,
         receive_time: received,
-        identities,
+        identities: &identities,
         fields: &fields,
         activity,
     };

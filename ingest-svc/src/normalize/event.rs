@@ -7,10 +7,12 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use proto::profile::v1::value::Kind as TypedKind;
 use proto::profile::v1::{self, Activity, ProfileEvent};
+use smallvec::SmallVec;
 
 use super::event_id::EventId;
 use super::kind::proto_timestamp;
 use super::{Column, Mapping};
+pub(super) use encode::Frame;
 
 /// A profile event in the making.
 #[derive(Debug)]
@@ -22,11 +24,17 @@ pub(super) struct Event<'e> {
     pub(super) event_time: Option<Timestamp>,
     pub(super) receive_time: Timestamp,
     /// In the order of `BY`.
-    pub(super) identities: Vec<Identity<'e>>,
+    pub(super) identities: &'e [Identity<'e>],
     /// In the order of the mapping's columns.
     pub(super) fields: &'e [Field<'e>],
     pub(super) activity: Option<Box<Activity>>,
 }
+
+/// Most mappings name no more.
+pub(super) type Identities<'e> = SmallVec<[Identity<'e>; 4]>;
+
+/// Most mappings have no more.
+pub(super) type Fields<'e> = SmallVec<[Field<'e>; 16]>;
 
 /// A field that identifies a person, and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use super::event_id::EventId;
 use super::functions::{Function, Prepared};
 use super::lql::Operator;
 use super::value::{Entry, Value};
+use super::wanted::Slot;
 pub(super) use operators::{equal, is_like};
 
 /// An expression whose fields and functions have been looked up.
@@ -42,8 +43,8 @@ pub(super) enum Expression {
 /// What is known while one record is evaluated.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scope<'e> {
-    /// The fields of the record by slot; `None` if the record does not have it.
-    pub(super) fields: &'e [Option<Value<'e>>],
+    /// The fields of the record by slot.
+    pub(super) fields: &'e [Slot<'e>],
     /// The fields whose names begin as the mapping's calls of `match` ask for, in the order of the record.
     pub(super) matched: &'e [Entry<'e>],
     /// The record's time: `now()`, and the anchor of date arithmetic.
@@ -56,7 +57,7 @@ impl Expression {
     pub(super) fn evaluate<'e>(&'e self, scope: Scope<'e>) -> Option<Value<'e>> {
         match self {
             Self::Nothing => None,
-            Self::Field(slot) => scope.fields.get(*slot)?.as_ref().map(Value::lend),
+            Self::Field(slot) => scope.fields.get(*slot)?.lend(),
             Self::Literal(value) => Some(value.lend()),
             Self::List(items) => Some(Value::list(
                 items.iter().filter_map(|item| item.evaluate(scope)).collect(),
@@ -100,10 +101,7 @@ impl Expression {
     /// The text of a bare field, which most expressions are; nothing if it is another expression, or has none.
     pub(super) fn lent_text<'e>(&self, scope: &Scope<'e>) -> Option<&'e str> {
         match self {
-            Self::Field(slot) => match scope.fields.get(*slot)? {
-                Some(Value::Text(text)) => Some(text),
-                _ => None,
-            },
+            Self::Field(slot) => scope.fields.get(*slot)?.text(),
             _ => None,
         }
     }
@@ -159,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_bare_field_is_lent_and_not_copied() {
-        let fields = [Some(Value::from("Porto")), Some(Value::list(vec![Value::from("a")]))];
+        let fields = [Value::from("Porto"), Value::list(vec![Value::from("a")])].map(Slot::from);
         let scope = Scope {
             fields: &fields,
             matched: &[],

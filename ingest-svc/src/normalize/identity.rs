@@ -8,7 +8,7 @@
 use proto::profile::v1::value::Kind;
 use proto::profile::v1::{ProfileEvent, Value};
 
-use super::event::{Field, Identity, Typed, key};
+use super::event::{Field, Identities, Identity, Typed, key};
 
 /// Bytes of an identity's value, at most.
 const IDENTITY_BYTES_MAX: usize = 256;
@@ -17,27 +17,27 @@ fn is_usable(text: &str) -> bool {
     text.len() <= IDENTITY_BYTES_MAX && text.contains(|c: char| !c.is_whitespace())
 }
 
-/// Takes the values out of `value` that cannot identify anybody. `None` if nothing is left; counts what was taken.
-pub(super) fn usable<'e>(value: Typed<'e>, dropped: &mut usize) -> Option<Typed<'e>> {
+/// Takes the values out of `value` that cannot identify anybody, and counts them. Whether anything is left.
+pub(super) fn keep_usable(value: &mut Typed<'_>, dropped: &mut usize) -> bool {
     let mut keep = |text: &str| {
         let usable = is_usable(text);
         *dropped += usize::from(!usable);
         usable
     };
     match value {
-        Typed::Text(text) => keep(&text).then_some(Typed::Text(text)),
+        Typed::Text(text) => keep(text),
         Typed::Other(Value {
-            kind: Some(Kind::StringList(mut list)),
+            kind: Some(Kind::StringList(list)),
         }) => {
             list.values.retain(|text| keep(text));
-            (!list.values.is_empty()).then(|| Kind::StringList(list).into())
+            !list.values.is_empty()
         }
-        other => Some(other),
+        Typed::Other(_) => true,
     }
 }
 
 /// Adds the other of two values that are one person's behind the one that is there, as the same field's.
-pub(super) fn link<'e>(identities: &mut Vec<Identity<'e>>, [one, other]: &'e [String; 2]) {
+pub(super) fn link<'e>(identities: &mut Identities<'e>, [one, other]: &'e [String; 2]) {
     for (there, missing) in [(one, other), (other, one)] {
         let Some(place) = identities.iter().position(|identity| identity.value == *there) else {
             continue;
@@ -54,7 +54,7 @@ pub(super) fn link<'e>(identities: &mut Vec<Identity<'e>>, [one, other]: &'e [St
 }
 
 /// Adds the identities that a `BY` field gives, if it is there.
-pub(super) fn push<'e>(identities: &mut Vec<Identity<'e>>, field: Option<&'e Field<'e>>) {
+pub(super) fn push<'e>(identities: &mut Identities<'e>, field: Option<&'e Field<'e>>) {
     let Some(Field { column, value }) = field else { return };
     let field = column.field.as_str();
     match value {

@@ -111,7 +111,7 @@ impl Kind {
     pub(super) fn typed<'e>(self, value: Value<'e>, now: Timestamp) -> Option<Typed<'e>> {
         let date = |value: Value<'_>| value.into_date(now).map(proto_timestamp);
         let kind = match self {
-            Self::Text => return Some(Typed::Text(filled(value)?)),
+            Self::Text => return filled(value).map(Typed::Text),
             Self::Bool => TypedKind::BoolValue(value.into_bool()?),
             Self::Int => TypedKind::IntValue(value.into_int()?),
             Self::Number => TypedKind::NumberValue(value.into_number()?),

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use proto::profile::v1::MergeOperator;
 
 use super::Kind;
-use super::event::Typed;
+use super::event::{Frame, Typed};
 use super::expression::{Expression, Scope};
 use super::lql::{self, Problem, Problems};
 use super::test::Stage;
@@ -50,6 +50,8 @@ pub struct Column {
     pub(super) guard: Option<Expression>,
     /// Whether `BY` names it.
     pub(super) identifies: bool,
+    /// What stands around its values in the bytes of an event.
+    pub(super) frame: Frame,
 }
 
 impl Column {
@@ -60,9 +62,11 @@ impl Column {
         if self.kind == Kind::Text
             && self.guard.is_none()
             && let Some(text) = self.expression.lent_text(scope)
-            && !text.is_empty()
         {
-            return Ok(Typed::Text(text.into()));
+            return match text {
+                "" => Err(Stage::Kind),
+                text => Ok(Typed::Text(text.into())),
+            };
         }
         self.evaluated(scope)
     }

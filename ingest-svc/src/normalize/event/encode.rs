@@ -2,6 +2,7 @@
 
 use prost::Message;
 use prost::encoding::{encode_varint, encoded_len_varint};
+use proto::profile::v1::MergeOperator;
 
 use super::super::kind::proto_timestamp;
 use super::{Event, Field, Typed};
@@ -25,7 +26,7 @@ impl Event<'_> {
         message(5, &proto_timestamp(self.receive_time), &mut out);
         text(6, self.mapping.alias(), &mut out);
         number(7, self.mapping.version(), &mut out);
-        for identity in &self.identities {
+        for identity in self.identities {
             begin(8, text_len(identity.field) + text_len(identity.value), &mut out);
             text(1, identity.field, &mut out);
             text(2, identity.value, &mut out);
@@ -40,11 +41,44 @@ impl Event<'_> {
     }
 }
 
+/// What stands around the values of a column, made once.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Frame {
+    name: Vec<u8>,
+    /// What stands before a short text: three lengths of one byte, left open, and the name between the first two.
+    head: Vec<u8>,
+    /// The merge operator, if there is one; its number is below 128.
+    tail: Option<[u8; 2]>,
+}
+
+impl Frame {
+    /// Of a column's field.
+    pub(in super::super) fn new(name: &str, merge_operator: MergeOperator) -> Self {
+        let mut named = Vec::new();
+        text(1, name, &mut named);
+        let merge_operator = u8::try_from(i32::from(merge_operator)).unwrap_or_default();
+        Self {
+            head: [
+                &[9 << 3 | DELIMITED, 0],
+                &*named,
+                &[2 << 3 | DELIMITED, 0, 1 << 3 | DELIMITED, 0],
+            ]
+            .concat(),
+            name: named,
+            tail: (merge_operator != 0).then_some([3 << 3, merge_operator]),
+        }
+    }
+
+    fn tail(&self) -> &[u8] {
+        self.tail.as_ref().map_or(&[], |tail| tail)
+    }
+}
+
 fn encode_field(field: &Field<'_>, out: &mut Vec<u8>) {
     let Field { column, value } = field;
-    let merge_operator = i32::from(column.merge_operator).unsigned_abs().into();
+    let frame = &column.frame;
     if let Typed::Text(text) = value
-        && encode_short(&column.field, text, merge_operator, out)
+        && encode_short(frame, text, out)
     {
         return;
     }
@@ -53,43 +87,34 @@ fn encode_field(field: &Field<'_>, out: &mut Vec<u8>) {
         Typed::Text(text) => delimited_len(text.len()),
         Typed::Other(value) => value.encoded_len(),
     };
-    let merge_bytes = if merge_operator == 0 {
-        0
-    } else {
-        1 + encoded_len_varint(merge_operator)
-    };
     begin(
         9,
-        text_len(&column.field) + delimited_len(value_bytes) + merge_bytes,
+        frame.name.len() + delimited_len(value_bytes) + frame.tail().len(),
         out,
     );
-    text(1, &column.field, out);
+    out.extend_from_slice(&frame.name);
     begin(2, value_bytes, out);
     match value {
         Typed::Text(text) => delimited(1, text, out),
         Typed::Other(value) => value.encode_raw(out),
     }
-    number(3, merge_operator, out);
+    out.extend_from_slice(frame.tail());
 }
 
-/// The same for what most fields are: a text so short that each length and number is one byte. Whether it is that.
-fn encode_short(name: &str, value: &str, merge_operator: u64, out: &mut Vec<u8>) -> bool {
-    let all = 8 + name.len() + value.len();
-    let Ok(all @ 9..0x80) = u8::try_from(all) else {
+/// The same for what most fields are: a text so short that each length is one byte. Whether it is that.
+fn encode_short(frame: &Frame, value: &str, out: &mut Vec<u8>) -> bool {
+    let all = frame.head.len() - 2 + value.len() + frame.tail().len();
+    let (Ok(all @ ..0x80), Ok(bytes)) = (u8::try_from(all), u8::try_from(value.len())) else {
         return false;
     };
-    let Ok(name_bytes @ 1..) = u8::try_from(name.len()) else {
-        return false;
-    };
-    let Ok(merge_operator @ 1..0x80) = u8::try_from(merge_operator) else {
-        return false;
-    };
-    let value_bytes = all - 8 - name_bytes;
-    out.extend_from_slice(&[9 << 3 | DELIMITED, all, 1 << 3 | DELIMITED, name_bytes]);
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(&[2 << 3 | DELIMITED, 2 + value_bytes, 1 << 3 | DELIMITED, value_bytes]);
+    let begin = out.len();
+    out.extend_from_slice(&frame.head);
+    let end = out.len();
+    (out[begin + 1], out[end - 3], out[end - 1]) = (all, 2 + bytes, bytes);
     out.extend_from_slice(value.as_bytes());
-    out.extend_from_slice(&[3 << 3, merge_operator]);
+    if let Some(tail) = &frame.tail {
+        out.extend_from_slice(tail);
+    }
     true
 }
 

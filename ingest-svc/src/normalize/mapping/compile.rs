@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use model::name::is_alias;
 use proto::profile::v1::MergeOperator;
 
+use super::super::event::Frame;
 use super::super::kind::{self, Kind};
 use super::super::lql::{self, Name, Problems, Statement};
 use super::super::suggestion;
@@ -154,6 +155,7 @@ fn compile_column(column: lql::Column, compiler: &mut Compiler<'_, '_>) -> Colum
         operator
     });
     Column {
+        frame: Frame::new(&field, merge_operator),
         field,
         kind,
         merge_operator,

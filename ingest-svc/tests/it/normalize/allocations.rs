@@ -5,7 +5,7 @@ use ingest_svc::normalize::{Mapping, RawRecord, encode};
 use super::RECEIVED;
 
 /// Of the body that Braze's dashboard proposes. It may fall; if it must rise, the change that raises it says why.
-const ACCEPTED: u64 = 7;
+const ACCEPTED: u64 = 5;
 
 #[test]
 fn a_webhook_costs_no_more_allocations_than_were_accepted() {

@@ -122,18 +122,18 @@ impl<'t> Reader<'t> {
 
     /// Atoms joined by single dots.
     fn dot_atom(&mut self) -> Option<&'t str> {
-        let mut may_end = false;
+        let mut last = b'.';
         let ends = |byte: u8| {
-            let goes_on = is_atext(byte) || (byte == b'.' && may_end);
+            let goes_on = is_atext(byte) || (byte == b'.' && last != b'.');
             if goes_on {
-                may_end = byte != b'.';
+                last = byte;
             }
             !goes_on
         };
         let length = self.rest.bytes().position(ends).unwrap_or(self.rest.len());
         let (atoms, rest) = self.rest.split_at(length);
         self.rest = rest;
-        may_end.then_some(atoms)
+        (last != b'.').then_some(atoms)
     }
 
     /// Words, quoted or not, and whether there were any; more lenient than the RFC: dots may stand anywhere.
