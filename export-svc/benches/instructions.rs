@@ -87,6 +87,7 @@ fn fold(batch: &mut Batch<()>, order: &Order, identifiers: &Identifiers, records
             lane: 1,
             attribute: Arc::clone(&attribute),
             slug: Arc::clone(&slug),
+            occurrence: None,
             flush_at: NOW + Duration::from_secs(300),
             bytes: record.payload.len(),
             origin: (),

@@ -11,7 +11,8 @@
 //! request closes at `objects_max` objects, at `body_bytes_max`, or when the first of its changes is due. A person (profile
 //! *and* identifier) is in at most one request in flight; whoever conflicts waits beside and blocks nobody. Opposite changes of
 //! one profile and slug under two identifiers go in the order in which they came. Where every change of a slug is to be sent
-//! (`edges`), the later ones of a target are behind the first.
+//! (`edges`), the later ones of a target are behind the first. An *occurrence* – an event – is an object of its own: its target is
+//! the user with its slug, and so those of one user and slug go one after the other, and beside whatever else the user is sent.
 //!
 //! A request that ends unknown again and again is halved, one at a time, until the object that may be at fault is alone; from
 //! then on it travels alone and waits longer each time, so that it does not hold the others back. It is never given up: an
@@ -21,6 +22,7 @@ mod due;
 mod edges;
 mod keys;
 mod lanes;
+mod occurrences;
 mod people;
 mod place;
 mod request;
@@ -35,7 +37,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
-use braze::Identifier;
+use braze::{Clause, Identifier};
 use slab::Slab;
 
 use self::due::Due;
@@ -83,6 +85,9 @@ pub struct Change<T> {
     pub attribute: Arc<str>,
     /// What is added or removed.
     pub slug: Arc<str>,
+    /// What its object says if it is an event, or another of those that are no values of an attribute: it goes out as it is, never
+    /// folded with another. Then `attribute` tells its place apart from attributes, and every edge is wanted.
+    pub occurrence: Option<Box<Clause>>,
     /// Whether it is added.
     pub add: bool,
     /// It creates no user, also if it adds. Removing never does.
@@ -119,6 +124,7 @@ struct Pending<T> {
     alone: u32,
     /// How often Braze has refused it in words we do not know.
     refusals: u32,
+    occurrence: Option<Box<Clause>>,
     add: bool,
     existing_only: bool,
     every_edge: bool,
@@ -159,6 +165,8 @@ pub struct Batch<T> {
     slugs: Slugs,
     people: People,
     edges: Edges,
+    /// Changes that are no values of an attribute.
+    occurrences: usize,
     targets: Targets,
     /// The open batch. An entry counts only while its target's place is `Open`.
     lanes: Lanes,
@@ -186,6 +194,7 @@ impl<T> Batch<T> {
             slugs: Slugs::default(),
             people: People::default(),
             edges: Edges::default(),
+            occurrences: 0,
             targets: Targets::default(),
             lanes: Lanes::default(),
             open_len: 0,
@@ -257,8 +266,9 @@ impl<T> Batch<T> {
         self.next_turn += 1;
         self.pending_bytes += change.bytes;
         let user = user_key(&change.identifier);
-        let target = self.targets.find(change.identifier, user);
         let slug = self.slugs.id(&change.attribute, &change.slug);
+        let alone = change.occurrence.is_some().then_some((slug, self.slugs.key(slug)));
+        let target = self.targets.find(change.identifier, user, alone);
         let person = self.people.enter(change.profile);
         let contested = self.is_contested(target, slug, person);
         let id = self.changes.insert(Pending {
@@ -276,6 +286,7 @@ impl<T> Batch<T> {
             unknowns: 0,
             alone: 0,
             refusals: 0,
+            occurrence: change.occurrence,
             add: change.add,
             existing_only: change.existing_only,
             every_edge: change.every_edge,
@@ -286,6 +297,7 @@ impl<T> Batch<T> {
         let known = &mut self.targets[target];
         if change.every_edge {
             self.edges.enter(self.changes[id].keys, self.slugs.key(slug));
+            self.occurrences += usize::from(alone.is_some());
             known.behind.push(id);
             self.settle_place(target, order, now);
             return None;
@@ -419,6 +431,7 @@ impl<T> Batch<T> {
         let change = self.changes.remove(id);
         if change.every_edge {
             self.edges.leave(change.keys, self.slugs.key(change.slug));
+            self.occurrences -= usize::from(change.occurrence.is_some());
         }
         self.people.leave(change.person);
         self.lanes.leave(change.lane, change.bytes);

@@ -1,5 +1,6 @@
 //! Records in: which feeds a record is for, what it says, and under which identifier it is sent.
 
+mod occurrence;
 mod unusable;
 
 use std::sync::Arc;
@@ -157,7 +158,10 @@ impl Workspace {
         let wanted = feed.job.events.include(membership.action);
         let identifiers = &feed.job.identifiers;
         let present = route::identifier(identifiers, &membership.fields);
-        let earlier = route::earlier(identifiers, membership, present.as_ref());
+        let earlier = match feed.job.leaves_earlier() {
+            true => route::earlier(identifiers, membership, present.as_ref()),
+            false => Vec::new(),
+        };
         let parts = u8::try_from(earlier.len()).unwrap_or(u8::MAX) + u8::from(present.is_some());
         let leaves = wanted && parts > 0 && membership.action == Action::Exit;
         if leaves && !self.admit_exit(&origin, written, now) {
@@ -223,6 +227,10 @@ impl Workspace {
         let (attribute, slug, lane) = (Arc::clone(&feed.attribute), Arc::clone(&feed.slug), feed.lane);
         let existing_only = feed.job.options.update_existing_only;
         let every_edge = feed.job.coalesce == Coalesce::EveryEdge;
+        let occurrence = match feed.job.options.writes.is_attribute() {
+            true => None,
+            false => occurrence::of(&feed.job, &slug, add, &origin.payload, written.unwrap_or(now)),
+        };
         let flush_at = flush_at(written, feed.job.flush_after, self.config.late_flush_after, now);
         if let Some(takeover) = &self.takeover
             && takeover
@@ -243,6 +251,7 @@ impl Workspace {
             lane,
             attribute,
             slug,
+            occurrence,
             add,
             existing_only,
             every_edge,

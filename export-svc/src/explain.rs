@@ -68,7 +68,7 @@ impl Explainer {
         audiences: Vec<String>,
     ) -> Result<Vec<MemberExplanation>, Error> {
         let (explainer, runtime) = (self.clone(), Handle::current());
-        let attribute = job.options.attribute.clone();
+        let (attribute, writes) = (job.options.attribute.clone(), job.options.writes.clone());
         let follow = move || (explainer.follow(&job, &profile_id, &audiences, &runtime), permit);
         let followed = tokio::task::spawn_blocking(follow).await;
         let (followed, _permit) = followed.map_err(|_| Error::Panicked)?;
@@ -81,7 +81,8 @@ impl Explainer {
             identifier,
         } in followed
         {
-            if let Some(identifier) = identifier {
+            explanation.r#type = writes.type_name().to_owned();
+            if let Some(identifier) = identifier.filter(|_| writes.is_attribute()) {
                 if !known.contains_key(&identifier) {
                     let user = match &authorization {
                         Ok(authorization) => self.engine.look_up(authorization, &identifier, &attribute).await,

@@ -75,7 +75,7 @@ pub(crate) struct Feed {
     pub(crate) job: Arc<ExportJob>,
     pub(crate) job_name: String,
     pub(crate) slug: Arc<str>,
-    /// The attribute that its slug is a value of.
+    /// The attribute that its slug is a value of, or another place ([`ExportJob::place`]).
     pub(crate) attribute: Arc<str>,
     /// With what it came to its job, if it was not there from the beginning.
     added: Option<Addition>,
@@ -298,7 +298,7 @@ impl Feeds {
                 job_name,
                 added: addition.cloned(),
                 slug: Arc::clone(&slug),
-                attribute: job.options.attribute.as_str().into(),
+                attribute: (&*job.place()).into(),
                 began: (0..)
                     .take(self.partitions)
                     .map(|number| positions.next(number))

@@ -48,8 +48,11 @@ pub(crate) struct Plan {
     pub(crate) omitted: u64,
     pub(crate) overtaken: u64,
     pub(crate) users: u64,
-    /// Objects, if none of a user's changes are sent together.
+    /// Objects, if none of a user's changes are sent together; of a job that sends events these are they, with those that are
+    /// overtaken.
     pub(crate) writes: u64,
+    /// Those of them that are events.
+    pub(crate) events: u64,
     /// Users that Braze would create if it knew none of them.
     pub(crate) created: u64,
     /// One in so many users was looked at.
@@ -124,7 +127,10 @@ impl Planner {
         }
         let identifiers = &self.job.identifiers;
         let present = route::identifier(identifiers, &membership.fields);
-        let mut earlier = route::earlier(identifiers, membership, present.as_ref());
+        let mut earlier = match self.job.leaves_earlier() {
+            true => route::earlier(identifiers, membership, present.as_ref()),
+            false => Vec::new(),
+        };
         let add = membership.action == Action::Enter && present.is_some();
         let Some(counts) = present.or_else(|| earlier.pop()) else {
             self.nameless += 1;
@@ -146,9 +152,8 @@ impl Planner {
         membership: &Membership<'_>,
         identifiers: impl Iterator<Item = &'a Identifier>,
     ) -> bool {
-        let profile = batch::profile_key(membership.profile_id);
-        let keys = identifiers
-            .flat_map(|identifier| batch::keys(identifier, profile, &self.job.options.attribute, membership.audience));
+        let (profile, place) = (batch::profile_key(membership.profile_id), self.job.place());
+        let keys = identifiers.flat_map(|identifier| batch::keys(identifier, profile, &place, membership.audience));
         let keys: SmallVec<[u64; 6]> = keys.collect();
         if membership.action == Action::Enter {
             keys.into_iter().for_each(|key| self.handed.add(key));
@@ -192,6 +197,11 @@ impl Planner {
         let one_in = 1_u64 << self.halvings;
         let count = |of: &dyn Fn(&User) -> usize| self.users.values().map(|user| of(user) as u64).sum::<u64>() * one_in;
         let has = |user: &User, last| user.changes.iter().filter(|(_, of)| *of == last).count();
+        let last = count(&|user| user.changes.len());
+        let events = match self.job.options.writes.is_attribute() {
+            true => 0,
+            false => last + self.overtaken,
+        };
         Plan {
             adds: count(&|user| has(user, Last::Add)),
             removes: count(&|user| has(user, Last::Remove)),
@@ -199,7 +209,8 @@ impl Planner {
             omitted: self.omitted,
             overtaken: self.overtaken,
             users: count(&|_| 1),
-            writes: count(&|user| user.changes.len()),
+            writes: last.max(events),
+            events,
             created: count(&|user| usize::from(user.creatable && has(user, Last::Add) > 0)),
             one_in,
         }

@@ -110,14 +110,14 @@ fn is_wanted(alive: &Weak<()>) -> bool {
 
 /// What a record is known by: its profile, and each user that it names under the job's identifiers, with the slug.
 pub(crate) fn keys(job: &control::ExportJob, slug: &str, profile_id: &[u8], payload: Option<&[u8]>) -> Vec<Key> {
-    let (identifiers, attribute) = (&job.identifiers, job.options.attribute.as_str());
+    let (identifiers, place) = (&job.identifiers, &*job.place());
     let profile = batch::profile_key(profile_id);
-    let mut keys = vec![batch::key_of_profile(profile, attribute, slug)];
+    let mut keys = vec![batch::key_of_profile(profile, place, slug)];
     if let Some(Ok(membership)) = payload.map(|payload| Membership::read(payload, Some(slug))) {
         let present = route::identifier(identifiers, &membership.fields);
         let earlier = route::earlier(identifiers, &membership, present.as_ref());
         let users = earlier.iter().chain(&present);
-        keys.extend(users.map(|user| batch::keys(user, profile, attribute, slug)[1]));
+        keys.extend(users.map(|user| batch::keys(user, profile, place, slug)[1]));
     }
     keys
 }

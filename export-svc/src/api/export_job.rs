@@ -8,6 +8,7 @@ mod parse;
 mod plan;
 mod reset;
 mod watch;
+mod writes;
 
 use std::sync::Arc;
 

@@ -77,7 +77,10 @@ impl<T> Batch<T> {
             earliest = earliest.min(time);
             flush_at = flush_at.min(change.flush_at);
             suspect |= change.alone > 0 && time <= now;
-            body_bytes += self.slugs.json_bytes(change.slug);
+            body_bytes += match &change.occurrence {
+                None => self.slugs.json_bytes(change.slug),
+                Some(clause) => clause.len(),
+            };
         }
         let oldest = target.changes.first().map(|change| self.changes[*change].lane);
         let target = &mut self.targets[id];

@@ -44,6 +44,13 @@ impl InFlight {
     pub(super) fn changes(&self) -> impl Iterator<Item = &ChangeId> {
         self.changes.iter()
     }
+
+    /// Sorts the objects by something of their first change; those of the same stay in their order.
+    pub(super) fn sort_by_key<K: Ord>(&mut self, key: impl Fn(Option<&ChangeId>) -> K) {
+        let changes = &self.changes;
+        self.objects
+            .sort_by_key(|sent| key(changes[sent.add.start..sent.remove.end].first()));
+    }
 }
 
 /// One object to be written into the body.
@@ -161,6 +168,9 @@ impl<T> Batch<T> {
         if request.objects.is_empty() {
             return None;
         }
+        if self.occurrences > 0 {
+            self.sort_by_array(&mut request);
+        }
         self.next_request += 1;
         self.in_flight += request.changes.len();
         self.requests.insert(id, request);
@@ -202,7 +212,9 @@ impl<T> Batch<T> {
                 continue;
             }
             // Of this very request too: a profile under two identifiers may be one user, and Braze promises no order inside a body.
-            fence = fence.or(self.people.in_flight(known.person));
+            let in_flight = self.people.in_flight(known.person);
+            fence = fence.or(in_flight
+                .filter(|other| *other != request_id || !self.may_travel_along(known, &request.changes[..start])));
             if known.add {
                 request.changes.push(*change);
             } else {
@@ -268,7 +280,11 @@ impl<T> Batch<T> {
             match &request.changes[sent.add.start..sent.remove.end] {
                 [only] => {
                     let only = &self.changes[*only];
-                    body.push(identifier, self.slugs.clause(only.slug, only.add, only.existing_only))?;
+                    let clause = match &only.occurrence {
+                        None => self.slugs.clause(only.slug, only.add, only.existing_only),
+                        Some(clause) => clause,
+                    };
+                    body.push(identifier, clause)?;
                 }
                 several => body.push(identifier, &self.clause(several))?,
             }

@@ -10,9 +10,10 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use super::keys::identifier_json_bytes;
+use super::slugs::SlugId;
 use super::{ChangeId, Place, RequestId};
 use crate::clock::Time;
-use crate::hash::Hasher;
+use crate::hash::{Hasher, quick_mix};
 
 /// Names a target for as long as it lives; then the number serves another one.
 pub(super) type TargetId = usize;
@@ -20,8 +21,10 @@ pub(super) type TargetId = usize;
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) identifier: Identifier,
-    /// The [`user_key`](super::keys::user_key) of the identifier.
+    /// The [`user_key`](super::keys::user_key) of the identifier, with the slug if it is of occurrences.
     user: u64,
+    /// Whose occurrences it is of, if it is: they are never in one object with anything else.
+    of: Option<SlugId>,
     pub(super) identifier_json_bytes: usize,
     /// At most one per slug.
     pub(super) changes: SmallVec<[ChangeId; 2]>,
@@ -56,13 +59,18 @@ pub(super) struct Targets {
 }
 
 impl Targets {
-    /// The target of an identifier, new if need be.
+    /// The target of an identifier, new if need be; `alone`: of its occurrences of this slug, which has this key.
     #[inline(always)]
-    pub(super) fn find(&mut self, identifier: Identifier, user: u64) -> TargetId {
+    pub(super) fn find(&mut self, identifier: Identifier, user: u64, alone: Option<(SlugId, u64)>) -> TargetId {
+        let user = alone.map_or(user, |(_, slug)| quick_mix(user, slug));
+        let of = alone.map(|(slug, _)| slug);
         let (targets, hasher) = (&self.targets, &self.hasher);
         let entry = self.by_identifier.entry(
             hasher.hash_one(user),
-            |id| targets[*id].user == user && targets[*id].identifier == identifier,
+            |id| {
+                let known = &targets[*id];
+                known.user == user && known.of == of && known.identifier == identifier
+            },
             |id| hasher.hash_one(targets[*id].user),
         );
         let new = match entry {
@@ -73,6 +81,7 @@ impl Targets {
             identifier_json_bytes: identifier_json_bytes(&identifier),
             identifier,
             user,
+            of,
             changes: SmallVec::new(),
             behind: Vec::new(),
             in_flight: None,

@@ -5,6 +5,7 @@ mod edges;
 mod fair;
 mod identifiers;
 mod model;
+mod occurrences;
 mod refused;
 mod unknown;
 
@@ -54,6 +55,7 @@ pub(super) fn change(number: u32, slug: &str, add: bool, time: Time) -> Change<u
         lane: 1,
         attribute: control::ATTRIBUTE.into(),
         slug: slug.into(),
+        occurrence: None,
         add,
         existing_only: false,
         every_edge: false,

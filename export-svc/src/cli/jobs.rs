@@ -13,13 +13,13 @@ mod show;
 mod tail;
 mod update;
 mod watch;
+mod writes;
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::{Args, Subcommand, ValueEnum};
-use control::{Guard, TYPE};
 use proto::authorization::v1::Authorization;
 use proto::export::v1 as wire;
 use proto::export::v1::export_job_service_client::ExportJobServiceClient;
@@ -37,6 +37,7 @@ use self::redrive::Redrive;
 use self::reset::Reset;
 use self::resume::Resume;
 use self::update::Update;
+use self::writes::Writes;
 use super::resource::{One, Resource, resolve};
 use super::{Account, Remote, refused};
 
@@ -130,19 +131,22 @@ pub(super) struct Create {
     /// all of them.
     #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
     batch_max: u32,
-    /// What becomes of a change that waits when a later one of the same user and audience comes.
-    #[arg(long, value_enum, default_value_t = Coalesce::Latest)]
-    coalesce: Coalesce,
+    /// What becomes of a change that waits when a later one of the same user and audience comes; without it, latest. A job that
+    /// sends events sends each.
+    #[arg(long, value_enum)]
+    coalesce: Option<Coalesce>,
     /// Which changes are sent.
     #[arg(long, value_enum, default_value_t = Events::Both)]
     events: Events,
     /// The guard: before more than this many percent of an audience's members would be removed within an hour, the job pauses
-    /// itself. 0 is no guard; audiences of less than 100 members have none.
-    #[arg(long, value_name = "PERCENT", default_value_t = Guard::PERCENT)]
-    guard: u32,
+    /// itself. Without it, 20; 0 is no guard. Audiences of less than 100 members have none, nor have jobs that send events.
+    #[arg(long, value_name = "PERCENT")]
+    guard: Option<u32>,
     /// Create nothing: read the membership topic, and tell what the job would do with the changes that are there.
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    writes: Writes,
     #[command(flatten)]
     options: Options,
     #[command(flatten)]
@@ -292,7 +296,6 @@ impl Create {
             .transpose()
             .map_err(|_| Failure::call(anyhow!("--flush-after is too long")))?;
         let mut export_job = wire::ExportJob {
-            r#type: TYPE.to_owned(),
             label: self.label,
             description: self.description,
             audiences: self.audiences,
@@ -306,11 +309,12 @@ impl Create {
             existing_users: self.existing_users,
             flush_after,
             batch_updates_max: self.batch_max,
-            coalesce: wire::Coalesce::from(self.coalesce).into(),
+            coalesce: self.coalesce.map_or(0, |wanted| wire::Coalesce::from(wanted).into()),
             audience_events: wire::AudienceEvents::from(self.events).into(),
-            guard_percent: Some(self.guard),
+            guard_percent: self.guard,
             ..wire::ExportJob::default()
         };
+        self.writes.write(&mut export_job);
         self.options.write(&mut export_job);
         if self.dry_run {
             return plan::show(channel, self.account.name(), export_job, self.remote.output).await;

@@ -19,6 +19,10 @@ pub(super) fn sentence(facts: &MemberExplanation) -> String {
 /// Whether the user has the slug.
 fn held(facts: &MemberExplanation) -> String {
     let slug = &facts.audience;
+    if is_about_events(facts) {
+        let whom = user(facts).unwrap_or_else(|| format!("profile {}", facts.profile_id));
+        return format!("What happens to {whom} in {slug} is sent as events, which Braze does not tell one by one");
+    }
     let (Some(user), Some(braze)) = (user(facts), &facts.braze_user) else {
         return format!("No user at Braze is known for profile {}", facts.profile_id);
     };
@@ -34,6 +38,11 @@ fn held(facts: &MemberExplanation) -> String {
     } else {
         format!("{user} does not have {slug}")
     }
+}
+
+/// Whether the job writes no attribute that Braze could be asked for.
+fn is_about_events(facts: &MemberExplanation) -> bool {
+    !["", "export_audiences"].contains(&facts.r#type.as_str())
 }
 
 /// `user with external id cust-1`.
@@ -154,6 +163,9 @@ fn settled(facts: &MemberExplanation, last: &LastRecord, what: &str) -> (String,
     } else {
         format!("the job has settled {what}")
     };
+    if is_about_events(facts) {
+        return (done, NOTHING.to_owned());
+    }
     let braze = facts.braze_user.clone().unwrap_or_default();
     let again = "`export-svc jobs reset` sends it again";
     let advice = if !braze.problem.is_empty() {

@@ -119,6 +119,30 @@ fn an_exit_is_needless_where_nobody_was_given_the_slug_and_else_it_is_a_remove_t
 }
 
 #[test]
+fn of_a_job_that_sends_events_each_change_is_one_and_nothing_is_written() {
+    let (a, b) = ([("user_id", "a")], [("user_id", "b")]);
+    let changes = [
+        change("0", "1", true, &a, &[]),
+        change("0", "1", false, &a, &[]),
+        change("0", "1", true, &b, &a),
+    ];
+    let sends = |events| {
+        let mut job = job(true);
+        (job.events, job.options.writes) = (events, control::Writes::Events(control::CustomEvents::default()));
+        planned(job, &changes)
+    };
+    // The enter, the exit, and under the new identifier an exit of the one before and an enter.
+    let both = sends(AudienceEvents::Both);
+    assert_eq!((both.events, both.writes, both.adds, both.overtaken), (4, 4, 1, 2));
+    let enters = sends(AudienceEvents::Enters);
+    assert_eq!(
+        (enters.events, enters.writes, enters.adds, enters.omitted),
+        (2, 2, 2, 1)
+    );
+    assert_eq!(planned(job(true), &changes).events, 0);
+}
+
+#[test]
 fn a_changed_identifier_is_one_add_and_two_writes_and_a_user_of_two_audiences_is_one_user() {
     let (a, b) = ([("user_id", "a")], [("user_id", "b")]);
     let changes = [change("0", "1", true, &b, &a), change("1", "1", true, &b, &[])];

@@ -226,6 +226,7 @@ fn enter() -> (Change<Origin>, [Key; 2]) {
         lane: 1,
         attribute: control::ATTRIBUTE.into(),
         slug: "vip".into(),
+        occurrence: None,
         add: true,
         existing_only: false,
         every_edge: false,

@@ -3,6 +3,7 @@
 mod catch_up;
 mod delivery;
 mod edges;
+mod events;
 mod existing;
 mod failing;
 mod faults;

@@ -1,5 +1,6 @@
 //! The name of the attribute that a request writes.
 
+use crate::array::Array;
 use crate::json::push_text;
 
 /// Characters of an attribute's name and of each string value; Braze silently drops a longer value.
@@ -97,9 +98,12 @@ impl AttributeName {
     }
 }
 
-/// What an object says of its attributes: everything behind its identifier, escaped once for all the objects that say the same.
+/// What an object says, and in which array: everything behind its identifier, escaped once for all the objects that say the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Clause(Vec<u8>);
+pub struct Clause {
+    array: Array,
+    text: Vec<u8>,
+}
 
 impl Clause {
     /// Adds and removes values. A value must not stand in both lists (Braze documents no order between them); an empty list is left
@@ -120,7 +124,10 @@ impl Clause {
         } else {
             b""
         };
-        Self(flag.to_vec())
+        Self {
+            array: Array::Attributes,
+            text: flag.to_vec(),
+        }
     }
 
     /// Adds and removes values of one more attribute, as [`Clause::new`] does.
@@ -131,17 +138,42 @@ impl Clause {
         add: impl IntoIterator<Item = V>,
         remove: impl IntoIterator<Item = V>,
     ) -> Self {
-        let Self(mut clause) = self;
+        let Self {
+            array,
+            text: mut clause,
+        } = self;
         clause.extend_from_slice(&attribute.opening);
         let added = push_list(&mut clause, br#""add":["#, add);
         let key: &[u8] = if added { br#","remove":["# } else { br#""remove":["# };
         push_list(&mut clause, key, remove);
         clause.push(b'}');
-        Self(clause)
+        Self { array, text: clause }
+    }
+
+    /// The array that its object stands in.
+    pub fn array(&self) -> Array {
+        self.array
+    }
+
+    /// How long it is, in bytes.
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "it is never looked for one that says nothing"
+    )]
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    pub(crate) fn into_array(self, array: Array) -> Self {
+        Self { array, ..self }
+    }
+
+    pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.text
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.text
     }
 }
 

@@ -121,7 +121,7 @@ impl Client {
         track: &Track,
         may_send: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Attempt {
-        let objects = track.objects();
+        let (counts, objects) = (track.counts(), track.objects());
         let Some(authorization) = bearer(key) else {
             let refusal = Refusal::Unauthorized { status: None };
             return unanswered(refused(refusal, objects, "the key is no HTTP header".to_owned()));
@@ -142,7 +142,7 @@ impl Client {
                     status,
                     rate,
                     body: body.as_deref(),
-                    objects,
+                    counts,
                     key,
                 }
                 .end();

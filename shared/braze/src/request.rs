@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::array::{Array, Counts};
 use crate::attribute::Clause;
 use crate::json::push_text;
 
@@ -36,7 +37,7 @@ pub enum Identifier {
 #[derive(Debug, Clone)]
 pub struct Track {
     body: Bytes,
-    objects: usize,
+    objects: Counts,
 }
 
 impl Track {
@@ -45,7 +46,7 @@ impl Track {
     pub fn probe() -> Self {
         Self {
             body: Bytes::from_static(b"{}"),
-            objects: 0,
+            objects: Counts::default(),
         }
     }
 
@@ -56,6 +57,10 @@ impl Track {
 
     /// Number of objects, which is also the number of verdicts an answer gives.
     pub fn objects(&self) -> usize {
+        self.objects.total()
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
         self.objects
     }
 }
@@ -71,72 +76,88 @@ pub enum Full {
     Bytes,
 }
 
-/// Writes one request body, object by object.
+/// Writes one request body, object by object, in any order of arrays.
 #[derive(Debug)]
 pub struct TrackBuilder {
-    buffer: Vec<u8>,
-    objects: usize,
+    /// By array. The first begins the body, and each of the others with what ends the one before.
+    buffers: [Vec<u8>; 3],
+    objects: Counts,
     objects_max: usize,
     bytes_max: usize,
 }
 
 /// What a full body takes, nearly always.
 const BODY_BYTES_USUAL: usize = 12 << 10;
-const HEAD: &[u8] = br#"{"attributes":["#;
+/// What stands before the objects of each array.
+const HEADS: [&[u8]; 3] = [br#"{"attributes":["#, br#"],"events":["#, br#"],"purchases":["#];
 const TAIL: &[u8] = b"]}";
 
 impl TrackBuilder {
     /// An empty body with limits of its own, each at least 1 object and at most Braze's ([`OBJECTS_MAX`], [`BODY_BYTES_MAX`]).
     pub fn new(objects_max: usize, bytes_max: usize) -> Self {
         let mut buffer = Vec::with_capacity(BODY_BYTES_USUAL.min(bytes_max));
-        buffer.extend_from_slice(HEAD);
+        buffer.extend_from_slice(HEADS[0]);
         Self {
-            buffer,
-            objects: 0,
+            buffers: [buffer, Vec::new(), Vec::new()],
+            objects: Counts::default(),
             objects_max: objects_max.clamp(1, OBJECTS_MAX),
             bytes_max: bytes_max.min(BODY_BYTES_MAX),
         }
     }
 
-    /// Appends `{<identifier>, [_update_existing_only], <attribute>: {add, remove}, …}`.
+    /// Appends `{<identifier>, [_update_existing_only], …}` to the array of the clause.
     ///
     /// # Errors
     /// [`Full`] if a limit would be passed; nothing is written then.
     #[inline]
     pub fn push(&mut self, identifier: &Identifier, clause: &Clause) -> Result<(), Full> {
-        if self.objects == self.objects_max {
+        if self.objects() == self.objects_max {
             return Err(Full::Objects);
         }
-        let before = self.buffer.len();
-        if self.objects > 0 {
-            self.buffer.push(b',');
+        let array = clause.array() as usize;
+        let buffer = &mut self.buffers[array];
+        let before = buffer.len();
+        if self.objects.0[array] > 0 {
+            buffer.push(b',');
+        } else if array > 0 {
+            buffer.extend_from_slice(HEADS[array]);
         }
-        push_identifier(&mut self.buffer, identifier);
-        self.buffer.extend_from_slice(clause.as_bytes());
-        self.buffer.push(b'}');
-        if self.buffer.len() + TAIL.len() > self.bytes_max {
-            self.buffer.truncate(before);
+        push_identifier(buffer, identifier);
+        buffer.extend_from_slice(clause.as_bytes());
+        buffer.push(b'}');
+        if self.bytes() > self.bytes_max {
+            self.buffers[array].truncate(before);
             return Err(Full::Bytes);
         }
-        self.objects += 1;
+        self.objects.0[array] += 1;
         Ok(())
     }
 
     /// Objects so far.
     pub fn objects(&self) -> usize {
-        self.objects
+        self.objects.total()
     }
 
-    /// Length in bytes that the finished body would have now.
+    /// Length in bytes that the finished body would have now; a little less if it has no attributes.
     pub fn bytes(&self) -> usize {
-        self.buffer.len() + TAIL.len()
+        self.buffers.iter().map(Vec::len).sum::<usize>() + TAIL.len()
     }
 
     /// Closes the body.
-    pub fn finish(mut self) -> Track {
-        self.buffer.extend_from_slice(TAIL);
+    pub fn finish(self) -> Track {
+        let [mut body, events, purchases] = self.buffers;
+        if self.objects.0[Array::Attributes as usize] == 0 && self.objects.total() > 0 {
+            // An array that holds nothing is left out; what follows need not end it.
+            body.clear();
+            body.push(b'{');
+        }
+        for others in [events, purchases] {
+            let ends = if body.len() == 1 { b"],".len() } else { 0 };
+            body.extend_from_slice(others.get(ends..).unwrap_or_default());
+        }
+        body.extend_from_slice(TAIL);
         Track {
-            body: self.buffer.into(),
+            body: body.into(),
             objects: self.objects,
         }
     }
@@ -249,6 +270,61 @@ mod tests {
         }
         assert_eq!(builder.push(&external("x"), &a()), Err(Full::Objects));
         assert_eq!(parsed(&builder.finish())["attributes"].as_array().unwrap().len(), 75);
+    }
+
+    fn event(name: &str) -> Clause {
+        Clause::event(false, name, "2026-01-01T00:00:00Z".parse().unwrap(), &[])
+    }
+
+    #[test]
+    fn attributes_and_events_stand_in_arrays_of_their_own_whatever_their_order_and_count_together() {
+        let mut builder = TrackBuilder::new(75, BODY_BYTES_MAX);
+        builder.push(&external("1"), &event("e")).unwrap();
+        builder.push(&external("2"), &a()).unwrap();
+        builder.push(&external("3"), &event("f")).unwrap();
+        builder.push(&external("4"), &a()).unwrap();
+        let bytes = builder.bytes();
+        let track = builder.finish();
+        let (body, counts) = (parsed(&track), track.counts());
+        let ids = |array: &str| -> Vec<_> {
+            let objects = body[array].as_array().unwrap().iter();
+            objects
+                .map(|object| object["external_id"].as_str().unwrap().to_owned())
+                .collect()
+        };
+        assert_eq!(
+            (ids("attributes"), ids("events")),
+            (vec!["2".into(), "4".into()], vec!["1".into(), "3".into()])
+        );
+        assert_eq!(body["events"][1]["name"], "f");
+        assert_eq!((track.objects(), track.body().len()), (4, bytes));
+        assert_eq!(
+            (counts.range(Array::Attributes), counts.range(Array::Events)),
+            (0..2, 2..4)
+        );
+
+        let mut builder = TrackBuilder::new(75, BODY_BYTES_MAX);
+        for number in 0..OBJECTS_MAX {
+            let clause = if number % 2 == 0 { a() } else { event("e") };
+            builder.push(&external("x"), &clause).unwrap();
+        }
+        assert_eq!(builder.push(&external("x"), &event("e")), Err(Full::Objects));
+        assert_eq!(builder.push(&external("x"), &a()), Err(Full::Objects));
+    }
+
+    #[test]
+    fn the_byte_limit_is_that_of_all_arrays_together() {
+        let mut builder = TrackBuilder::new(75, BODY_BYTES_MAX);
+        builder.push(&external("x"), &a()).unwrap();
+        builder.push(&external("x"), &event("e")).unwrap();
+        let both = builder.finish();
+        let mut tight = TrackBuilder::new(75, both.body().len() - 1);
+        tight.push(&external("x"), &a()).unwrap();
+        assert_eq!(tight.push(&external("x"), &event("e")), Err(Full::Bytes));
+        assert_eq!(
+            parsed(&tight.finish()),
+            json!({"attributes": [{"external_id": "x", "lytics_segments": {"add": ["a"]}}]})
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use reqwest::StatusCode;
 use secrecy::SecretString;
 use serde_json::Value;
 
+use crate::array::{Array, Counts};
 use crate::redact::redact;
 use crate::{End, RateHints, Reason, Refusal, Verdict};
 
@@ -13,7 +14,7 @@ pub(crate) struct Answer<'a> {
     pub(crate) rate: RateHints,
     pub(crate) body: Option<&'a [u8]>,
     /// Objects in the request.
-    pub(crate) objects: usize,
+    pub(crate) counts: Counts,
     /// The key that was sent, to be kept out of all texts.
     pub(crate) key: &'a SecretString,
 }
@@ -48,25 +49,24 @@ impl Answer<'_> {
 
     /// A 2xx. It counts only if it says so in JSON: what a proxy in between answers is not Braze's word.
     fn accepted(&self, json: Option<&Value>) -> End {
-        let processed = json
-            .and_then(|json| json.get("attributes_processed"))
-            .and_then(Value::as_u64);
+        let processed = |array: Array| json?.get(array.processed())?.as_u64();
         let success = json.and_then(|json| json.get("message")).and_then(Value::as_str);
-        if processed.is_none() && !success.is_some_and(|message| message.eq_ignore_ascii_case("success")) {
+        let counted = self.counts.sent().any(|array| processed(array).is_some());
+        if !counted && !success.is_some_and(|message| message.eq_ignore_ascii_case("success")) {
             return self.unknown(json);
         }
-        let faults = json.map(|json| self.faults(json)).unwrap_or_default();
-        let named = faults.by_object.iter().flatten().count();
-        let expected = u64::try_from(self.objects - named).unwrap_or(u64::MAX);
-        // Some object that no error names is missing, but which one cannot be told.
-        let split = faults.unplaced || processed.is_some_and(|processed| processed < expected);
-        let unnamed = if split {
-            Verdict::Retry { message: None }
-        } else {
-            Verdict::Accepted
-        };
+        let mut faults = json.map_or_else(|| Faults::none(self.counts), |json| self.faults(json));
+        for array in self.counts.sent() {
+            let of_it = &faults.by_object[self.counts.range(array)];
+            let expected = of_it.iter().filter(|verdict| verdict.is_none()).count();
+            // Some object that no error names is missing, but which one cannot be told.
+            if processed(array).is_some_and(|processed| processed < u64::try_from(expected).unwrap_or(u64::MAX)) {
+                faults.unplaced[array as usize] = true;
+            }
+        }
+        let split = faults.is_unplaced();
         End::Accepted {
-            verdicts: faults.verdicts(&unnamed),
+            verdicts: faults.verdicts(self.counts, &Verdict::Accepted),
             split,
         }
     }
@@ -94,8 +94,8 @@ impl Answer<'_> {
         }
         End::Refused {
             refusal: Refusal::Objects,
-            split: faults.unplaced,
-            verdicts: faults.verdicts(&Verdict::Retry { message: None }),
+            split: faults.is_unplaced(),
+            verdicts: faults.verdicts(self.counts, &Verdict::Retry { message: None }),
             message: self.message(Some(json)),
         }
     }
@@ -103,7 +103,7 @@ impl Answer<'_> {
     /// A refusal of the request as a whole: to be split, and with one object left the fault of that object.
     fn whole(&self, refusal: Refusal, json: Option<&Value>) -> End {
         let message = self.message(json);
-        if self.objects == 1 {
+        if self.counts.total() == 1 {
             let verdicts = vec![Verdict::Rejected {
                 reason: Reason::Unusable,
                 message: message.clone(),
@@ -141,7 +141,7 @@ impl Answer<'_> {
     }
 
     fn retry_all(&self) -> Vec<Verdict> {
-        vec![Verdict::Retry { message: None }; self.objects]
+        vec![Verdict::Retry { message: None }; self.counts.total()]
     }
 
     /// Braze's words about the request: `message`, or `error` where it could not parse it, or the body as it is.
@@ -160,23 +160,17 @@ impl Answer<'_> {
 
     /// Sorts the entries of `errors` onto the objects they name.
     fn faults(&self, json: &Value) -> Faults {
-        let mut faults = Faults {
-            by_object: vec![None; self.objects],
-            unplaced: false,
-        };
+        let mut faults = Faults::none(self.counts);
         let entries: &[Value] = match json.get("errors") {
             None | Some(Value::Null) => &[],
             Some(Value::Array(entries)) => entries,
             Some(entry) => std::slice::from_ref(entry),
         };
         for entry in entries {
-            let index = match self.objects {
-                1 => Some(0),
-                objects => place(entry).filter(|index| *index < objects),
-            };
-            match index {
-                Some(index) => faults.put(index, verdict(&redact(&words(entry), self.key))),
-                None => faults.unplaced = true,
+            match place(entry, self.counts) {
+                Place::Object(number) => faults.put(number, verdict(&redact(&words(entry), self.key))),
+                Place::In(array) => faults.unplaced[array as usize] = true,
+                Place::Anywhere => faults.unplaced = [true; 3],
             }
         }
         faults
@@ -184,39 +178,81 @@ impl Answer<'_> {
 }
 
 /// What `errors` says of each object.
-#[derive(Default)]
 struct Faults {
     by_object: Vec<Option<Verdict>>,
-    /// An entry names no object of the request.
-    unplaced: bool,
+    /// By array: an entry names an object of it, but not which one.
+    unplaced: [bool; 3],
 }
 
 impl Faults {
-    /// Of several entries for one object the first permanent one counts.
-    fn put(&mut self, index: usize, verdict: Verdict) {
-        if !matches!(self.by_object[index], Some(Verdict::Rejected { .. })) {
-            self.by_object[index] = Some(verdict);
+    fn none(counts: Counts) -> Self {
+        Self {
+            by_object: vec![None; counts.total()],
+            unplaced: [false; 3],
         }
     }
 
-    fn verdicts(self, unnamed: &Verdict) -> Vec<Verdict> {
-        self.by_object
-            .into_iter()
-            .map(|verdict| verdict.unwrap_or_else(|| unnamed.clone()))
-            .collect()
+    fn is_unplaced(&self) -> bool {
+        self.unplaced.contains(&true)
+    }
+
+    /// Of several entries for one object the first permanent one counts.
+    fn put(&mut self, number: usize, verdict: Verdict) {
+        if !matches!(self.by_object[number], Some(Verdict::Rejected { .. })) {
+            self.by_object[number] = Some(verdict);
+        }
+    }
+
+    /// What is said of no object is `unnamed`, unless it may be about any object of its array.
+    fn verdicts(self, counts: Counts, unnamed: &Verdict) -> Vec<Verdict> {
+        let mut verdicts = self.by_object;
+        for array in counts.sent() {
+            let unnamed = if self.unplaced[array as usize] {
+                &Verdict::Retry { message: None }
+            } else {
+                unnamed
+            };
+            for verdict in &mut verdicts[counts.range(array)] {
+                verdict.get_or_insert_with(|| unnamed.clone());
+            }
+        }
+        verdicts.into_iter().flatten().collect()
     }
 }
 
-/// The object an entry names. We send attributes only: an index into another array names none of ours.
-fn place(entry: &Value) -> Option<usize> {
-    if text_at(entry, "input_array").is_some_and(|array| array != "attributes") {
-        return None;
+/// What an entry of `errors` is about.
+enum Place {
+    /// The object of that number, among all of the request.
+    Object(usize),
+    /// Some object of this array.
+    In(Array),
+    /// Some object.
+    Anywhere,
+}
+
+/// What an entry is about: its index counts within the array that it names. If it names none, that is the only one of the request.
+fn place(entry: &Value, counts: Counts) -> Place {
+    if counts.total() == 1 {
+        return Place::Object(0);
     }
-    let index = match entry.get("index")? {
-        Value::String(text) => text.parse().ok()?,
-        index => index.as_u64()?,
+    let array = match text_at(entry, "input_array") {
+        Some(named) => counts.sent().find(|array| array.as_str() == named),
+        None => {
+            let mut sent = counts.sent();
+            sent.next().filter(|_| sent.next().is_none())
+        }
     };
-    usize::try_from(index).ok()
+    // An array that we have not sent is none of ours.
+    let Some(array) = array else {
+        return Place::Anywhere;
+    };
+    let index = match entry.get("index") {
+        Some(Value::String(text)) => text.parse().ok(),
+        Some(index) => index.as_u64().and_then(|index| usize::try_from(index).ok()),
+        None => None,
+    };
+    let number = index.and_then(|index: usize| counts.range(array).nth(index));
+    number.map_or(Place::In(array), Place::Object)
 }
 
 /// The code or sentence of an entry, which may also be a plain string.
@@ -247,7 +283,12 @@ fn verdict(words: &str) -> Verdict {
         Reason::Blocked
     } else if has("must specify only one of") || (has("'external_id'") && has("is required")) {
         Reason::Identifier
-    } else if is_code_of_a_bad_value(words) || has("' must be ") || has("is not a valid ") || has("is not valid") {
+    } else if is_code_of_a_bad_value(words)
+        || has("' must be ")
+        || has("' is required")
+        || has("is not a valid ")
+        || has("is not valid")
+    {
         Reason::Value
     } else {
         return Verdict::Retry {

@@ -21,6 +21,7 @@ mod options;
 mod plan;
 mod quiet;
 mod redrive;
+mod writes;
 
 pub use self::edit::{Addition, ExportJobEdit};
 pub use self::guard::Guard;
@@ -29,9 +30,7 @@ pub use self::moves::{Move, NewReset, Reset};
 pub use self::options::{ATTRIBUTE, Hold, Options, OptionsEdit, UserCap};
 pub use self::quiet::{QuietError, QuietWindow};
 pub use self::redrive::{NewRedrive, Redrive};
-
-/// The only type of job.
-pub const TYPE: &str = "export_audiences";
+pub use self::writes::{CustomEvents, EVENT_NAME, Writes};
 
 /// What is exported, to where, under which identifiers: what somebody wants. What became of it is told by the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,7 +201,6 @@ impl ExportJob {
     pub fn to_wire(&self) -> wire::ExportJob {
         let mut job = wire::ExportJob {
             name: self.name(),
-            r#type: TYPE.to_owned(),
             label: self.label.clone(),
             description: self.description.clone(),
             audiences: self.audiences.clone(),
@@ -317,6 +315,10 @@ fn decide_create(state: &impl State, wanted: &ExportJob) -> Result<(Vec<Change>,
         workspace: authorization.workspace_key(),
         ..wanted.clone()
     };
+    if !job.options.writes.is_attribute() {
+        // Whoever is told of an exit loses nothing by it.
+        job.guard = Guard::new(0);
+    }
     check_others(state, &job)?;
     let (new_audiences, mut changes) = exported::decide_new(state, &job, &authorization.instance, &job.audiences);
     job.new_audiences = new_audiences;
@@ -343,17 +345,14 @@ fn check_others(state: &impl State, job: &ExportJob) -> Result<(), Error> {
                 other.label
             )));
         }
-        if job.killed
-            || other.killed
-            || other.workspace != job.workspace
-            || other.options.attribute != job.options.attribute
-        {
+        if job.killed || other.killed || other.workspace != job.workspace || other.place() != job.place() {
             continue;
         }
         if let Some(audience) = job.audiences.iter().find(|audience| other.audiences.contains(audience)) {
             return Err(Error::AlreadyExists(format!(
                 "{name} (\"{}\") exports audience {audience} to {} of the same Braze workspace already",
-                other.label, other.options.attribute
+                other.label,
+                other.place().trim_start()
             )));
         }
     }

@@ -59,6 +59,10 @@ pub(crate) fn decide_new(
     instance: &str,
     audiences: &[String],
 ) -> (Vec<String>, Vec<Change>) {
+    // Nothing is left of events that were sent: whoever this job tells nothing has heard nothing of it.
+    if !job.options.writes.is_attribute() {
+        return (audiences.to_vec(), Vec::new());
+    }
     let exported = |audience: &String| Exported {
         account: job.account,
         instance: instance.to_owned(),

@@ -27,9 +27,9 @@ pub use caller::{AuthError, Caller, Forbidden, UsedToken};
 pub use directory::Directory;
 pub use error::Error;
 pub use export_job::{
-    ATTRIBUTE, Addition, Alias, AllExportJobs, AudienceEvents, Coalesce, ExportJob, ExportJobEdit, ExportJobs, Guard,
-    Hold, Identifiers, Move, NewExportJob, NewRedrive, NewReset, Options, OptionsEdit, QuietError, QuietWindow,
-    Redrive, Reset, TYPE, UserCap,
+    ATTRIBUTE, Addition, Alias, AllExportJobs, AudienceEvents, Coalesce, CustomEvents, EVENT_NAME, ExportJob,
+    ExportJobEdit, ExportJobs, Guard, Hold, Identifiers, Move, NewExportJob, NewRedrive, NewReset, Options,
+    OptionsEdit, QuietError, QuietWindow, Redrive, Reset, UserCap, Writes,
 };
 pub use mapping::{Mapping, Mappings, NewMapping};
 pub use page::{Listed, Page, PageError};

@@ -155,6 +155,10 @@ mod tests {
         ] {
             assert!(message.contains(named), "{named}: {message}");
         }
+        for fixed in ["type", "event_name", "event_time_field"] {
+            let message = parsed(job(), &[fixed]).unwrap_err().message().to_owned();
+            assert!(message.contains(&format!("{fixed:?} cannot be changed")), "{message}");
+        }
         for nothing in [
             parsed(ExportJob::default(), &[]),
             parsed(ExportJob::default(), &["audiences"]),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use control::{ATTRIBUTE, Options, QuietWindow, UserCap};
+use control::{ATTRIBUTE, Options, QuietWindow, UserCap, Writes};
 use jiff::Timestamp;
 use proto::export::v1 as wire;
 use proto::export::v1::ExportJob;
@@ -22,6 +22,7 @@ pub(super) fn parse(violations: &mut Violations, job: &ExportJob, now: Timestamp
     let is_one = braze::AttributeName::new(attribute);
     check(violations, "export_job.attribute", is_one.map(|_| ()));
     Options {
+        writes: Writes::default(),
         attribute: attribute.to_owned(),
         update_existing_only: job.update_existing_only,
         quiet_window: quiet_window(violations, job.quiet_window.as_ref()),

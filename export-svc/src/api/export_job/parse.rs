@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use control::{AudienceEvents, Coalesce, Guard, NewExportJob, TYPE};
+use control::{AudienceEvents, Coalesce, Guard, NewExportJob, Options};
 use jiff::Timestamp;
 use model::{AccountNumber, name, text};
 use proto::export::v1::ExportJob;
 use runtime::grpc::status::Violations;
 use tonic::Status;
 
-use super::{identifiers, options};
-use crate::api::{check, check_is};
+use super::{identifiers, options, writes};
+use crate::api::check;
 
 /// A change waits at most this long for its batch to fill; also the default.
 const FLUSH_AFTER_MAX: Duration = Duration::from_secs(300);
@@ -21,7 +21,7 @@ const AUDIENCES_MAX: usize = 1_000;
 /// the start: it is not the request's to say.
 pub(super) fn parse(account: AccountNumber, job: ExportJob, now: Timestamp) -> Result<NewExportJob, Status> {
     let mut violations = Violations::new();
-    check_is(&mut violations, "export_job.type", &job.r#type, TYPE);
+    let writes = writes::parse(&mut violations, &job);
     check(&mut violations, "export_job.label", text::label(&job.label));
     check(
         &mut violations,
@@ -35,7 +35,10 @@ pub(super) fn parse(account: AccountNumber, job: ExportJob, now: Timestamp) -> R
         authorization(account, &job.authorization),
     );
     let identifiers = identifiers::parse(&mut violations, &job);
-    let options = options::parse(&mut violations, &job, now);
+    let options = Options {
+        writes,
+        ..options::parse(&mut violations, &job, now)
+    };
     let flush_after = flush_after(&job);
     check(
         &mut violations,
@@ -74,7 +77,7 @@ pub(super) fn parse(account: AccountNumber, job: ExportJob, now: Timestamp) -> R
         existing_users: job.existing_users,
         flush_after: flush_after.unwrap_or(FLUSH_AFTER_MAX),
         batch_updates_max: batch_updates_max.unwrap_or_default(),
-        coalesce: coalesce.unwrap_or_default(),
+        coalesce: writes::coalesce(&options.writes, coalesce.unwrap_or_default()),
         events: events.unwrap_or_default(),
         guard_percent,
         options,
@@ -189,7 +192,7 @@ pub(super) mod tests {
     #[test]
     fn every_fault_is_told_at_once() {
         let bad = ExportJob {
-            r#type: "export_events".to_owned(),
+            r#type: "export_everything".to_owned(),
             label: String::new(),
             description: "x".repeat(2_001),
             audiences: vec!["a/b".to_owned(), "c".to_owned(), "c".to_owned()],

@@ -2,7 +2,8 @@
 //! delays and reorders what it applies (within the settle gap of its 2xx, and within the doubt of an unknown end), every
 //! user ends with what the last change said – also where a profile is sent under two identifiers that are one user at Braze, and
 //! where one record removes under an earlier identifier and says something else under the present one. Of the slug whose every
-//! edge is wanted, each change is sent, in the order of the log: of a profile, and of a user.
+//! edge is wanted, each change is sent, in the order of the log: of a profile, and of a user; and so is each event, as an object of its
+//! own.
 //!
 //! How: a naive last-write map beside the batch, and a Braze that applies each call at a random time within its bound, or,
 //! if the end is unknown, perhaps never. On every close the test's own books say whether a person was in flight already and
@@ -19,9 +20,10 @@ use super::{DOUBT, GAP, at, limits, order};
 use crate::order::Order;
 
 const PROFILES: u8 = 5;
-const SLUGS: [&str; 3] = ["vip", "risk", "news"];
-/// The slug whose every edge is wanted.
-const EDGES: &str = "news";
+const SLUGS: [&str; 4] = ["vip", "risk", "news", "seen"];
+/// The first slug whose every edge is wanted: as a value of the attribute, and then as an event.
+const EDGES: usize = 2;
+const EVENTS: usize = 3;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -153,11 +155,12 @@ impl World {
             identifier: identifier(profile, under),
             profile: profile_key(profile.to_string().as_bytes()),
             lane: slug as LaneId,
-            attribute: control::ATTRIBUTE.into(),
+            attribute: if slug == EVENTS { " event e" } else { control::ATTRIBUTE }.into(),
             slug: SLUGS[slug].into(),
+            occurrence: (slug == EVENTS).then(|| super::occurrences::event(SLUGS[slug], add)),
             add,
             existing_only: false,
-            every_edge: SLUGS[slug] == EDGES,
+            every_edge: slug >= EDGES,
             flush_at: self.now + Duration::from_secs(5),
             bytes: 1,
             origin: Origin { number, profile },
@@ -200,7 +203,12 @@ impl World {
             .extend(self.batch.origins(request).map(|origin| origin.number));
         let mut identifiers = HashSet::new();
         for (identifier, add, remove) in &objects {
-            assert!(identifiers.insert(identifier), "one object per user and request");
+            let is_event = is_event((add, remove));
+            assert!(
+                identifiers.insert((identifier, is_event)),
+                "one object per user and request, and one event"
+            );
+            assert!(!is_event || add.len() + remove.len() == 1, "an event is of one change");
             assert!(!add.is_empty() || !remove.is_empty());
             assert!(add.iter().all(|slug| !remove.contains(slug)), "a slug in one list only");
             for (slug, add) in add
@@ -217,7 +225,9 @@ impl World {
         }
         for (other, others) in &self.in_flight {
             assert!(
-                others.iter().all(|object| !identifiers.contains(&object.0)),
+                others
+                    .iter()
+                    .all(|(user, add, remove)| !identifiers.contains(&(user, is_event((add, remove))))),
                 "a user twice in flight"
             );
             assert!(profiles(*other).is_disjoint(&mine), "a profile twice in flight");
@@ -270,7 +280,7 @@ impl World {
             split: matches!(how, How::RefusedAndSplit),
         };
         for settled in self.batch.complete(request, ending, &mut self.order, self.now) {
-            let edge = SLUGS[self.log[settled.origin.number].2] == EDGES;
+            let edge = self.log[settled.origin.number].2 >= EDGES;
             assert!(!edge || settled.outcome == Outcome::Accepted, "{settled:?}");
             self.open.remove(&settled.origin.number);
         }
@@ -287,11 +297,16 @@ impl World {
     }
 }
 
+/// Whether an object with these slugs is an event.
+fn is_event((add, remove): (&[String], &[String])) -> bool {
+    add.iter().chain(remove).any(|slug| slug == SLUGS[EVENTS])
+}
+
 /// Whether the edges of whoever is picked were sent as they stand in the log; a repeat is sent before the next one.
-fn check_edges(world: &World, whose: impl Fn(u8, u8) -> bool) {
+fn check_edges(world: &World, edge: usize, whose: impl Fn(u8, u8) -> bool) {
     let edges = |number: &usize| {
         let (profile, under, slug, _) = world.log[*number];
-        SLUGS[slug] == EDGES && whose(profile, under)
+        slug == edge && whose(profile, under)
     };
     let mut sent: Vec<_> = world.sent.iter().copied().filter(edges).collect();
     sent.dedup();
@@ -345,13 +360,14 @@ fn check(steps: &[Step], objects_max: usize) {
     for (slot, add) in &world.last {
         assert_eq!(world.braze.get(slot), Some(add), "{slot:?}");
     }
-    for one in 0..PROFILES {
-        check_edges(&world, |profile, _| profile == one);
+    for (edge, one) in (EDGES..SLUGS.len()).flat_map(|edge| (0..PROFILES).map(move |one| (edge, one))) {
+        check_edges(&world, edge, |profile, _| profile == one);
         for under in 0..3 {
             let user = identifier(one, under);
-            check_edges(&world, |profile, under| identifier(profile, under) == user);
+            check_edges(&world, edge, |profile, under| identifier(profile, under) == user);
         }
     }
+    assert_eq!(world.batch.occurrences, 0);
     assert!(world.batch.targets.is_empty() && world.batch.people.is_empty() && world.batch.edges.is_empty());
 }
 

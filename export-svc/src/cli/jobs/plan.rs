@@ -28,6 +28,7 @@ impl Show for wire::ExportPlan {
             ("overtaken", json!(self.overtaken)),
             ("users", json!(self.users)),
             ("attributeWrites", json!(self.attribute_writes)),
+            ("events", json!(self.events)),
             ("requests", json!(self.requests)),
             ("usersCreated", json!(self.users_created)),
             ("estimatedDuration", seconds(self.estimated_duration)),

@@ -10,6 +10,7 @@ impl Show for wire::ExportJob {
     const COLUMNS: &'static [&'static str] = &[
         "NAME",
         "LABEL",
+        "TYPE",
         "STATE",
         "AUDIENCES",
         "ADDED",
@@ -26,6 +27,7 @@ impl Show for wire::ExportJob {
         vec![
             self.name.clone(),
             self.label.clone(),
+            self.r#type.trim_start_matches("export_").to_owned(),
             state(self),
             self.audiences.join(","),
             count(|all| all.added),
@@ -75,6 +77,8 @@ impl Show for wire::ExportJob {
             ("emailField", json!(self.email_field)),
             ("phoneField", json!(self.phone_field)),
             ("attribute", json!(self.attribute)),
+            ("eventName", json!(self.event_name)),
+            ("eventTimeField", json!(self.event_time_field)),
             ("existingUsers", json!(self.existing_users)),
             ("updateExistingOnly", json!(self.update_existing_only)),
             ("flushAfter", seconds(self.flush_after)),

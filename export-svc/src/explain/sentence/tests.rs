@@ -378,3 +378,33 @@ fn whatever_a_change_waits_for_is_named_with_the_time_if_that_is_known() {
         "{soon}"
     );
 }
+
+#[test]
+fn of_a_job_that_sends_events_nothing_is_said_of_what_braze_holds() {
+    let facts = |action, stage| MemberExplanation {
+        r#type: "export_events".into(),
+        braze_user: None,
+        ..facts(action, stage)
+    };
+    let head =
+        "What happens to user with external id cust-1 in vip is sent as events, which Braze does not tell one by one";
+    for (action, stage, rest) in [
+        (
+            MembershipAction::Enter,
+            ChangeStage::Settled,
+            format!("Braze has taken the enter {AT}; {NOTHING}."),
+        ),
+        (
+            MembershipAction::Exit,
+            ChangeStage::Settled,
+            format!("the job has settled the exit {AT}; {NOTHING}."),
+        ),
+        (
+            MembershipAction::Enter,
+            ChangeStage::Next,
+            format!("the enter {AT} goes with the next request; {SOON}."),
+        ),
+    ] {
+        assert_eq!(sentence(&facts(action, stage)), format!("{head}: {rest}"));
+    }
+}

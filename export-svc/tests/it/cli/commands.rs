@@ -3,6 +3,7 @@
 mod audiences;
 mod authorizations;
 mod closed;
+mod events;
 mod explain;
 
 use std::process::Output;

@@ -15,7 +15,7 @@ use super::rig::{Rig, config, job};
 const BLOCKED: &str = "external_id is blacklisted";
 
 /// Asks for what was omitted for these reasons, when so many redrives are done; the number.
-async fn redrive(rig: &Rig, job: &ExportJob, reasons: &[&str], done: u64) -> u64 {
+pub(super) async fn redrive(rig: &Rig, job: &ExportJob, reasons: &[&str], done: u64) -> u64 {
     let new = NewRedrive {
         reasons: reasons.iter().map(|&reason| reason.to_owned()).collect(),
         done,
@@ -33,7 +33,7 @@ async fn outcomes(rig: &Rig) -> Vec<String> {
     done.map(|entry| entry.message).collect()
 }
 
-async fn until_outcomes(rig: &Rig, expected: &[&str]) {
+pub(super) async fn until_outcomes(rig: &Rig, expected: &[&str]) {
     runtime::testing::until(&format!("the log says {expected:?}"), async || {
         outcomes(rig).await == expected
     })

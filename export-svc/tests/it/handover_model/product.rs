@@ -96,6 +96,7 @@ pub(super) fn change(offset: Offset) -> Change<Offset> {
         lane: 1,
         attribute: control::ATTRIBUTE.into(),
         slug: SLUG.clone(),
+        occurrence: None,
         add: is_enter(offset),
         existing_only: false,
         every_edge: false,

@@ -7,6 +7,15 @@ use super::*;
 const KEY: &str = "0f3c-secret";
 
 fn end_of(status: u16, body: Option<&[u8]>, objects: usize) -> End {
+    end_of_all(status, body, [objects, 0, 0])
+}
+
+/// As [`end`], of a request with so many attributes, events and purchases.
+fn mixed(status: u16, body: &Value, counts: [usize; 3]) -> End {
+    end_of_all(status, Some(body.to_string().as_bytes()), counts)
+}
+
+fn end_of_all(status: u16, body: Option<&[u8]>, counts: [usize; 3]) -> End {
     let rate = RateHints {
         reset: Some(Duration::from_secs(2)),
         ..RateHints::default()
@@ -16,7 +25,7 @@ fn end_of(status: u16, body: Option<&[u8]>, objects: usize) -> End {
         status,
         rate,
         body,
-        objects,
+        counts: Counts(counts),
         key: &SecretString::from(KEY),
     }
     .end()
@@ -385,4 +394,62 @@ fn the_key_is_in_no_text() {
         let text = format!("{:?}", end_of(status, Some(body.as_bytes()), 2));
         assert!(!text.contains(KEY) && text.contains(clean), "{text}");
     }
+}
+
+#[test]
+fn an_error_is_the_objects_of_the_array_and_index_that_it_names() {
+    let body = json!({
+        "message": "success", "attributes_processed": 2, "events_processed": 2, "purchases_processed": 1,
+        "errors": [
+            {"index": 0, "input_array": "events", "type": "'name' is required"},
+            {"index": 1, "input_array": "purchases", "type": "'price' must be a number"},
+        ],
+    });
+    let End::Accepted { verdicts, split } = mixed(201, &body, [2, 3, 2]) else {
+        panic!("it is accepted")
+    };
+    let [yes, name, price] = [
+        Verdict::Accepted,
+        rejected(Reason::Value, "'name' is required"),
+        rejected(Reason::Value, "'price' must be a number"),
+    ];
+    let expected = [&yes, &yes, &name, &yes, &yes, &yes, &price];
+    assert_eq!((verdicts.iter().collect::<Vec<_>>(), split), (expected.to_vec(), false));
+}
+
+#[test]
+fn an_array_of_which_objects_are_missing_leaves_the_others_accepted() {
+    let short = json!({"message": "success", "attributes_processed": 2, "events_processed": 1});
+    let unplaced = json!({
+        "message": "success", "attributes_processed": 2, "events_processed": 2,
+        "errors": [{"input_array": "events", "type": "odd"}],
+    });
+    for body in [short, unplaced] {
+        let expected = End::Accepted {
+            verdicts: vec![Verdict::Accepted, Verdict::Accepted, retry(), retry()],
+            split: true,
+        };
+        assert_eq!(mixed(201, &body, [2, 2, 0]), expected, "{body}");
+    }
+    let unknown = json!({"message": "success", "errors": [{"index": 0, "type": "odd"}]});
+    let expected = End::Accepted {
+        verdicts: vec![retry(); 4],
+        split: true,
+    };
+    assert_eq!(mixed(201, &unknown, [2, 2, 0]), expected, "it may be about any of them");
+}
+
+#[test]
+fn events_alone_are_counted_and_named_as_attributes_alone_are() {
+    let body = json!({"message": "ok", "events_processed": 1, "errors": [{"index": 1, "type": "'time' is required"}]});
+    let expected = End::Accepted {
+        verdicts: vec![Verdict::Accepted, rejected(Reason::Value, "'time' is required")],
+        split: false,
+    };
+    assert_eq!(mixed(201, &body, [0, 2, 0]), expected);
+    let other = json!({"message": "ok", "attributes_processed": 2});
+    assert!(
+        matches!(mixed(201, &other, [0, 2, 0]), End::Unknown { .. }),
+        "that is no word about events"
+    );
 }

@@ -124,6 +124,12 @@ pub(super) fn decide_update(
         Move::Describe
     };
     let mut job = fetch_for(what, state, name, based_on, now)?;
+    if edit.guard_percent.is_some_and(|percent| percent > 0) && !job.options.writes.is_attribute() {
+        return Err(Error::FailedPrecondition(format!(
+            "{name} is of type {}: it removes nothing at Braze, so it has no guard; leave guard_percent out",
+            job.options.writes.type_name()
+        )));
+    }
     job.update_time = now;
     job.label = edit.label.clone().unwrap_or(job.label);
     job.description = edit.description.clone().unwrap_or(job.description);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use proto::export::v1 as wire;
 
-use super::{ExportJob, QuietWindow};
+use super::{ExportJob, QuietWindow, Writes};
 
 /// The attribute of a Braze user that holds the slugs of its audiences, unless a job names another one.
 pub const ATTRIBUTE: &str = "lytics_segments";
@@ -13,7 +13,9 @@ pub const ATTRIBUTE: &str = "lytics_segments";
 /// What a job does otherwise than others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// The attribute that holds the slugs: one that Braze takes.
+    /// What it writes.
+    pub writes: Writes,
+    /// The attribute that holds the slugs, if it writes one: one that Braze takes.
     pub attribute: String,
     /// An enter creates no user at Braze.
     pub update_existing_only: bool,
@@ -57,6 +59,7 @@ pub struct OptionsEdit {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            writes: Writes::default(),
             attribute: ATTRIBUTE.to_owned(),
             update_existing_only: false,
             quiet_window: None,
@@ -98,7 +101,10 @@ impl Options {
     }
 
     pub(super) fn write(&self, job: &mut wire::ExportJob) {
-        job.attribute = self.attribute.clone();
+        self.writes.write(job);
+        if self.writes.is_attribute() {
+            job.attribute.clone_from(&self.attribute);
+        }
         job.update_existing_only = self.update_existing_only;
         job.quiet_window = self.quiet_window.as_ref().map(QuietWindow::to_wire);
         job.expire_time = self.expire_time.map(model::time::to_wire);
@@ -114,6 +120,7 @@ impl Options {
         let window = job.quiet_window.as_ref().map(QuietWindow::from_wire);
         let cap = job.user_cap.as_ref().map(UserCap::from_wire);
         Some(Self {
+            writes: Writes::read(job)?,
             attribute: attribute.to_owned(),
             update_existing_only: job.update_existing_only,
             quiet_window: window.transpose().ok()?,

@@ -3,6 +3,7 @@ mod guard;
 mod moves;
 mod options;
 mod redrive;
+mod writes;
 
 use super::moves::decide_reset;
 use super::*;
@@ -27,6 +28,7 @@ fn job(id: &str, audiences: &[&str], authorization: &str) -> ExportJob {
         events: AudienceEvents::Exits,
         guard_percent: 35,
         options: Options {
+            writes: Writes::default(),
             attribute: ATTRIBUTE.to_owned(),
             update_existing_only: true,
             quiet_window: QuietWindow::from_wire(&wire::QuietWindow {

@@ -1,0 +1,102 @@
+//! What a job writes to Braze, by its type.
+
+use std::borrow::Cow;
+
+use proto::export::v1 as wire;
+
+use super::{AudienceEvents, ExportJob};
+
+/// The name of a job's events, unless it says another one.
+pub const EVENT_NAME: &str = "lytics_audience";
+
+/// What a job writes to Braze.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Writes {
+    /// The slugs of its audiences, into an attribute of users.
+    #[default]
+    Attribute,
+    /// A custom event for each change of membership.
+    Events(CustomEvents),
+}
+
+/// The events of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomEvents {
+    /// Their name: one that Braze takes.
+    pub name: String,
+    /// Membership field that holds their time.
+    pub time_field: Option<String>,
+}
+
+impl Default for CustomEvents {
+    fn default() -> Self {
+        Self {
+            name: EVENT_NAME.to_owned(),
+            time_field: None,
+        }
+    }
+}
+
+impl Writes {
+    /// All types of jobs.
+    pub const TYPES: [&'static str; 2] = ["export_audiences", "export_events"];
+
+    /// The type of the job, as the contracts write it.
+    pub fn type_name(&self) -> &'static str {
+        let [audiences, events] = Self::TYPES;
+        match self {
+            Self::Attribute => audiences,
+            Self::Events(_) => events,
+        }
+    }
+
+    /// Whether it is an attribute, of which Braze holds what was written last; all else is said once, and stays said.
+    pub fn is_attribute(&self) -> bool {
+        *self == Self::Attribute
+    }
+
+    pub(super) fn write(&self, job: &mut wire::ExportJob) {
+        self.type_name().clone_into(&mut job.r#type);
+        match self {
+            Self::Attribute => {}
+            Self::Events(events) => {
+                job.event_name.clone_from(&events.name);
+                job.event_time_field = events.time_field.clone().unwrap_or_default();
+            }
+        }
+    }
+
+    /// What a job of that type writes. `None`: a type that this version does not know.
+    pub fn read(job: &wire::ExportJob) -> Option<Self> {
+        let [audiences, events] = Self::TYPES;
+        let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        match job.r#type.as_str() {
+            of if of == audiences => Some(Self::Attribute),
+            of if of == events => Some(Self::Events(CustomEvents {
+                name: text(&job.event_name).unwrap_or_else(|| EVENT_NAME.to_owned()),
+                time_field: text(&job.event_time_field),
+            })),
+            _ => None,
+        }
+    }
+}
+
+impl ExportJob {
+    /// What tells where its changes go at Braze: the name of the attribute, or what is the name of none, since it begins with a
+    /// blank. Two jobs of one place would write the same.
+    pub fn place(&self) -> Cow<'_, str> {
+        match &self.options.writes {
+            Writes::Attribute => Cow::Borrowed(&self.options.attribute),
+            Writes::Events(events) => Cow::Owned(format!(" event {}", events.name)),
+        }
+    }
+
+    /// Whether whoever was sent under an earlier identifier is told that it is no member any more: of an attribute always, since Braze
+    /// holds it; of events if exits are sent.
+    pub fn leaves_earlier(&self) -> bool {
+        match &self.options.writes {
+            Writes::Attribute => true,
+            Writes::Events(_) => self.events != AudienceEvents::Enters,
+        }
+    }
+}
