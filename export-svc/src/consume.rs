@@ -229,7 +229,10 @@ impl Workspace {
         let every_edge = feed.job.coalesce == Coalesce::EveryEdge;
         let occurrence = match feed.job.options.writes.is_attribute() {
             true => None,
-            false => occurrence::of(&feed.job, &slug, add, &origin.payload, written.unwrap_or(now)),
+            false => match occurrence::of(&feed.job, &slug, add, &origin.payload, written.unwrap_or(now)) {
+                Ok(occurrence) => Some(Box::new(occurrence)),
+                Err(detail) => return self.keep_unsaid(&origin, detail),
+            },
         };
         let flush_at = flush_at(written, feed.job.flush_after, self.config.late_flush_after, now);
         if let Some(takeover) = &self.takeover

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
 use braze::Identifier;
-use control::ExportJob;
+use control::{ExportJob, Writes};
 use model::{Action, Membership};
 use smallvec::SmallVec;
 
@@ -48,11 +48,12 @@ pub(crate) struct Plan {
     pub(crate) omitted: u64,
     pub(crate) overtaken: u64,
     pub(crate) users: u64,
-    /// Objects, if none of a user's changes are sent together; of a job that sends events these are they, with those that are
-    /// overtaken.
+    /// Objects, if none of a user's changes are sent together; of a job that writes no attribute these are they, with those
+    /// that are overtaken.
     pub(crate) writes: u64,
-    /// Those of them that are events.
+    /// Those of them that are events, and purchases.
     pub(crate) events: u64,
+    pub(crate) purchases: u64,
     /// Users that Braze would create if it knew none of them.
     pub(crate) created: u64,
     /// One in so many users was looked at.
@@ -198,9 +199,11 @@ impl Planner {
         let count = |of: &dyn Fn(&User) -> usize| self.users.values().map(|user| of(user) as u64).sum::<u64>() * one_in;
         let has = |user: &User, last| user.changes.iter().filter(|(_, of)| *of == last).count();
         let last = count(&|user| user.changes.len());
-        let events = match self.job.options.writes.is_attribute() {
-            true => 0,
-            false => last + self.overtaken,
+        let each = last + self.overtaken;
+        let (writes, events, purchases) = match &self.job.options.writes {
+            Writes::Attribute => (last, 0, 0),
+            Writes::Events(_) => (each, each, 0),
+            Writes::Purchases(_) => (each, 0, each),
         };
         Plan {
             adds: count(&|user| has(user, Last::Add)),
@@ -209,8 +212,9 @@ impl Planner {
             omitted: self.omitted,
             overtaken: self.overtaken,
             users: count(&|_| 1),
-            writes: last.max(events),
+            writes,
             events,
+            purchases,
             created: count(&|user| usize::from(user.creatable && has(user, Last::Add) > 0)),
             one_in,
         }

@@ -6,6 +6,7 @@ mod identifiers;
 mod options;
 mod parse;
 mod plan;
+mod purchases;
 mod reset;
 mod watch;
 mod writes;

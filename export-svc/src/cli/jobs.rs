@@ -135,9 +135,9 @@ pub(super) struct Create {
     /// sends events sends each.
     #[arg(long, value_enum)]
     coalesce: Option<Coalesce>,
-    /// Which changes are sent.
-    #[arg(long, value_enum, default_value_t = Events::Both)]
-    events: Events,
+    /// Which changes are sent; without it, both, and of a job that sends purchases enters.
+    #[arg(long, value_enum)]
+    events: Option<Events>,
     /// The guard: before more than this many percent of an audience's members would be removed within an hour, the job pauses
     /// itself. Without it, 20; 0 is no guard. Audiences of less than 100 members have none, nor have jobs that send events.
     #[arg(long, value_name = "PERCENT")]
@@ -310,7 +310,9 @@ impl Create {
             flush_after,
             batch_updates_max: self.batch_max,
             coalesce: self.coalesce.map_or(0, |wanted| wire::Coalesce::from(wanted).into()),
-            audience_events: wire::AudienceEvents::from(self.events).into(),
+            audience_events: self
+                .events
+                .map_or(0, |wanted| wire::AudienceEvents::from(wanted).into()),
             guard_percent: self.guard,
             ..wire::ExportJob::default()
         };

@@ -18,13 +18,15 @@ const UNUSABLE_IN_A_ROW_MAX: u32 = 1_000;
 
 /// The reason of a change whose profile has no value in any of the job's identifier fields.
 const NO_IDENTIFIER: &str = "no_identifier";
+/// Reason of a change that lacks a value of the purchase that it is to be.
+const NO_PURCHASE: &str = "no_purchase";
 /// The reasons of records that break the contract.
 const BROKEN: [&str; 4] = ["undecodable", "invalid", "wrong_account", "wrong_key"];
 
 /// Every word that says why a change was omitted.
 pub(crate) fn reasons() -> impl Iterator<Item = &'static str> {
     let refused = braze::Reason::ALL.into_iter().map(braze::Reason::as_str);
-    std::iter::once(NO_IDENTIFIER).chain(BROKEN).chain(refused)
+    [NO_IDENTIFIER, NO_PURCHASE].into_iter().chain(BROKEN).chain(refused)
 }
 
 /// Why a record cannot be used.
@@ -119,8 +121,17 @@ impl Workspace {
 
     /// A change that names nobody at Braze; `detail` says which fields could have.
     pub(super) fn keep_nameless(&mut self, origin: &Origin, detail: String) {
+        self.keep_omitted(origin, NO_IDENTIFIER, detail);
+    }
+
+    /// A change that does not say what Braze must be told; `detail` says what that is.
+    pub(super) fn keep_unsaid(&mut self, origin: &Origin, detail: String) {
+        self.keep_omitted(origin, NO_PURCHASE, detail);
+    }
+
+    fn keep_omitted(&mut self, origin: &Origin, reason: &str, detail: String) {
         let rejected = RejectedChange {
-            reason: NO_IDENTIFIER.to_owned(),
+            reason: reason.to_owned(),
             detail,
             ..RejectedChange::default()
         };

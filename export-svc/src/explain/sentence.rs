@@ -19,9 +19,10 @@ pub(super) fn sentence(facts: &MemberExplanation) -> String {
 /// Whether the user has the slug.
 fn held(facts: &MemberExplanation) -> String {
     let slug = &facts.audience;
-    if is_about_events(facts) {
+    if writes_no_attribute(facts) {
         let whom = user(facts).unwrap_or_else(|| format!("profile {}", facts.profile_id));
-        return format!("What happens to {whom} in {slug} is sent as events, which Braze does not tell one by one");
+        let what = facts.r#type.trim_start_matches("export_");
+        return format!("What happens to {whom} in {slug} is sent as {what}, which Braze does not tell one by one");
     }
     let (Some(user), Some(braze)) = (user(facts), &facts.braze_user) else {
         return format!("No user at Braze is known for profile {}", facts.profile_id);
@@ -41,7 +42,7 @@ fn held(facts: &MemberExplanation) -> String {
 }
 
 /// Whether the job writes no attribute that Braze could be asked for.
-fn is_about_events(facts: &MemberExplanation) -> bool {
+fn writes_no_attribute(facts: &MemberExplanation) -> bool {
     !["", "export_audiences"].contains(&facts.r#type.as_str())
 }
 
@@ -130,6 +131,10 @@ fn change(last: &LastRecord) -> String {
 fn kept(what: &str, rejected: &RejectedChange) -> (String, String) {
     match rejected.reason.as_str() {
         "no_identifier" => nameless(&format!("{what} was omitted, for {}", rejected.detail)),
+        "no_purchase" => (
+            format!("{what} was omitted: {}", rejected.detail),
+            "give the profile such a value in Lytics; its next record is sent".to_owned(),
+        ),
         "undecodable" | "invalid" | "wrong_account" | "wrong_key" => unusable(what, &rejected.detail),
         reason => (
             format!("Braze refused {what} for good ({reason}): {}", rejected.braze_message),
@@ -163,7 +168,7 @@ fn settled(facts: &MemberExplanation, last: &LastRecord, what: &str) -> (String,
     } else {
         format!("the job has settled {what}")
     };
-    if is_about_events(facts) {
+    if writes_no_attribute(facts) {
         return (done, NOTHING.to_owned());
     }
     let braze = facts.braze_user.clone().unwrap_or_default();

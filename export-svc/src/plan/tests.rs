@@ -140,6 +140,18 @@ fn of_a_job_that_sends_events_each_change_is_one_and_nothing_is_written() {
         (2, 2, 2, 1)
     );
     assert_eq!(planned(job(true), &changes).events, 0);
+    let mut purchases = job(true);
+    let one = || control::Source::Constant("1".to_owned());
+    purchases.options.writes = control::Writes::Purchases(Box::new(control::Purchases {
+        product_id: one(),
+        price: one(),
+        currency: one(),
+        quantity: one(),
+        time_field: None,
+    }));
+    purchases.events = AudienceEvents::Enters;
+    let purchases = planned(purchases, &changes);
+    assert_eq!((purchases.purchases, purchases.events, purchases.writes), (2, 0, 2));
 }
 
 #[test]

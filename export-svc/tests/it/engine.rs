@@ -17,6 +17,7 @@ mod moves;
 mod oldest;
 mod options;
 mod order;
+mod purchases;
 mod readers;
 mod redrive;
 mod replicas;

@@ -23,7 +23,7 @@ pub use error::Error;
 pub use instance::{INSTANCES, Instance, UnknownInstance, endpoint};
 pub use json::is_plain;
 pub use lookup::{Held, LookupError, User};
-pub use occurrence::{EventNameError, check_event_name};
+pub use occurrence::{EventNameError, Purchase, PurchaseError, QUANTITY_MAX, check_event_name};
 pub use rate::RateHints;
 pub use request::{BODY_BYTES_MAX, EXTERNAL_ID_BYTES_MAX, Full, Identifier, OBJECTS_MAX, Track, TrackBuilder};
 /// The URL type that [`endpoint`] returns and [`Client::track`] takes.

@@ -68,6 +68,7 @@ pub(super) fn parse(account: AccountNumber, job: ExportJob, now: Timestamp) -> R
     let guard_percent = job.guard_percent.unwrap_or(Guard::PERCENT);
     check(&mut violations, "export_job.guard_percent", guard(guard_percent));
     violations.into_result()?;
+    let events = writes::events(&options.writes, &job, events.unwrap_or_default());
     Ok(NewExportJob {
         label: job.label,
         description: job.description,
@@ -78,7 +79,7 @@ pub(super) fn parse(account: AccountNumber, job: ExportJob, now: Timestamp) -> R
         flush_after: flush_after.unwrap_or(FLUSH_AFTER_MAX),
         batch_updates_max: batch_updates_max.unwrap_or_default(),
         coalesce: writes::coalesce(&options.writes, coalesce.unwrap_or_default()),
-        events: events.unwrap_or_default(),
+        events,
         guard_percent,
         options,
         start: Vec::new(),

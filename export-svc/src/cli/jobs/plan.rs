@@ -29,6 +29,7 @@ impl Show for wire::ExportPlan {
             ("users", json!(self.users)),
             ("attributeWrites", json!(self.attribute_writes)),
             ("events", json!(self.events)),
+            ("purchases", json!(self.purchases)),
             ("requests", json!(self.requests)),
             ("usersCreated", json!(self.users_created)),
             ("estimatedDuration", seconds(self.estimated_duration)),

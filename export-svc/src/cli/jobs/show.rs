@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use proto::export::v1 as wire;
+use proto::export::v1::purchase_value;
 use serde_json::{Value, json};
 
 use crate::cli::output::{Show, time};
@@ -79,6 +80,11 @@ impl Show for wire::ExportJob {
             ("attribute", json!(self.attribute)),
             ("eventName", json!(self.event_name)),
             ("eventTimeField", json!(self.event_time_field)),
+            ("purchaseProductId", value(self.purchase_product_id.as_ref())),
+            ("purchasePrice", value(self.purchase_price.as_ref())),
+            ("purchaseCurrency", value(self.purchase_currency.as_ref())),
+            ("purchaseQuantity", value(self.purchase_quantity.as_ref())),
+            ("purchaseTimeField", json!(self.purchase_time_field)),
             ("existingUsers", json!(self.existing_users)),
             ("updateExistingOnly", json!(self.update_existing_only)),
             ("flushAfter", seconds(self.flush_after)),
@@ -102,6 +108,15 @@ impl Show for wire::ExportJob {
             ("updateTime", time(self.update_time)),
             ("revision", json!(self.revision)),
         ]
+    }
+}
+
+/// A value of a purchase: what it is, or where.
+fn value(value: Option<&wire::PurchaseValue>) -> Value {
+    match value.and_then(|value| value.source.as_ref()) {
+        Some(purchase_value::Source::Constant(constant)) => json!({"constant": constant}),
+        Some(purchase_value::Source::Field(field)) => json!({"field": field}),
+        None => Value::Null,
     }
 }
 

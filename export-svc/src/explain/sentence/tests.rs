@@ -407,4 +407,21 @@ fn of_a_job_that_sends_events_nothing_is_said_of_what_braze_holds() {
     ] {
         assert_eq!(sentence(&facts(action, stage)), format!("{head}: {rest}"));
     }
+    let omitted = MemberExplanation {
+        r#type: "export_purchases".into(),
+        rejected: Some(RejectedChange {
+            reason: "no_purchase".into(),
+            detail: "a price is a number, such as 9.50, and the change has none in price".into(),
+            ..RejectedChange::default()
+        }),
+        ..facts(MembershipAction::Enter, ChangeStage::Settled)
+    };
+    assert_eq!(
+        sentence(&omitted),
+        format!(
+            "What happens to user with external id cust-1 in vip is sent as purchases, which Braze does not tell one by one: the enter {AT} \
+             was omitted: a price is a number, such as 9.50, and the change has none in price; give the profile such a value in \
+             Lytics; its next record is sent."
+        )
+    );
 }

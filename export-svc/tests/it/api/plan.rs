@@ -170,6 +170,7 @@ async fn a_plan_writes_and_sends_nothing_and_is_what_the_job_then_does() {
             records: 123,
             unread: 0,
             events: 0,
+            purchases: 0,
         }
     );
     let begins_now = ExportJob {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use proto::export::v1 as wire;
 
-use super::{AudienceEvents, ExportJob};
+use super::{AudienceEvents, ExportJob, Purchases, Source};
 
 /// The name of a job's events, unless it says another one.
 pub const EVENT_NAME: &str = "lytics_audience";
@@ -17,6 +17,8 @@ pub enum Writes {
     Attribute,
     /// A custom event for each change of membership.
     Events(CustomEvents),
+    /// A purchase for each change of membership.
+    Purchases(Box<Purchases>),
 }
 
 /// The events of a job.
@@ -39,14 +41,15 @@ impl Default for CustomEvents {
 
 impl Writes {
     /// All types of jobs.
-    pub const TYPES: [&'static str; 2] = ["export_audiences", "export_events"];
+    pub const TYPES: [&'static str; 3] = ["export_audiences", "export_events", "export_purchases"];
 
     /// The type of the job, as the contracts write it.
     pub fn type_name(&self) -> &'static str {
-        let [audiences, events] = Self::TYPES;
+        let [audiences, events, purchases] = Self::TYPES;
         match self {
             Self::Attribute => audiences,
             Self::Events(_) => events,
+            Self::Purchases(_) => purchases,
         }
     }
 
@@ -63,12 +66,13 @@ impl Writes {
                 job.event_name.clone_from(&events.name);
                 job.event_time_field = events.time_field.clone().unwrap_or_default();
             }
+            Self::Purchases(purchases) => purchases.write(job),
         }
     }
 
     /// What a job of that type writes. `None`: a type that this version does not know.
     pub fn read(job: &wire::ExportJob) -> Option<Self> {
-        let [audiences, events] = Self::TYPES;
+        let [audiences, events, purchases] = Self::TYPES;
         let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         match job.r#type.as_str() {
             of if of == audiences => Some(Self::Attribute),
@@ -76,6 +80,7 @@ impl Writes {
                 name: text(&job.event_name).unwrap_or_else(|| EVENT_NAME.to_owned()),
                 time_field: text(&job.event_time_field),
             })),
+            of if of == purchases => Some(Self::Purchases(Box::new(Purchases::read(job)))),
             _ => None,
         }
     }
@@ -88,15 +93,20 @@ impl ExportJob {
         match &self.options.writes {
             Writes::Attribute => Cow::Borrowed(&self.options.attribute),
             Writes::Events(events) => Cow::Owned(format!(" event {}", events.name)),
+            Writes::Purchases(purchases) => Cow::Owned(match &purchases.product_id {
+                Source::Constant(product) => format!(" purchase of {product}"),
+                Source::Field(field) => format!(" purchase of what is in {field}"),
+            }),
         }
     }
 
     /// Whether whoever was sent under an earlier identifier is told that it is no member any more: of an attribute always, since Braze
-    /// holds it; of events if exits are sent.
+    /// holds it; of events if exits are sent; of purchases never.
     pub fn leaves_earlier(&self) -> bool {
         match &self.options.writes {
             Writes::Attribute => true,
             Writes::Events(_) => self.events != AudienceEvents::Enters,
+            Writes::Purchases(_) => false,
         }
     }
 }

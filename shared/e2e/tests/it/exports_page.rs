@@ -13,6 +13,7 @@ fn shows(command: &str, before: usize) -> Option<&'static str> {
         ("authorizations rotate-key", _) => "healthy",
         ("jobs create", 0) => "attributeWrites",
         ("jobs create", 3) => "vip_changed",
+        ("jobs create", 4) => "vip-upgrade",
         ("jobs create", _) => "runnable",
         ("jobs get", 2) => "added 121",
         ("jobs get", 3) => "the guard has paused it",
@@ -31,6 +32,7 @@ fn shows(command: &str, before: usize) -> Option<&'static str> {
         ("jobs kill", _) => "killed",
         ("users get", 0) => "\"vip\"",
         ("users get", 2) => "entered",
+        ("users get", 3) => "vip-upgrade",
         ("users list", _) => "vip_by_email",
         _ => return None,
     })

@@ -1,12 +1,12 @@
-//! Jobs that send events.
+//! Jobs that send events or purchases.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{KEY, done, file, folder, refused};
 use crate::service::{Service, config};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_sends_events_is_created_shown_and_told_apart_and_keeps_its_type() {
+async fn jobs_that_send_events_or_purchases_are_created_shown_and_told_apart() {
     let brokers = kafka::testing::brokers();
     let service = Service::start(config(&brokers)).await;
     let folder = folder();
@@ -57,5 +57,18 @@ async fn a_job_that_sends_events_is_created_shown_and_told_apart_and_keeps_its_t
         problem.contains("export_job.guard_percent: must be 0 or unset"),
         "{problem}"
     );
+    let bought = "--label Bought --type purchases --product-id upgrade --price-field price --currency EUR";
+    typed(&format!("{create} {bought}")).await;
+    let shown = typed("jobs get --account 1234 Bought --output json").await;
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    for (field, expected) in [
+        ("type", json!("export_purchases")),
+        ("purchaseProductId", json!({"constant": "upgrade"})),
+        ("purchasePrice", json!({"field": "price"})),
+        ("purchaseQuantity", json!({"constant": "1"})),
+        ("audienceEvents", json!("enters")),
+    ] {
+        assert_eq!(shown[field], expected, "{shown}");
+    }
     service.stop().await;
 }

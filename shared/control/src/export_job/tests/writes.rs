@@ -48,6 +48,31 @@ fn a_job_that_sends_events_is_read_back_as_such_beside_one_that_writes_an_attrib
 }
 
 #[test]
+fn a_job_that_sends_purchases_is_read_back_with_where_their_values_come_from() {
+    let mut wanted = job("p", &["vip"], "a");
+    let source = |field: &str| Source::Field(field.to_owned());
+    wanted.options.writes = Writes::Purchases(Box::new(Purchases {
+        product_id: Source::Constant("upgrade".to_owned()),
+        price: source("price"),
+        currency: Source::Constant("EUR".to_owned()),
+        quantity: source("many"),
+        time_field: Some("since".to_owned()),
+    }));
+    let mut map = state_with_job();
+    map.apply(decide_create(&map, &wanted)).unwrap();
+    let read: ExportJob = record::fetch(&map, "accounts/7/exportJobs/p").unwrap();
+    assert_eq!(read.options.writes, wanted.options.writes);
+    assert!(read.guard.is_off() && !read.leaves_earlier());
+    let again = ExportJob {
+        label: "another".to_owned(),
+        id: "q".to_owned(),
+        ..wanted
+    };
+    let error = decide_create(&map, &again).unwrap_err().to_string();
+    assert!(error.contains("exports audience vip to purchase of upgrade"), "{error}");
+}
+
+#[test]
 fn one_job_only_sends_events_of_a_name_about_an_audience() {
     let map = state_with_events();
     let again = ExportJob {
