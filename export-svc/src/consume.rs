@@ -126,8 +126,12 @@ impl Workspace {
     /// Whether a feed may have a change now. If not, it stays before the record.
     fn may_take(&mut self, id: FeedId, change: &Membership<'_>, record: &RecordView<'_>, now: Time) -> bool {
         let is_enter = change.action == Action::Enter;
-        let sends =
-            |feed: &Feed| is_enter && feed.job.options.user_cap.is_some() && feed.job.events.include(change.action);
+        let sends = |feed: &Feed| {
+            is_enter
+                && feed.removing.is_none()
+                && feed.job.options.user_cap.is_some()
+                && feed.job.events.include(change.action)
+        };
         if !self.feeds.get(id).is_some_and(sends) {
             return true;
         }
@@ -155,7 +159,13 @@ impl Workspace {
         let Some(feed) = self.feeds.get(origin.feed) else {
             return;
         };
-        let wanted = feed.job.events.include(membership.action);
+        let removing = feed.removing.as_ref();
+        let enters = membership.action == Action::Enter;
+        let wanted = match removing {
+            Some(removing) => removing.wants(enters, origin.partition, origin.offset),
+            None => feed.job.events.include(membership.action),
+        };
+        let add = enters && removing.is_none();
         let identifiers = &feed.job.identifiers;
         let present = route::identifier(identifiers, &membership.fields);
         let earlier = match feed.job.leaves_earlier() {
@@ -163,7 +173,7 @@ impl Workspace {
             false => Vec::new(),
         };
         let parts = u8::try_from(earlier.len()).unwrap_or(u8::MAX) + u8::from(present.is_some());
-        let leaves = wanted && parts > 0 && membership.action == Action::Exit;
+        let leaves = wanted && parts > 0 && !enters;
         if leaves && !self.admit_exit(&origin, written, now) {
             return;
         }
@@ -175,7 +185,13 @@ impl Workspace {
             moves: feed.moves,
             ..origin
         };
-        if !wanted {
+        let removes = feed.removing.is_some();
+        if removes && !wanted {
+            feed.positions.settle(origin.partition, origin.offset);
+            return;
+        }
+        // Of whom a removal meets without an identifier the job has kept it, and nobody has the slug.
+        if !wanted || (removes && parts == 0) {
             self.settle(origin.place(), Fate::Omitted);
             return;
         }
@@ -184,7 +200,6 @@ impl Workspace {
             self.keep_nameless(&origin, detail);
             return;
         }
-        let add = membership.action == Action::Enter;
         let profile = batch::profile_key(membership.profile_id);
         if feed.first_pass {
             let keys = |identifier| batch::keys(identifier, profile, &feed.attribute, &feed.slug);
@@ -226,7 +241,7 @@ impl Workspace {
         }
         let (attribute, slug, lane) = (Arc::clone(&feed.attribute), Arc::clone(&feed.slug), feed.lane);
         let existing_only = feed.job.options.update_existing_only;
-        let every_edge = feed.job.coalesce == Coalesce::EveryEdge;
+        let every_edge = feed.job.coalesce == Coalesce::EveryEdge && feed.removing.is_none();
         let occurrence = match feed.job.options.writes.is_attribute() {
             true => None,
             false => match occurrence::of(&feed.job, &slug, add, &origin.payload, written.unwrap_or(now)) {

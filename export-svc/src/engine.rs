@@ -3,6 +3,7 @@
 mod ask;
 mod config;
 mod elsewhere;
+mod removals;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::ask::{About, Question};
 pub use self::config::EngineConfig;
 use self::elsewhere::Elsewhere;
+pub use self::removals::RemovalStatus;
+pub(crate) use self::removals::unread;
 use crate::budget::RATE_UNTIL_LEARNT;
 use crate::catalog::Catalog;
 use crate::clock::Time;
@@ -99,6 +102,9 @@ pub struct JobStatus {
     pub requests_per_second: f64,
     /// When its quiet window or its user cap lets it go on.
     pub resumes: Option<Timestamp>,
+    /// Of the audiences that have left it, those whose slugs are removed, or have been. Counters, and what is pending or not confirmed, are
+    /// not theirs.
+    pub removals: Vec<RemovalStatus>,
 }
 
 /// What became of the changes of two audiences of a job.

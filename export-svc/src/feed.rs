@@ -13,6 +13,7 @@ mod oldest;
 mod readers;
 mod reading;
 mod redrive;
+mod removal;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ use self::readers::Readers;
 pub(crate) use self::readers::Which;
 pub(crate) use self::reading::Reading;
 use self::redrive::Redriven;
+use self::removal::Removing;
 use self::table::Table;
 pub(crate) use self::trouble::{Patience, Trouble};
 use crate::batch::LaneId;
@@ -112,6 +114,8 @@ pub(crate) struct Feed {
     pub(crate) reset: u64,
     /// How far it is with what is to be sent again.
     pub(crate) redriven: Redriven,
+    /// Its audience has left the job: it removes the slug, and adds nothing.
+    pub(crate) removing: Option<Removing>,
     /// How often a reset has let it go on elsewhere: what was handed to it before is not what it is handed now.
     pub(crate) moves: u32,
     /// It is known to be among those with something that progress does not have yet.
@@ -130,7 +134,8 @@ pub(crate) enum Fault {
 impl Feed {
     /// Resets that it has not gone through, oldest first.
     pub(crate) fn resets(&self) -> impl Iterator<Item = &Reset> {
-        self.job.resets.iter().filter(|reset| reset.number > self.reset)
+        let resets = self.job.resets.iter().filter(|_| self.removing.is_none());
+        resets.filter(|reset| reset.number > self.reset)
     }
 
     /// Goes through the resets of its job, up to the first that must wait.
@@ -152,10 +157,9 @@ impl Feed {
         }
     }
 
-    /// The job has lost its audience since, and has got it again.
+    /// The job has lost its audience since, and has got it again, or removes its slug.
     fn is_from_before(&self, job: &ExportJob) -> bool {
-        let added = job.addition(&self.slug);
-        added.is_some_and(|addition| self.reset < addition.number)
+        self.reset < job.life(&self.slug)
     }
 
     /// A reader serves it.
@@ -214,7 +218,7 @@ impl Feeds {
         self.apply_authorizations(wanted);
         let mut missing = BTreeMap::new();
         for job in &wanted.jobs {
-            for slug in &job.audiences {
+            for slug in job.served() {
                 missing.insert((job.name(), slug.clone()), job);
             }
         }
@@ -250,23 +254,36 @@ impl Feeds {
             self.caps.forget(*id);
             self.dirty.remove(id);
             if let Some(feed) = self.feeds.remove(*id) {
-                self.tombstones
-                    .insert(settle::feed_key(workspace, &feed.job.id, &feed.slug));
+                let key = settle::feed_key(workspace, &feed.job.id, &feed.slug);
+                let next = missing.get(&(feed.job_name.clone(), feed.slug.to_string()));
+                if next.is_some_and(|job| job.removal(&feed.slug).is_some()) {
+                    self.restored.insert(key, feed.left());
+                } else {
+                    self.tombstones.insert(key);
+                }
                 if let Some(ids) = self.by_slug.get_mut(feed.slug.as_bytes()) {
                     ids.retain(|other| other != id);
                 }
             }
         }
         self.by_slug.retain(|_, ids| !ids.is_empty());
+        let mut waiting = HashSet::new();
         for ((job_name, slug), job) in missing {
             let key = settle::feed_key(workspace, &job.id, &slug);
-            let addition = job.addition(&slug);
-            let number = addition.map_or(0, |addition| addition.number);
+            // What a predecessor has in flight may be adds, and must have taken effect before.
+            if self.in_doubt && job.removal(&slug).is_some() {
+                waiting.insert(key);
+                continue;
+            }
+            let (addition, number) = (job.addition(&slug), job.life(&slug));
             let restored = self.restored.remove(&key);
-            if restored.as_ref().is_some_and(|known| known.reset < number) {
+            let is_older = restored.as_ref().is_some_and(|known| known.reset < number);
+            let (before, known) = if is_older { (restored, None) } else { (None, restored) };
+            let told = (known.as_ref(), before.as_ref());
+            let removing = Removing::of(job, &slug, self.partitions, told, self.now);
+            if is_older && removing.is_none() {
                 self.tombstones.insert(key);
             }
-            let known = restored.filter(|known| known.reset >= number);
             // Another job, gone since, may have exported it: what a predecessor has in flight for that one nothing tells.
             if self.in_doubt && known.is_none() && !job.new_audiences.contains(&slug) {
                 continue;
@@ -278,22 +295,25 @@ impl Feeds {
                 ),
                 None => {
                     let start = addition.map_or(&job.start, |addition| &addition.start);
-                    let start: &[_] = if job.existing_users { &[] } else { start };
+                    let all = job.existing_users || removing.is_some();
+                    let start: &[_] = if all { &[] } else { start };
                     (Positions::starting(self.partitions, start), ExportCounters::default())
                 }
             };
             let is_new = job.existing_users && job.new_audiences.contains(&slug);
-            let first_pass = is_new && known.is_none() && !self.in_doubt;
+            let first_pass = is_new && known.is_none() && !self.in_doubt && removing.is_none();
             let slug: Arc<str> = slug.into();
-            let same_job = self.feeds.values().find(|feed| feed.job_name == job_name);
-            // A job that has failed, or that its guard has paused, is so as a whole.
+            let of_job = || self.feeds.values().filter(|feed| feed.job_name == job_name);
+            let lane = of_job().next().map_or(self.next_id, |feed| feed.lane);
+            // A job that has failed, or that its guard has paused, is so as a whole, but for what it removes.
+            let same_job = of_job().find(|feed| feed.removing.is_none() && removing.is_none());
             let (trouble, guard) = match (&known, same_job) {
                 (Some(known), _) => (Trouble::restore(known), Guard::restore(known)),
                 (None, Some(feed)) => (feed.trouble.clone(), feed.guard.beside()),
                 (None, None) => (Trouble::none(job.bounces), Guard::none(job.guard.confirms)),
             };
             let feed = Feed {
-                lane: same_job.map_or(self.next_id, |feed| feed.lane),
+                lane,
                 job: Arc::clone(job),
                 job_name,
                 added: addition.cloned(),
@@ -319,6 +339,7 @@ impl Feeds {
                 oldest: known.as_ref().map(Oldest::restore).unwrap_or_default(),
                 reset: known.as_ref().map_or(number, |known| known.reset),
                 redriven: Redriven::restore(known.as_ref(), job),
+                removing,
                 moves: 0,
                 dirty: false,
             };
@@ -336,7 +357,8 @@ impl Feeds {
             .iter()
             .filter_map(|name| name.rsplit('/').next())
             .collect();
-        let gone = |key: &String| settle::job_of(workspace, key).is_none_or(|id| !kept.contains(id));
+        let stays = |key: &String| settle::job_of(workspace, key).is_some_and(|id| kept.contains(id));
+        let gone = |key: &String| !stays(key) && !waiting.contains(key);
         let gone = self.restored.extract_if(|key, _| gone(key));
         self.tombstones.extend(gone.map(|(key, _)| key));
         self.look_at_clock();

@@ -263,6 +263,9 @@ impl Pipeline {
         }
         if now.since(self.last_shown) >= SHOW_EVERY {
             self.last_shown = now;
+            for ended in self.workspace.end_removals(now) {
+                self.statuses.log.write(ended);
+            }
             self.workspace.show(&self.statuses, now);
         }
         if now.since(self.last_mirrored) >= MIRROR_EVERY {
@@ -280,7 +283,12 @@ impl Pipeline {
             self.workspace.feeds.all_dirty();
         }
         let takeover = self.workspace.takeover.as_ref();
-        let ends_wanted = takeover.is_some_and(|takeover| takeover.ends.is_none() && now >= takeover.send_from);
+        let ends_wanted = takeover.is_some_and(|takeover| takeover.ends.is_none() && now >= takeover.send_from)
+            || self
+                .workspace
+                .feeds
+                .ends_wanted()
+                .is_some_and(|since| self.last_measured < since);
         let due =
             self.workspace.feeds.any_dirty() && now.since(self.last_written) >= self.workspace.config.progress_every;
         let measure_every = if self.workspace.unread.is_some() {

@@ -7,6 +7,7 @@ mod count;
 mod guard;
 mod layout;
 mod redrive;
+mod removal;
 mod show;
 mod standing;
 mod trouble;
@@ -437,6 +438,7 @@ impl Workspace {
             takeover.ends = Some(ends.clone());
         }
         (self.ends, self.ends_asked) = (ends, asked);
+        self.feeds.remove_until(&self.ends, asked);
         self.feeds.observe_pace(asked);
         self.touched = true;
     }

@@ -157,7 +157,8 @@ impl AuthorizationService for Service {
         let caller = self.directory.admit(&request, WRITE)?;
         let name = &request.get_ref().name;
         let (account, id) = child(&caller, name, name::AUTHORIZATIONS, WRITE)?;
-        self.directory.authorizations().delete(account, id).await?;
+        let removed = self.engine.removed(account);
+        self.directory.authorizations().delete(account, id, removed).await?;
         tracing::info!(%account, "deleted {name}");
         Ok(Response::new(DeleteAuthorizationResponse {}))
     }

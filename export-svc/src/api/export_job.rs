@@ -7,6 +7,7 @@ mod options;
 mod parse;
 mod plan;
 mod purchases;
+pub(super) mod removal;
 mod reset;
 mod watch;
 mod writes;
@@ -138,7 +139,7 @@ impl ExportJobService for Service {
         let account = parent(&caller, &request.parent, WRITE)?;
         let new = self.wanted(account, request.export_job).await?;
         let (audiences, identifiers) = (new.audiences.clone(), new.identifiers.clone());
-        let jobs = self.directory.export_jobs();
+        let jobs = self.jobs(account);
         let (job, warnings) = futures::join!(
             jobs.create(account, new, Timestamp::now()),
             self.catalog.warnings(account, &audiences, &identifiers),
@@ -228,17 +229,20 @@ impl ExportJobService for Service {
         let UpdateExportJobRequest {
             export_job,
             update_mask,
+            remove_slugs,
         } = request.into_inner();
         let wanted = export_job.unwrap_or_default();
         let (name, revision) = (wanted.name.clone(), wanted.revision);
         let (account, id) = child_at(&caller, "export_job.name", &name, name::EXPORT_JOBS, WRITE)?;
         let mut edit = edit::parse(wanted, &update_mask.unwrap_or_default(), Timestamp::now())?;
+        removal::check(remove_slugs, &edit)?;
+        edit.remove_slugs = remove_slugs;
         if edit.audiences.is_some() {
             // A job that does not exist may have no topic to ask.
             self.directory.export_jobs().get(account, id)?;
             edit.start = self.ends(account).await?;
         }
-        let jobs = self.directory.export_jobs();
+        let jobs = self.jobs(account);
         let job = jobs
             .update(account, id, edit, based_on(revision), Timestamp::now())
             .await?;
@@ -331,10 +335,18 @@ impl ExportJobService for Service {
         request: Request<KillExportJobRequest>,
     ) -> Result<Response<KillExportJobResponse>, Status> {
         let caller = self.directory.admit(&request, WRITE)?;
-        let KillExportJobRequest { name, revision } = request.get_ref();
+        let KillExportJobRequest {
+            name,
+            revision,
+            remove_slugs,
+        } = request.get_ref();
         let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
-        let (jobs, based_on) = (self.directory.export_jobs(), based_on(*revision));
-        let job = jobs.kill(account, id, based_on, Timestamp::now()).await?;
+        let (jobs, based_on, now) = (self.jobs(account), based_on(*revision), Timestamp::now());
+        let job = if *remove_slugs {
+            jobs.kill_and_remove(account, id, based_on, now).await?
+        } else {
+            jobs.kill(account, id, based_on, now).await?
+        };
         Ok(Response::new(KillExportJobResponse {
             export_job: Some(self.observer.done(&caller, &job, ExportEvent::Killed)),
         }))

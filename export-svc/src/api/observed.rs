@@ -4,7 +4,7 @@ use control::Caller;
 use jiff::Timestamp;
 use proto::export::v1::{ExportCounters, ExportEvent, ExportJob, ExportJobState, ExportLogEntry};
 
-use super::export_job::guard;
+use super::export_job::{guard, removal};
 use crate::engine::EngineHandle;
 use crate::settle;
 
@@ -17,11 +17,15 @@ impl Observer {
     /// killed its record says, which the engine learns a moment later.
     pub(super) fn observed(&self, job: &control::ExportJob) -> ExportJob {
         let mut wire = job.to_wire();
+        let mut status = self.0.job_status(&wire.name);
+        if !job.removals.is_empty() {
+            let told = status.as_ref().map(|status| status.removals.as_slice());
+            wire.removals = removal::told(job, told.unwrap_or_default(), &self.0.removed(job.account));
+        }
         if job.killed {
-            wire.set_state(ExportJobState::Killed);
+            removal::ending(&mut wire, status);
             return wire;
         }
-        let mut status = self.0.job_status(&wire.name);
         if let Some(status) = &mut status {
             guard::confirmed(status, job);
         }

@@ -1,6 +1,7 @@
 //! `jobs`.
 
 mod bounce;
+mod kill;
 mod list;
 mod log;
 mod omitted;
@@ -29,6 +30,7 @@ use serde_json::json;
 use tonic::Status;
 
 use self::bounce::Bounce;
+use self::kill::Kill;
 use self::list::List;
 use self::log::Log;
 use self::omitted::Omitted;
@@ -57,7 +59,8 @@ pub(super) enum Jobs {
     /// Change a job's label, description, audiences, quiet window, expiry and user cap.
     ///
     /// An audience that is added begins as those of a new job do: with its existing members if the job sends existing users, else
-    /// with what changes from now on. One that is removed is not exported any more; users at Braze keep its slug.
+    /// with what changes from now on. One that is removed is not exported any more; users at Braze keep its slug, unless you say
+    /// --remove-slugs.
     Update(Update),
     /// Let a job read and send nothing until it is resumed. It keeps its position, so no change is lost.
     Pause(Moved),
@@ -65,9 +68,9 @@ pub(super) enum Jobs {
     Resume(Resume),
     /// Let a job that sleeps, is in fault, or has failed try again at once; with --state, every such job of an account.
     Bounce(Bounce),
-    /// End a job for good and forget its position. It is still listed, and the slugs that it wrote stay in Braze; its audiences
-    /// may be exported by another job.
-    Kill(Moved),
+    /// End a job for good and forget its position. It is still listed, and the slugs that it wrote stay in Braze, unless you say
+    /// --remove-slugs; its audiences may be exported by another job.
+    Kill(Kill),
     /// Let a job go on elsewhere in the membership topic: at offsets, at a time, or at the beginning.
     ///
     /// What lies behind that place is sent, also if it was sent before; what lies before it is not. Each user ends with the last
@@ -82,7 +85,7 @@ pub(super) enum Jobs {
     Redrive(Redrive),
     /// Show what has happened to a job – who did what with it, when it slept and why – and what comes.
     Log(Log),
-    /// End a job and forget its position. The slugs that it wrote stay in Braze.
+    /// End a job and forget its position. The slugs that it wrote stay in Braze, also those that it was still removing.
     Delete(One),
 }
 
@@ -259,13 +262,7 @@ impl Jobs {
                 one.show(answer.map_err(refused)?.into_inner().export_job);
             }
             Self::Resume(resume) => resume.run().await?,
-            Self::Kill(Moved { one, revision }) => {
-                let (channel, name) = one.find::<wire::ExportJob>().await?;
-                let mut client = ExportJobServiceClient::new(channel);
-                let request = wire::KillExportJobRequest { name, revision };
-                let answer = client.kill_export_job(request).await;
-                one.show(answer.map_err(refused)?.into_inner().export_job);
-            }
+            Self::Kill(kill) => kill.run().await?,
             Self::Bounce(bounce) => bounce.run().await?,
             Self::Reset(reset) => reset.run().await?,
             Self::Omitted(omitted) => omitted.run().await?,

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use control::Removed;
 use kafka::{Config, Polled, Position, Reader, ReaderOptions, Topics};
-use model::name;
+use model::{AccountNumber, name};
 use prost::Message;
 use proto::export::v1::FeedProgress;
 
-use super::{Error, JobStatus, severity, sum};
+use super::{Error, JobStatus, RemovalStatus, severity, sum};
 use crate::health::{self, Health};
 use crate::settle;
 
@@ -85,9 +86,31 @@ impl Elsewhere {
         };
         let jobs = self.jobs();
         let feeds = jobs.get(&(account.get(), id.to_owned()));
-        let feeds = feeds.filter(|feeds| feeds.len() >= audiences);
-        let done = feeds.and_then(|feeds| feeds.values().map(of).min());
-        done.unwrap_or(0)
+        let exported = feeds.into_iter().flat_map(BTreeMap::values);
+        let exported = exported.filter(|status| status.removals.is_empty());
+        let done: Vec<_> = exported.map(of).collect();
+        done.iter()
+            .copied()
+            .min()
+            .filter(|_| done.len() >= audiences)
+            .unwrap_or(0)
+    }
+
+    /// The removals that are over, of the jobs of an account.
+    pub(crate) fn removed(&self, account: AccountNumber) -> Removed {
+        let mut removed = Removed::default();
+        let jobs = self.jobs();
+        for ((_, id), feeds) in jobs.iter().filter(|((of, _), _)| *of == account.get()) {
+            for removal in feeds
+                .values()
+                .flat_map(|status| &status.removals)
+                .filter(|removal| removal.done)
+            {
+                let job = name::format_child(account, name::EXPORT_JOBS, id);
+                removed.insert(job, removal.audience.clone(), removal.number);
+            }
+        }
+        removed
     }
 
     /// Whether there was anything.
@@ -127,7 +150,11 @@ impl Elsewhere {
         match progress.map(FeedProgress::decode) {
             Some(Ok(progress)) => {
                 let feeds = jobs.entry(job).or_default();
-                feeds.insert(audience.to_owned(), status(progress));
+                let status = match RemovalStatus::of(audience, &progress) {
+                    Some(removal) => JobStatus::of_removals().removing(removal),
+                    None => status(progress),
+                };
+                feeds.insert(audience.to_owned(), status);
             }
             Some(Err(error)) => {
                 tracing::warn!(
@@ -179,6 +206,7 @@ fn status(progress: FeedProgress) -> JobStatus {
         requests_per_second: progress.requests_per_second,
         resumes: progress.resume_time.as_ref().and_then(model::time::from_wire),
         reason: progress.state_reason,
+        removals: Vec::new(),
     }
 }
 
@@ -203,6 +231,7 @@ impl JobStatus {
         worse.confirms = worse.confirms.min(better.confirms);
         worse.requests_per_second = worse.requests_per_second.max(better.requests_per_second);
         worse.resumes = worse.resumes.max(better.resumes);
+        worse.removals.extend(better.removals);
         worse
     }
 }
@@ -252,6 +281,48 @@ mod tests {
         known.take("7.w/j/vip", None);
         known.take("7.w/j/a/b", None);
         assert_eq!(known.get("accounts/7/exportJobs/j"), None);
+    }
+
+    #[test]
+    fn a_removal_is_over_when_that_is_written_down_and_counts_as_nothing_else_of_its_job() {
+        let known = Elsewhere::default();
+        let account = AccountNumber::new(7).unwrap();
+        let job = "accounts/7/exportJobs/j";
+        known.take("7.w/j/vip", Some(&progress(40, &[5], ExportJobState::Runnable)));
+        for done in [false, true] {
+            let removal = proto::export::v1::RemovalProgress {
+                number: 3,
+                done,
+                ..Default::default()
+            };
+            let progress = FeedProgress {
+                removal: Some(removal),
+                counters: Some(ExportCounters {
+                    removed: 9,
+                    ..ExportCounters::default()
+                }),
+                ..FeedProgress::default()
+            };
+            known.take("7.w/j/gold", Some(&progress.encode_to_vec()));
+            let status = known.get(job).unwrap();
+            assert_eq!(
+                (status.counters.added, status.counters.removed, status.pending),
+                (40, 0, 1)
+            );
+            let [gold] = status.removals.as_slice() else {
+                panic!("{status:?}")
+            };
+            assert_eq!(
+                (gold.audience.as_str(), gold.counters.removed, gold.done),
+                ("gold", 9, done)
+            );
+            let mut expected = Removed::default();
+            if done {
+                expected.insert(job.to_owned(), "gold".to_owned(), 3);
+            }
+            assert_eq!(known.removed(account), expected);
+            assert_eq!(known.removed(AccountNumber::new(8).unwrap()), Removed::default());
+        }
     }
 
     #[test]

@@ -96,6 +96,12 @@ fn why(facts: &MemberExplanation) -> (String, String) {
             "create another job for the audience".to_owned(),
         );
     }
+    if standing.state() == ExportJobState::Removing {
+        return (
+            format!("the job is killed and removes the slugs of its audiences, so that {what} gives nobody the slug"),
+            "`export-svc jobs watch` tells when that is over".to_owned(),
+        );
+    }
     if !facts.identifiers.iter().any(|choice| choice.chosen) {
         let fields: Vec<_> = facts.identifiers.iter().map(|choice| choice.field.as_str()).collect();
         return nameless(&format!("{what} has no value in {}", fields.join(", ")));

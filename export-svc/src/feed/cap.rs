@@ -116,7 +116,9 @@ impl Feeds {
 
     fn show_caps(&mut self) {
         for (id, feed) in self.feeds.iter_mut() {
-            let capped = self.caps.0.get(&feed.lane).is_some_and(|cap| cap.full.is_some());
+            let full = self.caps.0.get(&feed.lane).is_some_and(|cap| cap.full.is_some());
+            // Whoever removes sends no enters.
+            let capped = full && feed.removing.is_none();
             if capped != feed.capped {
                 feed.capped = capped;
                 self.dirty.insert(id);
@@ -151,7 +153,7 @@ impl Feeds {
         let of_job = self
             .feeds
             .iter()
-            .filter(|(_, feed)| feed.lane == lane && feed.is_served());
+            .filter(|(_, feed)| feed.lane == lane && feed.is_served() && feed.removing.is_none());
         let of_job: Vec<_> = of_job.map(|(id, _)| id).collect();
         self.show_caps();
         self.rest(&of_job);
@@ -186,13 +188,13 @@ impl Feeds {
 
     /// Why no more enters of a feed's job may be sent for now.
     pub(super) fn capped(&self, feed: &Feed) -> Option<&str> {
-        self.caps.0.get(&feed.lane)?.full.as_deref()
+        self.caps.0.get(&feed.lane).filter(|_| feed.capped)?.full.as_deref()
     }
 
     /// Until when that is so.
     pub(super) fn capped_until(&self, feed: &Feed) -> Option<Time> {
         let cap = self.caps.0.get(&feed.lane)?;
-        cap.full.is_some().then_some(cap.end)
+        feed.capped.then_some(cap.end)
     }
 }
 

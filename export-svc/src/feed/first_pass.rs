@@ -77,8 +77,11 @@ impl Pace {
 }
 
 impl Feed {
-    /// Where its job started in the partition, or where the topic ended when the audience was added to it.
+    /// Where its job started in the partition, or where the topic ended when the audience was added to it, or has left it.
     pub(super) fn start(&self, partition: i32) -> i64 {
+        if let Some(removing) = &self.removing {
+            return removing.until(partition);
+        }
         let starts = self.added.as_ref().map_or(&self.job.start, |addition| &addition.start);
         let is_it = |(of, _): &&(i32, i64)| *of == partition;
         // Usually they are all there, in order; and this is asked often.
@@ -92,7 +95,10 @@ impl Feeds {
     /// Whether a feed comes to a record that should have been read before others of its age were compacted away. What was there
     /// when its job was created, or let go on elsewhere, is taken as it is; and it was there if it is read once more.
     pub(crate) fn is_late(&self, id: FeedId, partition: i32, offset: i64, written: Time) -> bool {
-        let Some(feed) = self.feeds.get(id) else { return false };
+        // Whoever removes takes what there is.
+        let Some(feed) = self.feeds.get(id).filter(|feed| feed.removing.is_none()) else {
+            return false;
+        };
         let unread = offset >= feed.positions.next(partition).max(feed.start(partition));
         let resets = feed.job.resets.iter();
         let mut gone_through = resets.filter(|reset| reset.number <= feed.reset && reset.is_about(&feed.slug));

@@ -292,7 +292,8 @@ impl Feeds {
             return None;
         };
         let job = feed.job_name.clone();
-        let of_job = self.feeds.iter().filter(|(_, feed)| feed.job_name == job);
+        let is_its = |feed: &Feed| feed.job_name == job && feed.removing.is_none();
+        let of_job = self.feeds.iter().filter(|(_, feed)| is_its(feed));
         let of_job: Vec<_> = of_job.map(|(id, _)| id).collect();
         for id in &of_job {
             if let Some(feed) = self.get_mut(*id) {

@@ -7,7 +7,7 @@ use control::Hold;
 use jiff::Timestamp;
 use proto::export::v1::ExportJobState;
 
-use super::{Feed, FeedId, Feeds};
+use super::{Feed, FeedId, Feeds, Removing};
 use crate::clock::Time;
 use crate::hash::Map;
 
@@ -53,8 +53,15 @@ impl Feeds {
         let mut said = Map::default();
         for (id, feed) in self.feeds.iter_mut() {
             let options = &feed.job.options;
-            let (hold, _) = said.entry(feed.lane).or_insert_with(|| {
-                let (hold, again) = options.hold(now);
+            let removes = feed.removing.is_some();
+            let (hold, _) = said.entry((feed.lane, removes)).or_insert_with(|| {
+                // What a job is to remove, it removes also after its time.
+                let expires = options.expire_time.filter(|_| !removes);
+                let (hold, again) = control::Options {
+                    expire_time: expires,
+                    ..options.clone()
+                }
+                .hold(now);
                 (hold.map(Held::of), again)
             });
             if feed.hold != *hold {
@@ -68,8 +75,11 @@ impl Feeds {
     }
 
     /// Nobody reads for the feed: it is in fault, or paused, or has failed, or the clock or its guard holds it, or Braze does not take
-    /// its authorization.
+    /// its authorization. Or it removes a slug, and has nothing to do.
     pub(super) fn is_held(&self, feed: &Feed) -> bool {
+        if feed.removing.as_ref().is_some_and(Removing::rests) {
+            return true;
+        }
         let stopped = feed.fault.is_some() || feed.job.paused || feed.hold.is_some() || feed.trouble.failed().is_some();
         stopped || feed.guard.stops() || self.asleep(&feed.job.authorization).is_some()
     }
@@ -83,6 +93,9 @@ impl Feeds {
 
     /// How a feed fares, and why, if not well.
     pub(crate) fn condition<'a>(&'a self, feed: &'a Feed) -> (ExportJobState, Option<&'a str>) {
+        if feed.has_removed() {
+            return (ExportJobState::Runnable, None);
+        }
         if let Some(fault) = &feed.fault {
             return (ExportJobState::Fault, Some(fault.reason()));
         }

@@ -43,8 +43,11 @@ impl Feed {
     }
 
     /// When the oldest record was written that the feed was handed and has not settled, or has still to be shown; `None` if
-    /// there is none, or nobody knows.
+    /// there is none, or nobody knows. What is removed waits for nobody.
     pub(crate) fn oldest(&self) -> Option<Time> {
+        if self.removing.is_some() {
+            return None;
+        }
         let open = self.oldest.open.filter(|_| self.positions.open_len() > 0);
         let unread = self.oldest.unread_from.filter(|_| self.oldest.is_behind);
         open.into_iter().chain(unread).min()

@@ -38,7 +38,7 @@ impl Redriven {
 
 impl Feed {
     fn redrive(&self) -> Option<&Redrive> {
-        let redrive = self.job.redrive.as_ref();
+        let redrive = self.job.redrive.as_ref().filter(|_| self.removing.is_none());
         redrive.filter(|redrive| redrive.number > self.redriven.number)
     }
 }

@@ -53,6 +53,7 @@ fn job(slug: usize, existing_users: bool, start: [i64; 2]) -> Arc<ExportJob> {
         resets: Vec::new(),
         additions: Vec::new(),
         redrive: None,
+        removals: Vec::new(),
         last_number: 0,
         create_time: Timestamp::UNIX_EPOCH,
         update_time: Timestamp::UNIX_EPOCH,

@@ -44,6 +44,9 @@ impl Feeds {
             feed.guard.write(&mut progress);
             feed.write_oldest(&mut progress);
             feed.adds.write(&mut progress);
+            if let Some(removing) = &feed.removing {
+                removing.write(feed.reset, &mut progress);
+            }
             progress.resume_time = self.resumes(feed).map(settle::timestamp);
             written.push((settle::feed_key(workspace, &feed.job.id, &feed.slug), progress));
         }

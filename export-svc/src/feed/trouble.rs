@@ -117,7 +117,8 @@ impl Feeds {
         if !self.is_current(used) {
             return Vec::new();
         }
-        let active = |feed: &Feed| feed.fault.is_none() && !feed.job.paused && feed.hold.is_none();
+        let active =
+            |feed: &Feed| feed.fault.is_none() && !feed.job.paused && feed.hold.is_none() && !feed.has_removed();
         let under = |feed: &Feed| feed.job.authorization == used.name && active(feed);
         let under = self.feeds.iter().filter(|(_, feed)| under(feed));
         under.map(|(id, _)| id).collect()

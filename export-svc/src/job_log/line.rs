@@ -131,7 +131,7 @@ fn event(written: ExportJobState, state: ExportJobState, has_reason: bool) -> Op
         (_, State::Completed) => Some(ExportEvent::Completed),
         // Its guard has, for a reason; of what somebody has paused the API has said it.
         (_, State::Paused) => has_reason.then_some(ExportEvent::Paused),
-        (_, State::Killed | State::Unspecified) => None,
+        (_, State::Killed | State::Removing | State::Unspecified) => None,
     }
 }
 

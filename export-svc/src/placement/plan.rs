@@ -11,7 +11,7 @@ use crate::feed::{Grant, JobSet};
 use crate::hash::stable_hash;
 use crate::health;
 
-/// Every Braze workspace that has a job that is not killed.
+/// Every Braze workspace that has a job that is not killed, or that has slugs to remove.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) workspaces: BTreeMap<String, Wanted>,
@@ -67,7 +67,7 @@ impl Planner {
         let mut workspaces: BTreeMap<String, (AccountNumber, JobSet)> = BTreeMap::new();
         let AllExportJobs { jobs, unreadable } = self.directory.export_jobs().all()?;
         let unreadable: Arc<BTreeSet<String>> = Arc::new(unreadable.into_iter().collect());
-        for job in jobs.into_iter().filter(|job| !job.killed) {
+        for job in jobs.into_iter().filter(|job| !job.is_over()) {
             let (_, wanted) = workspaces
                 .entry(job.workspace.clone())
                 .or_insert_with(|| (job.account, JobSet::none(&unreadable)));

@@ -36,6 +36,7 @@ pub(crate) fn job(new: bool) -> ExportJob {
         resets: Vec::new(),
         additions: Vec::new(),
         redrive: None,
+        removals: Vec::new(),
         last_number: 0,
         create_time: Timestamp::UNIX_EPOCH,
         update_time: Timestamp::UNIX_EPOCH,

@@ -156,7 +156,11 @@ impl Workspace {
         }
         let reasons = ["fault", "paused", "failed", "held", "sleeping", "full", "guarded"];
         let mut left_out = reasons.map(|reason| (reason, 0));
-        for feed in self.feeds.iter().filter(|feed| !feed.is_served()) {
+        for feed in self
+            .feeds
+            .iter()
+            .filter(|feed| !feed.is_served() && !feed.has_removed())
+        {
             let reason = match self.feeds.condition(feed).0 {
                 ExportJobState::Fault => 0,
                 ExportJobState::Paused if feed.guard.held().is_some() => 6,

@@ -17,6 +17,11 @@ impl Workspace {
         }
         let mut jobs: BTreeMap<&str, JobStatus> = BTreeMap::new();
         for feed in self.feeds.iter() {
+            if let Some(removing) = self.removal_status(feed) {
+                let status = jobs.entry(&feed.job_name).or_insert_with(JobStatus::of_removals);
+                *status = std::mem::take(status).removing(removing);
+                continue;
+            }
             let (state, reason) = match &self.unread {
                 Some(reason) => (ExportJobState::Fault, Some(reason.as_str())),
                 None => self.feeds.condition(feed),

@@ -20,6 +20,7 @@ mod order;
 mod purchases;
 mod readers;
 mod redrive;
+mod removal;
 mod replicas;
 mod rig;
 mod steady;

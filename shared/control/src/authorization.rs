@@ -16,7 +16,7 @@ use secrecy::SecretString;
 pub use self::edit::{AuthorizationSettings, Budget};
 use self::edit::{decide_update, must_be_free};
 use crate::account::must_exist;
-use crate::export_job::ExportJob;
+use crate::export_job::{ExportJob, Removed};
 use crate::record::{self, Resource, State};
 use crate::sealing::{self, Sealer};
 use crate::{Directory, Error, Listed, Page, id, workspace};
@@ -201,11 +201,13 @@ pub(crate) fn decide_delete(
     state: &impl State,
     account: AccountNumber,
     name: &str,
+    removed: &Removed,
 ) -> Result<(Vec<Change>, ()), Error> {
     let leaving: Authorization = record::fetch(state, name)?;
     let jobs = name::format_child(account, name::EXPORT_JOBS, "");
     let users: Vec<String> = record::all::<ExportJob>(state, &jobs)
-        .filter(|(_, job)| job.authorization == name && !job.killed)
+        .filter(|(_, job)| job.authorization == name)
+        .filter(|(_, job)| !job.killed || job.still_removes(removed).next().is_some())
         .map(|(job_name, job)| format!("{job_name} (\"{}\")", job.label))
         .collect();
     if !users.is_empty() {
@@ -309,14 +311,14 @@ impl Authorizations<'_> {
         Ok(Authorization { revision, ..rotated })
     }
 
-    /// Deletes an authorization and the key in it.
+    /// Deletes an authorization and the key in it. `removed`: the removals that are over.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::FailedPrecondition`] while jobs use it, naming them.
-    pub async fn delete(&self, account: AccountNumber, id: &str) -> Result<(), Error> {
+    pub async fn delete(&self, account: AccountNumber, id: &str, removed: Removed) -> Result<(), Error> {
         let name = name::format_child(account, name::AUTHORIZATIONS, id);
         self.0
-            .mutate(move |view| decide_delete(view, account, &name))
+            .mutate(move |view| decide_delete(view, account, &name, &removed))
             .await
             .map(|_| ())
     }

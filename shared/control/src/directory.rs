@@ -19,7 +19,7 @@ use crate::record::{self, Resource};
 use crate::token::uses::Uses;
 use crate::{
     Accounts, ApiTokens, Auth, AuthError, Authorizations, Caller, Error, ExportJobs, Listed, Mappings, Network, Page,
-    Shadows, address, token,
+    Removed, Shadows, address, token,
 };
 
 /// Who may do what, and what somebody wants done: accounts, API tokens, mappings, authorizations and export jobs. Cheap to
@@ -90,7 +90,10 @@ impl Directory {
 
     /// Export jobs.
     pub fn export_jobs(&self) -> ExportJobs<'_> {
-        ExportJobs(self)
+        ExportJobs {
+            directory: self,
+            removed: Removed::default(),
+        }
     }
 
     /// Mappings.

@@ -22,6 +22,7 @@ mod plan;
 mod purchases;
 mod quiet;
 mod redrive;
+mod removal;
 mod writes;
 
 pub use self::edit::{Addition, ExportJobEdit};
@@ -32,6 +33,7 @@ pub use self::options::{ATTRIBUTE, Hold, Options, OptionsEdit, UserCap};
 pub use self::purchases::{Purchases, Source};
 pub use self::quiet::{QuietError, QuietWindow};
 pub use self::redrive::{NewRedrive, Redrive};
+pub use self::removal::{Removal, Removed};
 pub use self::writes::{CustomEvents, EVENT_NAME, Writes};
 
 /// What is exported, to where, under which identifiers: what somebody wants. What became of it is told by the engine.
@@ -83,7 +85,9 @@ pub struct ExportJob {
     pub additions: Vec<Addition>,
     /// The newest wish that omitted changes be sent again.
     pub redrive: Option<Redrive>,
-    /// The last number that a reset, an addition or a redrive was given.
+    /// Audiences that have left it, or were left when it was killed, and whose slugs are to be removed, ascending by number.
+    pub removals: Vec<Removal>,
+    /// The last number that a reset, an addition, a redrive or a removal was given.
     pub last_number: u64,
     /// When it was created.
     pub create_time: Timestamp,
@@ -249,6 +253,7 @@ impl Resource for ExportJob {
             additions: self.additions.iter().map(Addition::to_stored).collect(),
             last_number: self.last_number,
             redrive: self.redrive.as_ref().map(Redrive::to_stored),
+            removals: self.removals.iter().map(Removal::to_stored).collect(),
         };
         ControlRecord {
             resource: Some(control_record::Resource::ExportJob(stored)),
@@ -291,6 +296,7 @@ impl Resource for ExportJob {
             resets: stored.resets.into_iter().map(Reset::from_stored).collect(),
             additions: stored.additions.into_iter().map(Addition::from_stored).collect(),
             redrive: stored.redrive.map(Redrive::from_stored),
+            removals: stored.removals.into_iter().map(Removal::from_stored).collect(),
             revision,
         })
     }
@@ -391,18 +397,28 @@ impl FromIterator<(String, Option<ExportJob>)> for AllExportJobs {
 }
 
 /// The export jobs of a [`Directory`].
-pub struct ExportJobs<'a>(pub(crate) &'a Directory);
+pub struct ExportJobs<'a> {
+    pub(crate) directory: &'a Directory,
+    /// Removals that are known to be over.
+    pub(crate) removed: Removed,
+}
 
 impl ExportJobs<'_> {
     /// Creates a job.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the account or the authorization; [`Error::AlreadyExists`] for the label, or when another job,
-    /// which is named, exports one of the audiences to the same Braze workspace; [`Error::FailedPrecondition`] when that is not
-    /// known, because the record of a job of the account cannot be read.
+    /// which is named, exports one of the audiences to the same Braze workspace; [`Error::FailedPrecondition`] when it still
+    /// removes one from there, or when that is not known, because the record of a job of the account cannot be read.
     pub async fn create(&self, account: AccountNumber, new: NewExportJob, now: Timestamp) -> Result<ExportJob, Error> {
         let wanted = build(account, new, now);
-        let (job, revision) = self.0.mutate(move |view| decide_create(view, &wanted)).await?;
+        let removed = self.removed.clone();
+        let decide = move |view: &kafka::View| {
+            let (changes, job) = decide_create(view, &wanted)?;
+            removal::check(view, &job, &removed)?;
+            Ok((changes, job))
+        };
+        let (job, revision) = self.directory.mutate(decide).await?;
         Ok(ExportJob { revision, ..job })
     }
 
@@ -411,7 +427,8 @@ impl ExportJobs<'_> {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Unavailable`] when the table is too old to know.
     pub fn get(&self, account: AccountNumber, id: &str) -> Result<ExportJob, Error> {
-        self.0.fetch(&name::format_child(account, name::EXPORT_JOBS, id))
+        self.directory
+            .fetch(&name::format_child(account, name::EXPORT_JOBS, id))
     }
 
     /// A page of the account's jobs, oldest first.
@@ -419,7 +436,7 @@ impl ExportJobs<'_> {
     /// # Errors
     /// [`Error::NotFound`] when the account does not exist; [`Error::Unavailable`] when the table is too old.
     pub fn list(&self, account: AccountNumber, page: &Page) -> Result<Listed<ExportJob>, Error> {
-        self.0.list_children(account, name::EXPORT_JOBS, page)
+        self.directory.list_children(account, name::EXPORT_JOBS, page)
     }
 
     /// The jobs of every account, as of one moment.
@@ -427,7 +444,7 @@ impl ExportJobs<'_> {
     /// # Errors
     /// [`Error::Unavailable`] when the table is too old.
     pub fn all(&self) -> Result<AllExportJobs, Error> {
-        Ok(self.0.scan("accounts/")?.into_iter().collect())
+        Ok(self.directory.scan("accounts/")?.into_iter().collect())
     }
 
     /// Deletes a job, also one whose record cannot be read: it ends, and its position is forgotten.
@@ -436,7 +453,10 @@ impl ExportJobs<'_> {
     /// [`Error::NotFound`].
     pub async fn delete(&self, account: AccountNumber, id: &str) -> Result<(), Error> {
         let name = name::format_child(account, name::EXPORT_JOBS, id);
-        self.0.mutate(move |view| decide_delete(view, &name)).await.map(|_| ())
+        self.directory
+            .mutate(move |view| decide_delete(view, &name))
+            .await
+            .map(|_| ())
     }
 }
 
@@ -465,6 +485,7 @@ fn build(account: AccountNumber, new: NewExportJob, now: Timestamp) -> ExportJob
         resets: Vec::new(),
         additions: Vec::new(),
         redrive: None,
+        removals: Vec::new(),
         last_number: 0,
         create_time: now,
         update_time: now,

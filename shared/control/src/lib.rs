@@ -29,7 +29,7 @@ pub use error::Error;
 pub use export_job::{
     ATTRIBUTE, Addition, Alias, AllExportJobs, AudienceEvents, Coalesce, CustomEvents, EVENT_NAME, ExportJob,
     ExportJobEdit, ExportJobs, Guard, Hold, Identifiers, Move, NewExportJob, NewRedrive, NewReset, Options,
-    OptionsEdit, Purchases, QuietError, QuietWindow, Redrive, Reset, Source, UserCap, Writes,
+    OptionsEdit, Purchases, QuietError, QuietWindow, Redrive, Removal, Removed, Reset, Source, UserCap, Writes,
 };
 pub use mapping::{Mapping, Mappings, NewMapping};
 pub use page::{Listed, Page, PageError};

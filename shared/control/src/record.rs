@@ -110,7 +110,7 @@ pub(crate) mod testing {
     use super::*;
 
     /// A table without Kafka; applies changes as the table would.
-    #[derive(Default)]
+    #[derive(Clone, Default)]
     pub(crate) struct Map(BTreeMap<String, Entry>, u64);
 
     impl Map {

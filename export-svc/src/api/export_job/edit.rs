@@ -47,6 +47,7 @@ pub(super) fn parse(job: ExportJob, mask: &FieldMask, now: Timestamp) -> Result<
         guard_percent: named(percent, job.guard_percent.is_some())
             .then_some(job.guard_percent.unwrap_or(Guard::PERCENT)),
         options,
+        remove_slugs: false,
         start: Vec::new(),
     };
     let known = |path: &&String| *path == "*" || FIELDS.contains(&path.as_str());

@@ -32,7 +32,7 @@ impl ExportPlanService for Service {
         let request = request.into_inner();
         let account = parent(&caller, &request.parent, WRITE)?;
         let new = self.wanted(account, request.export_job).await?;
-        let job = self.directory.export_jobs().plan(account, new, Timestamp::now())?;
+        let job = self.jobs(account).plan(account, new, Timestamp::now())?;
         let requests = self.requests(&job)?;
         let (audiences, identifiers) = (job.audiences.clone(), job.identifiers.clone());
         let planned = self.catalog.plan(job, READ_MAX).await;

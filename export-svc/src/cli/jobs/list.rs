@@ -34,6 +34,7 @@ enum State {
     Fault,
     Failed,
     Killed,
+    Removing,
 }
 
 impl From<State> for ExportJobState {
@@ -46,6 +47,7 @@ impl From<State> for ExportJobState {
             State::Fault => Self::Fault,
             State::Failed => Self::Failed,
             State::Killed => Self::Killed,
+            State::Removing => Self::Removing,
         }
     }
 }

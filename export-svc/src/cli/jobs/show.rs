@@ -41,22 +41,7 @@ impl Show for wire::ExportJob {
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
-        let counters = self.counters.map(|counters| {
-            let wire::ExportCounters {
-                added,
-                removed,
-                omitted,
-                rejected,
-                identity_conflicts,
-            } = counters;
-            json!({
-                "added": added,
-                "removed": removed,
-                "omitted": omitted,
-                "rejected": rejected,
-                "identityConflicts": identity_conflicts,
-            })
-        });
+        let counters = self.counters.map(counters);
         let quiet = self.quiet_window.as_ref();
         let quiet = quiet.map(|quiet| json!({"start": quiet.start, "end": quiet.end, "timeZone": quiet.time_zone}));
         let cap = self.user_cap.as_ref();
@@ -100,6 +85,7 @@ impl Show for wire::ExportJob {
             ("userCap", json!(cap)),
             ("resumeTime", time(self.resume_time)),
             ("counters", json!(counters)),
+            ("removals", removals(&self.removals)),
             ("unread", json!(self.unread)),
             ("unreadBeforeStart", json!(self.unread_before_start)),
             ("estimatedDuration", seconds(self.estimated_duration)),
@@ -118,6 +104,40 @@ fn value(value: Option<&wire::PurchaseValue>) -> Value {
         Some(purchase_value::Source::Field(field)) => json!({"field": field}),
         None => Value::Null,
     }
+}
+
+fn counters(counters: wire::ExportCounters) -> Value {
+    let wire::ExportCounters {
+        added,
+        removed,
+        omitted,
+        rejected,
+        identity_conflicts,
+    } = counters;
+    json!({
+        "added": added,
+        "removed": removed,
+        "omitted": omitted,
+        "rejected": rejected,
+        "identityConflicts": identity_conflicts,
+    })
+}
+
+/// Audiences whose slugs are removed, if there are any.
+fn removals(removals: &[wire::AudienceRemoval]) -> Value {
+    let removal = |removal: &wire::AudienceRemoval| {
+        json!({
+            "audience": removal.audience,
+            "done": removal.done,
+            "counters": removal.counters.map(counters),
+            "unread": removal.unread,
+            "estimatedDuration": seconds(removal.estimated_duration),
+        })
+    };
+    if removals.is_empty() {
+        return Value::Null;
+    }
+    removals.iter().map(removal).collect()
 }
 
 pub(super) fn state(job: &wire::ExportJob) -> String {

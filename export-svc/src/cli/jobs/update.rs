@@ -18,6 +18,10 @@ pub(in crate::cli) struct Update {
     one: One,
     #[command(flatten)]
     change: Change,
+    /// Remove the slugs of the audiences that are removed from their members at Braze, going by the membership topic; `jobs get` tells
+    /// when that is over.
+    #[arg(long, requires = "removed")]
+    remove_slugs: bool,
     /// Only if this is still the job's revision.
     #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
     revision: u64,
@@ -35,7 +39,7 @@ struct Change {
     /// Slug of an audience to export as well; may be given several times.
     #[arg(long = "add-audience", value_name = "SLUG")]
     added: Vec<String>,
-    /// Slug of an audience to export no more; may be given several times. Users at Braze keep it.
+    /// Slug of an audience to export no more; may be given several times. Users at Braze keep it, unless you say --remove-slugs.
     #[arg(long = "remove-audience", value_name = "SLUG")]
     removed: Vec<String>,
     /// The guard, as at creation; 0 is no guard.
@@ -73,7 +77,12 @@ impl Update {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let (channel, name) = self.one.find::<wire::ExportJob>().await?;
         let mut client = ExportJobServiceClient::new(channel);
-        let Self { one, change, revision } = self;
+        let Self {
+            one,
+            change,
+            remove_slugs,
+            revision,
+        } = self;
         let mut job = wire::ExportJob {
             name: name.clone(),
             revision,
@@ -120,6 +129,7 @@ impl Update {
         let request = wire::UpdateExportJobRequest {
             export_job: Some(job),
             update_mask: Some(FieldMask { paths }),
+            remove_slugs,
         };
         let answer = client.update_export_job(request).await;
         one.show(answer.map_err(refused)?.into_inner().export_job);

@@ -61,6 +61,10 @@ fn line(job: &wire::ExportJob) -> String {
     if let Some(oldest) = time(job.oldest_unconfirmed_time).as_str() {
         line += &format!("  oldest of {oldest}");
     }
+    for removal in job.removals.iter().filter(|removal| !removal.done) {
+        let removed = removal.counters.map_or(0, |counters| counters.removed);
+        line += &format!("  removing {}: {removed} so far", removal.audience);
+    }
     if !job.state_reason.is_empty() {
         line += &format!("  {}", job.state_reason);
     }
@@ -119,6 +123,21 @@ mod tests {
         let said =
             "sleeping  added 3, removed 0, omitted 0, rejected 1  unread 12  oldest of 1970-01-01T00:00:00Z  401";
         assert_eq!(line(&job), said);
+        job.removals = vec![
+            wire::AudienceRemoval {
+                audience: "gold".to_owned(),
+                counters: Some(wire::ExportCounters {
+                    removed: 5,
+                    ..wire::ExportCounters::default()
+                }),
+                ..wire::AudienceRemoval::default()
+            },
+            wire::AudienceRemoval {
+                done: true,
+                ..wire::AudienceRemoval::default()
+            },
+        ];
+        assert_eq!(line(&job), said.replace("  401", "  removing gold: 5 so far  401"));
         let mut killed = wire::ExportJob::default();
         killed.set_state(wire::ExportJobState::Killed);
         assert_eq!(line(&killed), "killed");

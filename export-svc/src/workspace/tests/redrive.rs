@@ -38,6 +38,7 @@ fn job() -> ExportJob {
         resets: Vec::new(),
         additions: Vec::new(),
         redrive: None,
+        removals: Vec::new(),
         guard: control::Guard::new(20),
         options: control::Options::default(),
         last_number: 0,

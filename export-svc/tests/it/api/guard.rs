@@ -137,7 +137,7 @@ async fn a_guarded_job_says_why_and_is_resumed_by_nobody_who_does_not_confirm() 
     };
     let update = UpdateExportJobRequest {
         export_job: Some(off),
-        update_mask: None,
+        ..UpdateExportJobRequest::default()
     };
     let changed = client.update_export_job(update).await.unwrap().into_inner();
     assert!(!changed.export_job.unwrap().guarded);

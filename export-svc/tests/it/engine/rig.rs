@@ -175,6 +175,25 @@ impl Rig {
         killed.await.unwrap();
     }
 
+    /// Kills a job, and lets the slugs that it wrote be removed.
+    pub(super) async fn kill_and_remove(&self, job: &ExportJob) {
+        let jobs = self.directory.export_jobs();
+        let killed = jobs.kill_and_remove(self.account, &job.id, None, Timestamp::now());
+        killed.await.unwrap();
+    }
+
+    /// Lets a job have these audiences only, and the slugs of the others be removed.
+    pub(super) async fn keep_audiences(&self, job: &ExportJob, audiences: &[&str]) {
+        let edit = ExportJobEdit {
+            audiences: Some(audiences.iter().map(|&slug| slug.to_owned()).collect()),
+            remove_slugs: true,
+            ..ExportJobEdit::default()
+        };
+        let jobs = self.directory.export_jobs();
+        let edited = jobs.update(self.account, &job.id, edit, None, Timestamp::now());
+        edited.await.unwrap();
+    }
+
     /// Lets a job have these audiences; those that are new to it begin at the present end of the topic.
     pub(super) async fn set_audiences(&self, job: &ExportJob, audiences: &[&str]) {
         let edit = ExportJobEdit {

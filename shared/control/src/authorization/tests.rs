@@ -144,8 +144,13 @@ fn a_rotated_key_replaces_the_old_one_which_does_not_open_if_it_is_put_back() {
 #[test]
 fn deleting_it_makes_the_label_free_again() {
     let mut map = state();
-    map.apply(decide_delete(&map, account(7).number, "accounts/7/authorizations/a"))
-        .unwrap();
+    map.apply(decide_delete(
+        &map,
+        account(7).number,
+        "accounts/7/authorizations/a",
+        &Removed::default(),
+    ))
+    .unwrap();
     assert_eq!(map.keys(), ["account/accounts/7"]);
     assert!(decide_create(&map, &authorization(7, "a", "w"), 8).is_ok());
 }

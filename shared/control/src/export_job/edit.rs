@@ -6,7 +6,7 @@ use model::{AccountNumber, name};
 use proto::control::v1::StoredAddition;
 
 use super::moves::{Move, fetch_for};
-use super::{ExportJob, ExportJobs, OptionsEdit, check_others, from_stored, to_stored};
+use super::{ExportJob, ExportJobs, OptionsEdit, Removed, check_others, from_stored, removal, to_stored};
 use crate::authorization::Authorization;
 use crate::record::{self, Resource, State};
 use crate::{Error, exported};
@@ -53,6 +53,8 @@ pub struct ExportJobEdit {
     pub description: Option<String>,
     /// All audiences that the job is to have, each once.
     pub audiences: Option<Vec<String>>,
+    /// The slugs of those that leave it are to be removed from their members at Braze.
+    pub remove_slugs: bool,
     /// See [`Guard::percent`](crate::Guard::percent).
     pub guard_percent: Option<u32>,
     /// Other options.
@@ -113,6 +115,7 @@ pub(super) fn decide_update(
     state: &impl State,
     name: &str,
     edit: &ExportJobEdit,
+    removed: &Removed,
     based_on: Option<u64>,
     now: Timestamp,
 ) -> Result<(Vec<Change>, ExportJob), Error> {
@@ -135,12 +138,23 @@ pub(super) fn decide_update(
     job.description = edit.description.clone().unwrap_or(job.description);
     job.guard.percent = edit.guard_percent.unwrap_or(job.guard.percent);
     job.options.edit(&edit.options);
+    if let Some(wanted) = &edit.audiences {
+        let leaving = job
+            .audiences
+            .iter()
+            .filter(|slug| edit.remove_slugs && !wanted.contains(slug));
+        let leaving = leaving.cloned().collect();
+        job.remove_slugs(leaving, removed)?;
+    }
     let mut changes = match &edit.audiences {
         Some(wanted) => job.set_audiences(state, wanted, &edit.start)?,
         None => Vec::new(),
     };
     if edit.label.is_some() || edit.audiences.is_some() {
         check_others(state, &job)?;
+    }
+    if edit.audiences.is_some() {
+        removal::check(state, &job, removed)?;
     }
     // The last record's revision is the job's.
     changes.push(job.put());
@@ -152,7 +166,7 @@ impl ExportJobs<'_> {
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Stale`] when the job is not at the revision that the edit is based on;
-    /// [`Error::FailedPrecondition`] when the job is killed; and those of [`ExportJobs::create`] for label and audiences.
+    /// [`Error::FailedPrecondition`] when the job is killed, or has too much to remove already; and those of [`ExportJobs::create`] for label and audiences.
     pub async fn update(
         &self,
         account: AccountNumber,
@@ -162,8 +176,9 @@ impl ExportJobs<'_> {
         now: Timestamp,
     ) -> Result<ExportJob, Error> {
         let name = name::format_child(account, name::EXPORT_JOBS, id);
-        let decide = move |view: &kafka::View| decide_update(view, &name, &edit, based_on, now);
-        let (job, revision) = self.0.mutate(decide).await?;
+        let removed = self.removed.clone();
+        let decide = move |view: &kafka::View| decide_update(view, &name, &edit, &removed, based_on, now);
+        let (job, revision) = self.directory.mutate(decide).await?;
         Ok(ExportJob { revision, ..job })
     }
 }

@@ -97,9 +97,10 @@ impl Move {
         use ExportJobState as State;
         match (self, state) {
             (Self::Describe, _) => None,
-            (Self::Kill, State::Killed) => Some("is killed already"),
-            (Self::Kill, _) => None,
-            (_, State::Killed) => Some("is killed, and stays so; create another job"),
+            (Self::Kill, State::Killed | State::Removing) => Some("is killed already"),
+            // What is left to be removed may have come to grief.
+            (Self::Kill, _) | (Self::Bounce, State::Removing) => None,
+            (_, State::Killed | State::Removing) => Some("is killed, and stays so; create another job"),
             (Self::SetOptions, State::Completed) => None,
             (_, State::Completed) => Some("is completed; let it expire later, or create another job"),
             (Self::Pause, State::Paused) => Some("is paused already"),
@@ -118,7 +119,8 @@ impl ExportJob {
     pub fn state(&self, observed: ExportJobState, now: Timestamp) -> ExportJobState {
         use ExportJobState as State;
         match observed {
-            _ if self.killed => State::Killed,
+            _ if self.is_over() => State::Killed,
+            _ if self.killed => State::Removing,
             _ if self.paused => State::Paused,
             _ if self.options.is_expired(now) => State::Completed,
             // The engine has not learnt yet that it goes on.
@@ -241,7 +243,8 @@ impl ExportJobs<'_> {
         self.make(Move::Bounce, account, id, based_on, apply, now).await
     }
 
-    /// Ends a job for good. It stays listed until it is deleted; its audiences and its authorization are free.
+    /// Ends a job for good. It stays listed until it is deleted; its audiences and its authorization are free, but for what it was to
+    /// remove before.
     ///
     /// # Errors
     /// See above.
@@ -252,7 +255,8 @@ impl ExportJobs<'_> {
         based_on: Option<u64>,
         now: Timestamp,
     ) -> Result<ExportJob, Error> {
-        let apply = |job: &mut ExportJob| job.killed = true;
+        let removed = self.removed.clone();
+        let apply = move |job: &mut ExportJob| job.kill(&removed);
         self.make(Move::Kill, account, id, based_on, apply, now).await
     }
 
@@ -270,7 +274,7 @@ impl ExportJobs<'_> {
     ) -> Result<ExportJob, Error> {
         let name = name::format_child(account, name::EXPORT_JOBS, id);
         let decide = move |view: &kafka::View| decide_reset(view, &name, &new, based_on, now);
-        let (job, revision) = self.0.mutate(decide).await?;
+        let (job, revision) = self.directory.mutate(decide).await?;
         Ok(ExportJob { revision, ..job })
     }
 
@@ -285,7 +289,7 @@ impl ExportJobs<'_> {
     ) -> Result<ExportJob, Error> {
         let name = name::format_child(account, name::EXPORT_JOBS, id);
         let decide = move |view: &kafka::View| decide_move(what, view, &name, based_on, &apply, now);
-        let (job, revision) = self.0.mutate(decide).await?;
+        let (job, revision) = self.directory.mutate(decide).await?;
         Ok(ExportJob { revision, ..job })
     }
 }

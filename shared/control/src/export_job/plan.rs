@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use model::AccountNumber;
 
-use super::{ExportJob, ExportJobs, NewExportJob, build, decide_create};
+use super::{ExportJob, ExportJobs, NewExportJob, build, decide_create, removal};
 use crate::Error;
 
 impl ExportJobs<'_> {
@@ -13,7 +13,10 @@ impl ExportJobs<'_> {
     /// As [`ExportJobs::create`]; [`Error::Unavailable`] when the table is too old.
     pub fn plan(&self, account: AccountNumber, new: NewExportJob, now: Timestamp) -> Result<ExportJob, Error> {
         let wanted = build(account, new, now);
-        let (_, job) = self.0.ask(|table| decide_create(table, &wanted))?;
-        Ok(job)
+        self.directory.ask(|table| {
+            let (_, job) = decide_create(table, &wanted)?;
+            removal::check(table, &job, &self.removed)?;
+            Ok(job)
+        })
     }
 }

@@ -95,7 +95,7 @@ impl ExportJobs<'_> {
     ) -> Result<ExportJob, Error> {
         let name = name::format_child(account, name::EXPORT_JOBS, id);
         let decide = move |view: &kafka::View| decide_redrive(view, &name, &new, based_on, now);
-        let (job, revision) = self.0.mutate(decide).await?;
+        let (job, revision) = self.directory.mutate(decide).await?;
         Ok(ExportJob { revision, ..job })
     }
 }

@@ -3,6 +3,7 @@ mod guard;
 mod moves;
 mod options;
 mod redrive;
+mod removal;
 mod writes;
 
 use super::moves::decide_reset;
@@ -162,8 +163,13 @@ fn an_audience_is_new_to_an_instance_once_whatever_becomes_of_the_job_and_its_au
     map.apply(decide_delete(&map, "accounts/7/exportJobs/j")).unwrap();
     for id in ["a", "b"] {
         let name = format!("accounts/7/authorizations/{id}");
-        map.apply(crate::authorization::decide_delete(&map, account(7).number, &name))
-            .unwrap();
+        map.apply(crate::authorization::decide_delete(
+            &map,
+            account(7).number,
+            &name,
+            &Removed::default(),
+        ))
+        .unwrap();
     }
     map.apply(Ok((vec![authorization(7, "again", "w").put()], ()))).unwrap();
     let new_of = |map: &Map, wanted: &ExportJob| decide_create(map, wanted).unwrap().1.new_audiences;
@@ -243,7 +249,12 @@ fn a_deleted_job_frees_its_audiences_and_its_authorization() {
 fn an_authorization_in_use_cannot_be_deleted_and_its_jobs_are_named() {
     let mut map = state_with_job();
     let delete = |map: &Map, id: &str| {
-        crate::authorization::decide_delete(map, account(7).number, &format!("accounts/7/authorizations/{id}"))
+        crate::authorization::decide_delete(
+            map,
+            account(7).number,
+            &format!("accounts/7/authorizations/{id}"),
+            &Removed::default(),
+        )
     };
     let error = delete(&map, "a").unwrap_err();
     let Error::FailedPrecondition(text) = &error else {
@@ -273,8 +284,13 @@ fn an_account_that_owns_something_cannot_be_deleted() {
     map.apply(decide_delete(&map, "accounts/7/exportJobs/j")).unwrap();
     for id in ["a", "b", "c"] {
         let name = format!("accounts/7/authorizations/{id}");
-        map.apply(crate::authorization::decide_delete(&map, number, &name))
-            .unwrap();
+        map.apply(crate::authorization::decide_delete(
+            &map,
+            number,
+            &name,
+            &Removed::default(),
+        ))
+        .unwrap();
     }
     map.apply(crate::account::decide_delete(&map, number)).unwrap();
     let left = map.keys();

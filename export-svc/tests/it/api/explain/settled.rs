@@ -157,7 +157,7 @@ async fn what_the_job_does_not_want_or_was_there_before_it_says_so() {
     says(&told, &["the job does not send changes of this kind"]);
     let kill = proto::export::v1::KillExportJobRequest {
         name: job.clone(),
-        revision: 0,
+        ..proto::export::v1::KillExportJobRequest::default()
     };
     world.jobs().await.kill_export_job(kill).await.unwrap();
     let told = world.explain(&job, "vip", "42").await;

@@ -24,6 +24,7 @@ async fn a_job_is_changed_where_the_mask_says_and_by_whoever_knew_it() {
         update_mask: Some(prost_types::FieldMask {
             paths: paths.iter().map(|&path| path.to_owned()).collect(),
         }),
+        remove_slugs: false,
     };
     publish(&brokers.config(), &["a", "b"]).await;
     let wanted = ExportJob {
@@ -97,7 +98,7 @@ async fn a_killed_job_is_still_listed_and_nothing_moves_it_any_more() {
     let name = created.into_inner().export_job.unwrap().name;
     let kill = || KillExportJobRequest {
         name: name.clone(),
-        revision: 0,
+        ..KillExportJobRequest::default()
     };
     let killed = client.kill_export_job(kill()).await.unwrap().into_inner();
     let killed = killed.export_job.unwrap();
@@ -142,7 +143,10 @@ async fn jobs_are_listed_by_state_and_by_authorization() {
         match label {
             "killed" => drop(
                 client
-                    .kill_export_job(KillExportJobRequest { name, revision: 0 })
+                    .kill_export_job(KillExportJobRequest {
+                        name,
+                        ..KillExportJobRequest::default()
+                    })
                     .await
                     .unwrap(),
             ),

@@ -96,6 +96,7 @@ async fn options_are_kept_as_given_and_some_can_be_changed_also_of_a_job_whose_t
         update_mask: Some(prost_types::FieldMask {
             paths: paths.iter().map(|&path| path.to_owned()).collect(),
         }),
+        remove_slugs: false,
     };
     let past = ExportJob {
         expire_time: Some(model::time::to_wire(soon)),

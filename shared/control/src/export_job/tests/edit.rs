@@ -7,7 +7,7 @@ const NAME: &str = "accounts/7/exportJobs/j";
 
 fn update(map: &mut Map, edit: &ExportJobEdit) -> Result<ExportJob, Error> {
     let later: Timestamp = "2026-01-02T00:00:00Z".parse().unwrap();
-    map.apply(decide_update(map, NAME, edit, None, later))?;
+    map.apply(decide_update(map, NAME, edit, &Removed::default(), None, later))?;
     record::fetch(map, NAME)
 }
 
@@ -107,7 +107,14 @@ fn what_another_job_has_is_refused_as_at_creation() {
 #[test]
 fn an_edit_that_is_based_on_an_older_revision_is_stale_and_a_killed_job_takes_no_audience() {
     let mut map = state_with_job();
-    let decided = decide_update(&map, NAME, &audiences(&["gold"]), Some(1), Timestamp::UNIX_EPOCH);
+    let decided = decide_update(
+        &map,
+        NAME,
+        &audiences(&["gold"]),
+        &Removed::default(),
+        Some(1),
+        Timestamp::UNIX_EPOCH,
+    );
     assert!(matches!(decided, Err(Error::Stale(_))));
     let known: ExportJob = record::fetch(&map, NAME).unwrap();
     let killed = ExportJob { killed: true, ..known };

@@ -38,7 +38,8 @@ fn a_guard_that_is_turned_off_holds_nothing_and_one_that_nobody_spoke_of_is_the_
         guard_percent: Some(0),
         ..ExportJobEdit::default()
     };
-    map.apply(decide_update(&map, NAME, &off, None, later())).unwrap();
+    map.apply(decide_update(&map, NAME, &off, &Removed::default(), None, later()))
+        .unwrap();
     let edited: ExportJob = record::fetch(&map, NAME).unwrap();
     assert!(edited.guard.percent == 0 && edited.guard.lets_go(0));
     // As an earlier version wrote it.

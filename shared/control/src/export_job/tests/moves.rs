@@ -29,7 +29,13 @@ fn every_move_of_every_state_is_allowed_or_refused() {
     let allowed: [(Move, &[State]); 10] = [
         (
             Move::Bounce,
-            &[State::Runnable, State::Sleeping, State::Fault, State::Failed],
+            &[
+                State::Runnable,
+                State::Sleeping,
+                State::Fault,
+                State::Failed,
+                State::Removing,
+            ],
         ),
         (
             Move::Pause,
@@ -108,11 +114,12 @@ fn every_move_of_every_state_is_allowed_or_refused() {
                 State::Fault,
                 State::Failed,
                 State::Killed,
+                State::Removing,
             ],
         ),
     ];
     for (what, allowed) in allowed {
-        for number in 1..=7 {
+        for number in (1..=7).chain([60]) {
             let state = State::try_from(number).unwrap();
             let refusal = what.refusal(state);
             assert_eq!(
@@ -122,7 +129,10 @@ fn every_move_of_every_state_is_allowed_or_refused() {
             );
         }
     }
-    assert!(State::try_from(8).is_err(), "a new state belongs into this table");
+    assert!(
+        [8, 61].into_iter().all(|number| State::try_from(number).is_err()),
+        "a new state belongs into this table"
+    );
 }
 
 #[test]
@@ -214,6 +224,7 @@ fn a_killed_job_frees_its_audiences_and_its_authorization_but_not_its_label() {
         &map,
         account(7).number,
         authorization,
+        &Removed::default(),
     ))
     .unwrap();
 }

@@ -17,7 +17,7 @@ fn edit(map: &mut Map, options: OptionsEdit, now: Timestamp) -> Result<ExportJob
         options,
         ..ExportJobEdit::default()
     };
-    map.apply(decide_update(map, NAME, &edit, None, now))?;
+    map.apply(decide_update(map, NAME, &edit, &Removed::default(), None, now))?;
     record::fetch(map, NAME)
 }
 
