@@ -11,6 +11,7 @@ mod oldest;
 mod property;
 mod readers;
 mod reading;
+mod removal;
 mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -123,7 +123,7 @@ fn counters(counters: wire::ExportCounters) -> Value {
     })
 }
 
-/// Audiences whose slugs are removed, if there are any.
+/// Audiences whose slugs are removed.
 fn removals(removals: &[wire::AudienceRemoval]) -> Value {
     let removal = |removal: &wire::AudienceRemoval| {
         json!({
@@ -134,9 +134,6 @@ fn removals(removals: &[wire::AudienceRemoval]) -> Value {
             "estimatedDuration": seconds(removal.estimated_duration),
         })
     };
-    if removals.is_empty() {
-        return Value::Null;
-    }
     removals.iter().map(removal).collect()
 }
 

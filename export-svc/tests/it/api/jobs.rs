@@ -2,6 +2,7 @@
 
 mod life;
 mod options;
+mod removal;
 
 use kafka::{Publisher, PublisherOptions, RecordOut, Topics};
 use proto::authorization::v1::DeleteAuthorizationRequest;

@@ -5,6 +5,7 @@ mod authorizations;
 mod closed;
 mod events;
 mod explain;
+mod removal;
 
 use std::process::Output;
 

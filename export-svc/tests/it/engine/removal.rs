@@ -261,9 +261,24 @@ async fn neither_a_cap_nor_which_events_a_job_sends_holds_what_it_removes_and_it
         ..job("vip")
     };
     let guarded = NewExportJob {
+        audiences: vec!["news".to_owned(), "other".to_owned()],
         guard_percent: 1,
         ..job("news")
     };
+    // It never gave anybody the slug, but somebody else did.
+    let exits = NewExportJob {
+        label: "Exits".to_owned(),
+        events: AudienceEvents::Exits,
+        ..job("risk")
+    };
+    let risk = rig.create(job("risk")).await;
+    rig.enter("risk", "1", &[("user_id", "risk")]).await;
+    engine.settled(&risk, (1, 0, 0, 0)).await;
+    rig.kill(&risk).await;
+    let exits = rig.create(exits).await;
+    rig.kill_and_remove(&exits).await;
+    engine.until(&exits, removed(1)).await;
+    rig.until_slugs("risk", &[]).await;
     let (capped, guarded) = (rig.create(capped).await, rig.create(guarded).await);
     let (two, hundred) = (ids(0..2), ids(100..220));
     enter_all(&rig, "vip", &two).await;
@@ -279,12 +294,13 @@ async fn neither_a_cap_nor_which_events_a_job_sends_holds_what_it_removes_and_it
         .until(&capped, |status| status.state == ExportJobState::Sleeping)
         .await;
     rig.kill_and_remove(&capped).await;
-    rig.kill_and_remove(&guarded).await;
+    rig.keep_audiences(&guarded, &["other"]).await;
     engine.until(&capped, removed(1)).await;
     engine.until(&guarded, removed(1)).await;
     until_nobody_has_it(&rig, &two).await;
     until_nobody_has_it(&rig, &hundred).await;
     assert_eq!(rig.slugs("cust-9"), None);
+    engine.until(&guarded, |status| status.guarded).await;
     engine.drain().await;
 }
 

@@ -1,0 +1,165 @@
+//! Audiences that have left their job, and whose slugs are removed.
+
+use std::time::Duration;
+
+use control::{Addition, Removal};
+
+use super::*;
+
+const LAG: Option<Duration> = Some(Duration::from_secs(60));
+
+/// A job of audience 0 that has settled so many records, all of the four that there are or will be.
+fn settled(records: usize) -> World {
+    let mut world = World::new(vec![(0, 2, 0); 4]);
+    world.create(0, true);
+    world.publish(records);
+    world.read_all();
+    settle_all(&mut world);
+    world
+}
+
+fn settle_all(world: &mut World) {
+    for place in world.open.clone() {
+        world.settle(place);
+    }
+}
+
+/// Lets audience 0 leave its job, which has no other.
+fn remove(world: &mut World) {
+    let job = Arc::make_mut(world.jobs.get_mut(&0).unwrap());
+    job.last_number += 1;
+    job.revision += 1;
+    job.removals = vec![Removal {
+        number: job.last_number,
+        audiences: std::mem::take(&mut job.audiences),
+    }];
+    world.apply();
+}
+
+/// Somebody tells where the topic ends now.
+fn tell_ends(world: &mut World) {
+    let ends = world.ends();
+    world.feeds.remove_until(&ends, world.now);
+}
+
+fn open(world: &World) -> Vec<i64> {
+    world.open.iter().map(|(_, _, offset)| *offset).collect()
+}
+
+fn the_one(world: &World) -> &Feed {
+    assert_eq!(world.feeds.iter().count(), 1);
+    world.feeds.iter().next().unwrap()
+}
+
+#[test]
+fn it_reads_from_the_beginning_to_the_end_of_then_and_is_done_when_everything_is_settled() {
+    let mut world = settled(2);
+    world.publish(1);
+    world.later(Duration::from_secs(1));
+    remove(&mut world);
+    assert!(!the_one(&world).is_served(), "how far it is to go is not known");
+    let wanted = world.feeds.ends_wanted();
+    assert_eq!(wanted, Some(world.now));
+    let ends = world.ends();
+    world.feeds.remove_until(&ends, Time::from_millis(0));
+    assert!(!the_one(&world).is_served(), "that was asked before");
+    tell_ends(&mut world);
+    assert_eq!(world.feeds.ends_wanted(), None);
+    world.publish(1);
+    world.read_all();
+    assert_eq!(open(&world), [2, 4, 6, 8], "from the beginning");
+    let removing = the_one(&world).removing.clone().unwrap();
+    let wants = |offset| (removing.wants(true, 0, offset), removing.wants(false, 0, offset));
+    assert_eq!(
+        [2, 4, 6, 8].map(wants),
+        [(true, false), (true, false), (true, true), (false, false)],
+        "exits from where the job stood, and nothing behind the end"
+    );
+    assert!(world.feeds.end_removals(LAG, world.now).is_empty());
+    settle_all(&mut world);
+    assert_eq!(world.feeds.end_removals(LAG, world.now).len(), 1);
+    assert!(the_one(&world).has_removed() && !the_one(&world).is_served());
+    assert!(world.feeds.end_removals(LAG, world.now).is_empty(), "once");
+    // For ever: another job may have the audience by now.
+    world.write_down(true);
+    world.restart(false);
+    world.read_all();
+    assert!(the_one(&world).has_removed() && world.open.is_empty());
+}
+
+#[test]
+fn a_removal_waits_until_nothing_that_an_earlier_owner_has_sent_can_take_effect_and_forgets_nothing() {
+    let mut world = settled(2);
+    world.write_down(true);
+    let key = settle::feed_key(WORKSPACE, &world.jobs[&0].id, SLUGS[0]);
+    world.restart(true);
+    remove(&mut world);
+    assert_eq!(world.feeds.iter().count(), 0);
+    assert!(
+        !world.feeds.tombstones.contains(&key),
+        "where the job stood is still needed"
+    );
+    world.doubt(true);
+    world.doubt(false);
+    tell_ends(&mut world);
+    assert!(
+        !the_one(&world).removing.as_ref().unwrap().wants(false, 0, 4),
+        "it is known"
+    );
+    world.read_all();
+    assert_eq!(open(&world), [2, 4]);
+    world.settle(world.open.iter().next().copied().unwrap());
+    world.write_down(true);
+    world.restart(true);
+    assert_eq!(world.feeds.iter().count(), 0);
+    world.doubt(false);
+    world.read_all();
+    assert_eq!(open(&world), [4], "it goes on where it was");
+    settle_all(&mut world);
+    assert_eq!(world.feeds.end_removals(LAG, world.now).len(), 1);
+}
+
+#[test]
+fn one_that_takes_longer_than_the_topic_keeps_every_record_goes_on_to_what_is_the_end_by_then() {
+    let mut world = settled(2);
+    remove(&mut world);
+    tell_ends(&mut world);
+    world.publish(1);
+    world.read_all();
+    settle_all(&mut world);
+    world.later(Duration::from_secs(60));
+    assert!(world.feeds.end_removals(LAG, world.now).is_empty());
+    assert_eq!(world.feeds.ends_wanted(), Some(world.now));
+    tell_ends(&mut world);
+    // The book takes what it is handed again for out of order.
+    world.last.clear();
+    world.read_all();
+    assert_eq!(open(&world), [6], "what came behind its first end");
+    assert!(the_one(&world).removing.as_ref().unwrap().wants(false, 0, 6));
+    settle_all(&mut world);
+    assert_eq!(world.feeds.end_removals(LAG, world.now).len(), 1);
+}
+
+#[test]
+fn an_audience_that_comes_back_after_it_was_removed_begins_anew() {
+    let mut world = settled(2);
+    remove(&mut world);
+    tell_ends(&mut world);
+    world.read_all();
+    settle_all(&mut world);
+    world.feeds.end_removals(LAG, world.now);
+    let ends = world.ends();
+    let job = Arc::make_mut(world.jobs.get_mut(&0).unwrap());
+    job.last_number += 1;
+    job.revision += 1;
+    job.audiences = std::mem::take(&mut job.removals).remove(0).audiences;
+    job.additions = vec![Addition {
+        number: job.last_number,
+        audiences: job.audiences.clone(),
+        start: vec![(0, ends[0]), (1, ends[1])],
+    }];
+    world.apply();
+    assert!(the_one(&world).removing.is_none() && the_one(&world).is_served());
+    world.read_all();
+    assert_eq!(open(&world), [2, 4], "its members, of whom nobody has the slug");
+}
