@@ -156,6 +156,11 @@ impl Explainer {
                     explanation.rejected = rejected.map(|(rejected, _)| rejected);
                 }
                 correct(&mut standing, job, audience, &record, &last);
+                if standing.state() == ExportJobState::Removing
+                    && job.still_removes(&self.engine.removed(job.account)).next().is_none()
+                {
+                    standing.set_state(ExportJobState::Killed);
+                }
                 (explanation.last_record, explanation.standing) = (Some(last), Some(standing));
             }
             explanation.incomplete = search.incomplete;

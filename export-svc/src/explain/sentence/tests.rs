@@ -268,6 +268,10 @@ fn what_is_never_sent_says_so() {
         standing.set_state(ExportJobState::Killed)
     });
     assert!(killed.contains("the job is killed"), "{killed}");
+    let removing = with_standing(ChangeStage::Settled, |standing| {
+        standing.set_state(ExportJobState::Removing)
+    });
+    assert!(removing.contains("removes the slugs of its audiences"), "{removing}");
 }
 
 #[test]

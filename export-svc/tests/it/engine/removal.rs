@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use braze_sim::Fault;
-use control::{AudienceEvents, Error, ExportJob, NewExportJob, Options, UserCap};
+use control::{AudienceEvents, Error, ExportJob, ExportJobEdit, NewExportJob, Options, OptionsEdit, UserCap};
 use export_svc::engine::{EngineConfig, JobStatus};
 use jiff::Timestamp;
 use prost::Message;
@@ -315,21 +315,23 @@ async fn a_pause_holds_what_is_removed_and_a_kill_ends_that_and_an_expiry_holds_
             ..job("vip")
         })
         .await;
-    let expires = Timestamp::now() + jiff::Span::new().seconds(2);
-    let short = rig
-        .create(NewExportJob {
-            options: Options {
-                expire_time: Some(expires),
-                ..Options::default()
-            },
-            ..job("risk")
-        })
-        .await;
+    let short = rig.create(job("risk")).await;
     for audience in ["vip", "news", "risk"] {
         rig.enter(audience, "1", &[("user_id", audience)]).await;
     }
     engine.settled(&both, (2, 0, 0, 0)).await;
     engine.settled(&short, (1, 0, 0, 0)).await;
+    let over = ExportJobEdit {
+        options: OptionsEdit {
+            expire_time: Some(Some(Timestamp::now())),
+            ..OptionsEdit::default()
+        },
+        ..ExportJobEdit::default()
+    };
+    let jobs = rig.directory.export_jobs();
+    jobs.update(rig.account, &short.id, over, None, Timestamp::now())
+        .await
+        .unwrap();
     rig.pause(&both).await;
     rig.keep_audiences(&both, &["news"]).await;
     let paused = |status: &JobStatus| {
