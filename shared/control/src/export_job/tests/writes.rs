@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::export_job::edit::decide_update;
+use crate::export_job::removal::decide_kill_and_remove;
 
 const NAME: &str = "accounts/7/exportJobs/e";
 
@@ -106,9 +107,27 @@ fn a_job_that_removes_nothing_has_no_guard_and_gets_none() {
             guard_percent: Some(percent),
             ..ExportJobEdit::default()
         };
-        decide_update(&map, NAME, &edit, None, "2026-01-02T00:00:00Z".parse().unwrap())
+        decide_update(
+            &map,
+            NAME,
+            &edit,
+            &Removed::default(),
+            None,
+            "2026-01-02T00:00:00Z".parse().unwrap(),
+        )
     };
     let error = edit(20).unwrap_err().to_string();
     assert!(error.contains("leave guard_percent out"), "{error}");
     assert!(edit(0).is_ok());
+}
+
+#[test]
+fn of_a_job_that_writes_no_attribute_no_slugs_are_removed() {
+    let map = state_with_events();
+    let now = "2026-01-02T00:00:00Z".parse().unwrap();
+    let error = decide_kill_and_remove(&map, NAME, &Removed::default(), None, now).unwrap_err();
+    assert!(
+        matches!(&error, Error::FailedPrecondition(text) if text.contains("no slugs to remove")),
+        "{error}"
+    );
 }
