@@ -18,6 +18,7 @@
 //! then on it travels alone and waits longer each time, so that it does not hold the others back. It is never given up: an
 //! unknown end says nothing against it.
 
+mod answers;
 mod due;
 mod edges;
 mod keys;
@@ -40,6 +41,8 @@ use std::sync::Arc;
 use braze::{Clause, Identifier};
 use slab::Slab;
 
+pub use self::answers::Answer;
+use self::answers::Answers;
 use self::due::Due;
 use self::edges::Edges;
 use self::keys::keys_of;
@@ -178,6 +181,8 @@ pub struct Batch<T> {
     /// Parts of requests that Braze refused without saying which object was meant.
     groups: VecDeque<Vec<TargetId>>,
     requests: Map<RequestId, InFlight>,
+    /// What Braze said last to those that it has not taken.
+    answers: Answers,
     next_request: RequestId,
     in_flight: usize,
     pending_bytes: usize,
@@ -203,6 +208,7 @@ impl<T> Batch<T> {
             wake: BinaryHeap::new(),
             groups: VecDeque::new(),
             requests: Map::default(),
+            answers: Answers::default(),
             next_request: 0,
             in_flight: 0,
             pending_bytes: 0,
@@ -317,6 +323,7 @@ impl<T> Batch<T> {
         self.settle_place(target, order, now);
         superseded.map(|old| {
             self.unclaim(old, order, now);
+            self.answers.forget(&[old]);
             self.settled(old, Outcome::Superseded)
         })
     }
@@ -344,6 +351,7 @@ impl<T> Batch<T> {
             target.behind.retain_mut(stays);
             if !gone.is_empty() {
                 self.settle_place(id, order, now);
+                self.answers.forget(&gone);
                 for change in gone {
                     self.unclaim(change, order, now);
                     abandoned.push(self.release(change).origin);

@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::batch::{End, Ending, Outcome, RequestId, Settled};
+use crate::batch::{Answer, End, Ending, Outcome, RequestId, Settled};
 use crate::clock::Time;
 use crate::feed::{Credential, Used};
 use crate::health::Health;
@@ -195,6 +195,12 @@ impl Workspace {
             return;
         };
         self.budget.learn(&attempt.rate);
+        let answer = Answer {
+            time: now,
+            status: attempt.status,
+            message: words(&attempt.end),
+        };
+        self.batch.answered(request, answer);
         match attempt.end {
             braze::End::Accepted { verdicts, split } => {
                 self.budget.succeeded();
@@ -323,6 +329,16 @@ impl Workspace {
             }
         }
         self.keep(to_keep, deliverer);
+    }
+}
+
+/// What was said to a request as a whole.
+fn words(end: &braze::End) -> Arc<str> {
+    match end {
+        // Each update that it has not taken has its own.
+        braze::End::Accepted { split: false, .. } => Arc::default(),
+        braze::End::Accepted { .. } => "not every update was processed, and Braze does not say which".into(),
+        braze::End::Refused { message, .. } | braze::End::Unknown { message, .. } => message.as_str().into(),
     }
 }
 

@@ -12,13 +12,13 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use braze::{Held, Identifier};
-use control::{Authorization, ExportJob};
+use control::{Authorization, ExportJob, Reset};
 use jiff::Timestamp;
 use kafka::{Config, Topics};
 use model::{Fields, Membership, membership_key};
 use prost::Message;
 use proto::export::v1::{
-    BrazeUser, ChangeStage, ChangeStanding, ExportJobState, FeedProgress, LastRecord, MemberExplanation,
+    BrazeUser, ChangeStage, ChangeStanding, ExportJobState, FeedProgress, LastRecord, MemberExplanation, RejectedChange,
 };
 use proto::membership::v1::MembershipChange;
 use tokio::runtime::Handle;
@@ -152,6 +152,10 @@ impl Explainer {
                 };
                 if standing.stage() == ChangeStage::Settled || !last.unusable.is_empty() {
                     let rejected = search.rejected(&job.name(), &topic, &record)?;
+                    let again = rejected
+                        .as_ref()
+                        .and_then(|kept| sent_again(kept, job, audience, &record));
+                    explanation.sent_again_time = again.map(model::time::to_wire);
                     explanation.keep_time = rejected.as_ref().and_then(|(_, kept_ms)| time(*kept_ms));
                     explanation.rejected = rejected.map(|(rejected, _)| rejected);
                 }
@@ -199,6 +203,24 @@ fn unusable(payload: &[u8], key: &str, job: &ExportJob) -> Option<String> {
             (own_key != key.as_bytes()).then(|| "the key is not the change's <audience slug>/<profile id>".to_owned())
         }
     }
+}
+
+/// When it was last asked, after a record was kept, to send that again.
+fn sent_again(
+    (rejected, kept_ms): &(RejectedChange, Option<i64>),
+    job: &ExportJob,
+    audience: &str,
+    record: &Record,
+) -> Option<Timestamp> {
+    let kept = Timestamp::from_millisecond((*kept_ms)?).ok()?;
+    let redrive = job.redrive.as_ref();
+    let redrive = redrive.filter(|redrive| redrive.reasons.is_empty() || redrive.reasons.contains(&rejected.reason));
+    let resets = job.resets.iter().filter(|reset| hands_again(reset, audience, record));
+    let asked = redrive
+        .map(|redrive| redrive.time)
+        .into_iter()
+        .chain(resets.map(|reset| reset.time));
+    asked.filter(|time| *time > kept).max()
 }
 
 /// What progress tells of a record.
@@ -251,11 +273,16 @@ fn is_before_start(job: &ExportJob, audience: &str, record: &Record) -> bool {
     let start = job.addition(audience).map_or(&job.start, |addition| &addition.start);
     let of_partition = |(partition, _): &&(i32, i64)| *partition == record.partition;
     let is_before = |(_, offset): &(i32, i64)| record.offset < *offset;
-    let mut resets = job.resets.iter().filter(|reset| reset.is_about(audience));
-    let goes_back = |offsets: &[(i32, i64)]| offsets.iter().find(of_partition).is_some_and(|at| !is_before(at));
     !job.existing_users
         && start.iter().find(of_partition).is_some_and(is_before)
-        && !resets.any(|reset| goes_back(&reset.offsets))
+        && !job.resets.iter().any(|reset| hands_again(reset, audience, record))
+}
+
+/// Whether a reset is to before a record.
+fn hands_again(reset: &Reset, audience: &str, record: &Record) -> bool {
+    let mut offsets = reset.offsets.iter();
+    reset.is_about(audience)
+        && offsets.any(|(partition, offset)| *partition == record.partition && *offset <= record.offset)
 }
 
 fn braze_user(user: &Result<Option<braze::User>, String>, attribute: &str, slug: &str) -> BrazeUser {

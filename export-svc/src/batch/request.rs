@@ -7,7 +7,7 @@ use braze::{Clause, Full, Identifier, Track, TrackBuilder, Verdict};
 use smallvec::SmallVec;
 
 use super::slugs::AttributeId;
-use super::{Batch, ChangeId, Place, TargetId};
+use super::{Answer, Batch, ChangeId, Place, TargetId};
 use crate::clock::Time;
 use crate::order::Order;
 
@@ -30,6 +30,8 @@ pub(super) struct InFlight {
     part: bool,
     /// Targets that wait for the end of this request because of a profile.
     fenced: Vec<TargetId>,
+    /// How it ended.
+    answer: Option<Answer>,
 }
 
 /// One object of a request: which of its changes add and which remove.
@@ -150,6 +152,7 @@ impl<T> Batch<T> {
             changes: Vec::with_capacity(room),
             part: false,
             fenced: Vec::new(),
+            answer: None,
         };
         while request.objects.is_empty()
             && let Some(group) = self.groups.pop_front()
@@ -339,6 +342,13 @@ impl<T> Batch<T> {
         request.flat_map(|request| request.changes().map(|change| &self.changes[*change].origin))
     }
 
+    /// How a request has ended, to be told of what must be retried. Before [`Batch::complete`].
+    pub fn answered(&mut self, id: RequestId, answer: Answer) {
+        if let Some(request) = self.requests.get_mut(&id) {
+            request.answer = Some(answer);
+        }
+    }
+
     /// A request has ended. What is accepted or rejected leaves the batch; what must be retried goes back into it, unless a
     /// newer change has taken its place. `order` learns what Braze may still apply.
     pub fn complete(&mut self, id: RequestId, ending: Ending, order: &mut Order, now: Time) -> Vec<Settled<T>> {
@@ -346,6 +356,7 @@ impl<T> Batch<T> {
             return Vec::new();
         };
         self.in_flight -= request.changes.len();
+        self.answers.forget(&request.changes);
         let halving = !self.groups.is_empty() || self.requests.values().any(|other| other.part);
         let mut settled = Vec::with_capacity(request.changes.len());
         let mut verdicts = ending.verdicts.into_iter();
@@ -384,7 +395,7 @@ impl<T> Batch<T> {
                         }
                     }
                 }
-                settled.extend(self.settle_change(*change_id, &verdict, now));
+                settled.extend(self.settle_change(*change_id, &verdict, request.answer.as_ref(), now));
             }
         }
         let sent = request.objects.iter().map(|sent| sent.target);
@@ -423,7 +434,13 @@ impl<T> Batch<T> {
     }
 
     /// What becomes of a change whose request has ended; `None` if it is retried or nobody is to be told.
-    fn settle_change(&mut self, id: ChangeId, verdict: &Verdict, now: Time) -> Option<Settled<T>> {
+    fn settle_change(
+        &mut self,
+        id: ChangeId,
+        verdict: &Verdict,
+        answer: Option<&Answer>,
+        now: Time,
+    ) -> Option<Settled<T>> {
         let change = &mut self.changes[id];
         let outcome = match verdict {
             Verdict::Accepted => Outcome::Accepted,
@@ -444,6 +461,9 @@ impl<T> Batch<T> {
                         change.flush_at = now;
                         if message.is_some() {
                             change.held_until = now + self.limits.backoff.after(refusals);
+                        }
+                        if let Some(answer) = answer {
+                            self.answers.keep(id, answer, message.as_deref());
                         }
                         self.people.claim(change.person, id);
                         self.targets[target].changes.push(id);

@@ -1,7 +1,7 @@
 //! Where a change is, and what it waits for, for people who ask.
 
 use super::request::InFlight;
-use super::{Batch, Pending, Place};
+use super::{Answer, Batch, Pending, Place};
 use crate::clock::Time;
 use crate::order::Order;
 
@@ -40,9 +40,14 @@ pub enum Whereabouts {
 }
 
 impl<T> Batch<T> {
-    /// Where the change is that `is_it` picks, and in how many requests it was; of several the one that came last. `None` if there
-    /// is none. Looks at all changes.
-    pub fn whereabouts(&self, is_it: impl Fn(&T) -> bool, order: &Order, now: Time) -> Option<(Whereabouts, u32)> {
+    /// Where the change is that `is_it` picks, and in how many requests it was, and what Braze said to the last one that
+    /// did not take it; of several changes the one that came last. `None` if there is none. Looks at all changes.
+    pub fn whereabouts(
+        &self,
+        is_it: impl Fn(&T) -> bool,
+        order: &Order,
+        now: Time,
+    ) -> Option<(Whereabouts, u32, Option<&Answer>)> {
         let found = self.changes.iter().filter(|(_, change)| is_it(&change.origin));
         let (id, change) = found.max_by_key(|(_, change)| change.turn)?;
         let mut sent = self.requests.values().flat_map(InFlight::changes);
@@ -51,7 +56,7 @@ impl<T> Batch<T> {
         } else {
             self.pending_at(id, change, order, now)
         };
-        Some((whereabouts, change.attempts))
+        Some((whereabouts, change.attempts, self.answers.get(id)))
     }
 
     fn pending_at(&self, id: usize, change: &Pending<T>, order: &Order, now: Time) -> Whereabouts {
@@ -94,7 +99,7 @@ mod tests {
     fn is_at(batch: &Batch<u32>, order: &Order, origin: u32, now: Time) -> Option<Whereabouts> {
         batch
             .whereabouts(|known| *known == origin, order, now)
-            .map(|(at, _)| at)
+            .map(|(at, ..)| at)
     }
 
     #[test]
@@ -114,7 +119,7 @@ mod tests {
         let request = batch.close(&order, at(0)).unwrap();
         assert_eq!(
             batch.whereabouts(|known| *known == 1, &order, at(0)),
-            Some((Whereabouts::InFlight, 1))
+            Some((Whereabouts::InFlight, 1, None))
         );
         let mut news = change(1, "news", true, at(0));
         news.origin = 3;
@@ -164,6 +169,57 @@ mod tests {
         };
         batch.complete(request, ended(End::Refused, vec![words]), &mut order, at(100));
         let held = Whereabouts::Held { until: at(101) };
-        assert_eq!(batch.whereabouts(|known| *known == 3, &order, at(100)), Some((held, 1)));
+        assert_eq!(
+            batch.whereabouts(|known| *known == 3, &order, at(100)),
+            Some((held, 1, None))
+        );
+    }
+
+    #[test]
+    fn what_braze_said_last_is_known_of_what_it_has_not_taken_and_of_nothing_else() {
+        let (mut batch, mut order) = (Batch::new(limits()), order());
+        batch.drain();
+        let answer = |time, message: &str| Answer {
+            time,
+            status: Some(201),
+            message: message.into(),
+        };
+        let told = |batch: &Batch<u32>, order: &Order, origin, now| {
+            let found = batch.whereabouts(|known| *known == origin, order, now);
+            found.and_then(|(_, _, answer)| answer.cloned())
+        };
+        for number in 1..=4 {
+            batch.push(change(number, "vip", true, at(0)), &order, at(0));
+        }
+        let request = batch.close(&order, at(0)).unwrap();
+        batch.answered(request, answer(at(1), "not all"));
+        let words = braze::Verdict::Retry {
+            message: Some("no time".into()),
+        };
+        let verdicts = vec![braze::Verdict::Accepted, words, retry(), retry()];
+        batch.complete(request, ended(End::Accepted, verdicts), &mut order, at(1));
+        assert_eq!(
+            told(&batch, &order, 2, at(1)),
+            Some(answer(at(1), "no time")),
+            "its own words"
+        );
+        assert_eq!(told(&batch, &order, 3, at(1)), Some(answer(at(1), "not all")));
+        // While it is tried again the last answer stands, until there is another one.
+        let request = batch.close(&order, at(1)).unwrap();
+        assert_eq!(told(&batch, &order, 3, at(1)), Some(answer(at(1), "not all")));
+        batch.answered(request, answer(at(5), "still not all"));
+        let verdicts = vec![retry(), braze::Verdict::Accepted];
+        batch.complete(request, ended(End::Accepted, verdicts), &mut order, at(5));
+        assert_eq!(told(&batch, &order, 3, at(5)), Some(answer(at(5), "still not all")));
+        // Whoever is not there any more, or is another one, has no answer.
+        let mut exit = change(2, "vip", false, at(5));
+        exit.origin = 20;
+        assert!(
+            batch.push(exit, &order, at(5)).is_some(),
+            "it takes the place of the enter"
+        );
+        assert_eq!(told(&batch, &order, 20, at(5)), None);
+        batch.abandon(|origin| *origin == 3, &order, at(5));
+        assert!(batch.answers.is_empty());
     }
 }

@@ -79,6 +79,7 @@ impl Show for wire::MemberExplanation {
             ("standing", self.standing.as_ref().map_or(Value::Null, standing)),
             ("rejected", self.rejected.as_ref().map_or(Value::Null, rejected)),
             ("keepTime", time(self.keep_time)),
+            ("sentAgainTime", time(self.sent_again_time)),
             ("brazeUser", self.braze_user.as_ref().map_or(Value::Null, braze_user)),
         ]
     }
@@ -144,6 +145,9 @@ fn standing(standing: &wire::ChangeStanding) -> Value {
         ("updates", json!(standing.updates)),
         ("updatesMax", json!(standing.updates_max)),
         ("attempts", json!(standing.attempts)),
+        ("lastMessage", json!(standing.last_message)),
+        ("lastStatus", json!(standing.last_status)),
+        ("lastAttemptTime", time(standing.last_attempt_time)),
         (
             "state",
             json!(word(standing.state().as_str_name(), "EXPORT_JOB_STATE_")),

@@ -116,6 +116,7 @@ mod tests {
         let shown = |end| {
             shown(&Attempt {
                 end,
+                status: None,
                 rate: RateHints::default(),
             })
         };

@@ -79,7 +79,7 @@ fn why(facts: &MemberExplanation) -> (String, String) {
     };
     let (what, standing) = (change(last), facts.standing.clone().unwrap_or_default());
     if let Some(rejected) = &facts.rejected {
-        return kept(&what, rejected);
+        return sent_again(facts, last, &what, rejected).unwrap_or_else(|| kept(&what, rejected));
     }
     if !last.unusable.is_empty() {
         return unusable(&what, &last.unusable);
@@ -149,6 +149,32 @@ fn kept(what: &str, rejected: &RejectedChange) -> (String, String) {
     }
 }
 
+/// It is on `export-rejected`, and that is over: it was sent again since, and Braze has what it says.
+fn sent_again(
+    facts: &MemberExplanation,
+    last: &LastRecord,
+    what: &str,
+    rejected: &RejectedChange,
+) -> Option<(String, String)> {
+    let (kept, braze) = (when(facts.keep_time.as_ref()), facts.braze_user.as_ref()?);
+    facts.sent_again_time.as_ref()?;
+    let why = [&rejected.braze_message, &rejected.detail];
+    let why = why
+        .into_iter()
+        .find(|words| !words.is_empty())
+        .unwrap_or(&rejected.reason);
+    let is_so = braze.problem.is_empty() && braze.has_slug == is_enter(last);
+    is_so.then(|| {
+        let told = format!("{what} was refused at {kept} ({why}), was sent again since, and Braze has it now");
+        (told, NOTHING.to_owned())
+    })
+}
+
+fn is_enter(last: &LastRecord) -> bool {
+    let change = last.change.as_ref();
+    change.is_some_and(|change| change.action() == MembershipAction::Enter)
+}
+
 fn nameless(why: &str) -> (String, String) {
     let advice = "give the profile such a value in Lytics; its next record is sent";
     (why.to_owned(), advice.to_owned())
@@ -163,10 +189,7 @@ fn unusable(what: &str, problem: &str) -> (String, String) {
 
 /// Braze has taken it, as far as is known.
 fn settled(facts: &MemberExplanation, last: &LastRecord, what: &str) -> (String, String) {
-    let enters = last
-        .change
-        .as_ref()
-        .is_some_and(|change| change.action() == MembershipAction::Enter);
+    let enters = is_enter(last);
     let done = if facts.incomplete {
         format!("the job has settled {what}, and whether that was refused could not be looked up in time")
     } else if enters {
@@ -233,8 +256,7 @@ fn stopped(standing: &ChangeStanding, what: &str) -> Option<(String, String)> {
 
 /// It is on its way.
 fn waits(standing: &ChangeStanding, what: &str) -> (String, String) {
-    let until = standing.until.as_ref().and_then(model::time::from_wire);
-    let until = until.map_or_else(|| "some time".to_owned(), |until| until.to_string());
+    let until = when(standing.until.as_ref());
     let (why, advice) = match standing.stage() {
         ChangeStage::Unread if standing.records_before == 0 => (format!("the job is about to read {what}"), SOON),
         ChangeStage::Unread => {
@@ -279,7 +301,7 @@ fn waits(standing: &ChangeStanding, what: &str) -> (String, String) {
                 "{what} was in {} requests that Braze did not take, and is tried again at {until}",
                 standing.attempts
             ),
-            "if that goes on, `export-svc jobs get` says what Braze answers",
+            "if Braze goes on refusing it in such words, it is omitted, and `export-svc jobs redrive` sends it again",
         ),
         ChangeStage::Takeover => (
             format!("{what} waits until {until}, for calls of the replica that served the Braze workspace before"),
@@ -299,5 +321,26 @@ fn waits(standing: &ChangeStanding, what: &str) -> (String, String) {
             "if it stays so, see with `export-svc doctor` what is wrong",
         ),
     };
-    (why, advice.to_owned())
+    (why + &last_attempt(standing), advice.to_owned())
+}
+
+/// What Braze said to the last attempt that did not take it, if there was one.
+fn last_attempt(standing: &ChangeStanding) -> String {
+    let Some(time) = &standing.last_attempt_time else {
+        return String::new();
+    };
+    let status = match standing.last_status {
+        0 => "without an answer".to_owned(),
+        status => format!("with status {status}"),
+    };
+    format!(
+        " (the last attempt ended at {} {status}: {})",
+        when(Some(time)),
+        standing.last_message
+    )
+}
+
+fn when(time: Option<&prost_types::Timestamp>) -> String {
+    let time = time.and_then(model::time::from_wire);
+    time.map_or_else(|| "some time".to_owned(), |time| time.to_string())
 }

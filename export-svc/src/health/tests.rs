@@ -22,6 +22,7 @@ fn used(revision: u64) -> Used {
 fn attempt(end: End) -> Attempt {
     Attempt {
         end,
+        status: None,
         rate: RateHints::default(),
     }
 }

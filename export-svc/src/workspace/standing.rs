@@ -35,8 +35,13 @@ impl Workspace {
                     place == (id, about.partition, about.offset, feed.moves)
                 };
                 match self.batch.whereabouts(is_it, &self.order, now) {
-                    Some((whereabouts, attempts)) => {
+                    Some((whereabouts, attempts, answer)) => {
                         standing.attempts = attempts;
+                        if let Some(answer) = answer {
+                            standing.last_message = answer.message.as_ref().to_owned();
+                            standing.last_status = answer.status.unwrap_or(0).into();
+                            standing.last_attempt_time = Some(settle::timestamp(answer.time));
+                        }
                         self.waits(whereabouts, &mut standing, now);
                     }
                     None => standing.set_stage(ChangeStage::Keeping),

@@ -61,6 +61,8 @@ pub struct Client {
 pub struct Attempt {
     /// How it ended.
     pub end: End,
+    /// The HTTP status of the answer; `None` without one.
+    pub status: Option<u16>,
     /// What the answer's headers say about the rate limit; empty without an answer.
     pub rate: RateHints,
 }
@@ -138,6 +140,7 @@ impl Client {
             Ok(response) => {
                 let (status, headers, body) = receive(response).await;
                 let rate = RateHints::read(&headers, Timestamp::now());
+                let code = status.as_u16();
                 let end = Answer {
                     status,
                     rate,
@@ -146,7 +149,11 @@ impl Client {
                     key,
                 }
                 .end();
-                Attempt { end, rate }
+                Attempt {
+                    end,
+                    status: Some(code),
+                    rate,
+                }
             }
             Err(error) => {
                 let message = redact(&chain(error), key);
@@ -226,6 +233,7 @@ fn refused(refusal: Refusal, objects: usize, message: String) -> End {
 fn unanswered(end: End) -> Attempt {
     Attempt {
         end,
+        status: None,
         rate: RateHints::default(),
     }
 }

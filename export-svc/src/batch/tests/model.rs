@@ -274,6 +274,12 @@ impl World {
                 }
             }
         }
+        let answer = Answer {
+            time: self.now,
+            status: None,
+            message: "words".into(),
+        };
+        self.batch.answered(request, answer);
         let ending = Ending {
             end,
             verdicts,
@@ -369,6 +375,7 @@ fn check(steps: &[Step], objects_max: usize) {
     }
     assert_eq!(world.batch.occurrences, 0);
     assert!(world.batch.targets.is_empty() && world.batch.people.is_empty() && world.batch.edges.is_empty());
+    assert!(world.batch.answers.is_empty());
 }
 
 proptest! {

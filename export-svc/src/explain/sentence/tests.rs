@@ -231,6 +231,39 @@ fn what_was_not_sent_says_why_and_how_to_mend_it() {
 }
 
 #[test]
+fn what_was_refused_and_sent_again_is_over_once_braze_has_it() {
+    let told = |facts: MemberExplanation, holds: &[&str], sent_again: bool| {
+        of(facts, |facts| {
+            facts.rejected = Some(RejectedChange {
+                reason: "blocked".into(),
+                braze_message: "external_id is blacklisted".into(),
+                ..RejectedChange::default()
+            });
+            facts.keep_time = facts.standing.as_ref().unwrap().until;
+            facts.sent_again_time = facts.keep_time.filter(|_| sent_again);
+            facts.braze_user = Some(braze(true, holds));
+        })
+    };
+    let (enter, exit) = (enter(ChangeStage::Settled), exit(ChangeStage::Settled));
+    assert_eq!(
+        told(enter.clone(), &["vip"], true),
+        format!(
+            "User with external id cust-1 has vip: the enter {AT} was refused at 2023-11-14T22:13:20Z (external_id is blacklisted), was \
+             sent again since, and Braze has it now; nothing is to be done."
+        )
+    );
+    assert!(told(exit.clone(), &[], true).contains("was sent again since"));
+    for (facts, holds, sent_again) in [
+        (enter.clone(), &[][..], true),
+        (exit, &["vip"], true),
+        (enter, &["vip"], false),
+    ] {
+        let told = told(facts, holds, sent_again);
+        assert!(told.contains("for good (blocked)"), "{told}");
+    }
+}
+
+#[test]
 fn what_is_never_sent_says_so() {
     let nameless = of(enter(ChangeStage::Unread), |facts| {
         (facts.identifiers, facts.braze_user) = (vec![choice(false)], None);
@@ -369,6 +402,15 @@ fn whatever_a_change_waits_for_is_named_with_the_time_if_that_is_known() {
     ] {
         assert!(told(stage).contains(&why), "{why}: {}", told(stage));
     }
+    let tried = |status| {
+        with_standing(Stage::Budget, |standing| {
+            standing.last_attempt_time = standing.until;
+            (standing.last_status, standing.last_message) = (status, "no words".into());
+        })
+    };
+    let answer = |how: &str| format!("to Braze before (the last attempt ended at {time} {how}: no words);");
+    assert!(tried(503).contains(&answer("with status 503")), "{}", tried(503));
+    assert!(tried(0).contains(&answer("without an answer")), "{}", tried(0));
     let backlog = with_standing(Stage::Unread, |standing| {
         (standing.records_before, standing.catch_up) = (7, true);
     });

@@ -130,6 +130,55 @@ async fn what_was_omitted_or_refused_says_why_in_brazes_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_is_over_once_a_redrive_or_a_reset_has_sent_it_again() {
+    let world = World::new().await;
+    let job = world.job(|_| {}).await;
+    let refusal = "provided external_id is blacklisted and disallowed";
+    world.braze().refuse_object("cust-1", refusal);
+    world.enter().await;
+    let told = world.until_so(&job, |told| told.rejected.is_some()).await;
+    assert_eq!(told.sent_again_time, None);
+    says(&told, &["Braze refused the enter", "for good"]);
+    world.braze().clear_faults();
+    let redrive = proto::export::v1::RedriveOmittedChangesRequest {
+        name: job.clone(),
+        ..Default::default()
+    };
+    let mut omitted =
+        proto::export::v1::omitted_change_service_client::OmittedChangeServiceClient::new(world.service.admin().await);
+    omitted.redrive_omitted_changes(redrive).await.unwrap();
+    let over = |told: MemberExplanation| told.sentence.contains("was sent again since");
+    let told = world.until_so(&job, over).await;
+    assert!(told.rejected.is_some() && told.braze_user.clone().unwrap().has_slug);
+    says(
+        &told,
+        &[
+            "User with external id cust-1 has vip: the enter",
+            "was refused at",
+            refusal,
+            "and Braze has it now; nothing is to be done",
+        ],
+    );
+    // The same of an exit, by a reset; Braze refuses it first.
+    world.braze().refuse_object("cust-1", refusal);
+    world.exit().await;
+    let refused = |told: MemberExplanation| told.sentence.contains("Braze refused the exit");
+    let told = world.until_so(&job, refused).await;
+    assert_eq!(told.sent_again_time, None, "the redrive was before it");
+    assert!(told.braze_user.clone().unwrap().has_slug);
+    world.braze().clear_faults();
+    let reset = proto::export::v1::ResetExportJobRequest {
+        name: job.clone(),
+        to: Some(proto::export::v1::reset_export_job_request::To::Beginning(())),
+        ..Default::default()
+    };
+    world.jobs().await.reset_export_job(reset).await.unwrap();
+    let told = world.until_so(&job, over).await;
+    says(&told, &["does not have vip: the exit", "nothing is to be done"]);
+    world.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_job_does_not_want_or_was_there_before_it_says_so() {
     let world = World::new().await;
     world.enter().await;

@@ -120,14 +120,24 @@ async fn what_braze_does_not_take_is_tried_again_and_what_exceeds_the_budget_wai
     };
     let world = World::with(slow).await;
     let job = world.job(|_| {}).await;
-    world.braze().refuse_object("cust-1", "nobody has heard these words");
+    world
+        .braze()
+        .refuse_object("cust-1", format!("nobody has heard of {KEY}"));
     world.enter().await;
     let told = world.until(&job, ChangeStage::Retry).await;
-    assert_eq!(told.standing.clone().unwrap().attempts, 1);
+    let standing = told.standing.clone().unwrap();
+    assert_eq!(
+        (standing.attempts, standing.last_status, standing.last_message.as_str()),
+        (1, 400, "nobody has heard of [redacted]")
+    );
     says(
         &told,
-        &["was in 1 requests that Braze did not take, and is tried again at"],
+        &[
+            "was in 1 requests that Braze did not take, and is tried again at",
+            "with status 400: nobody has heard of [redacted])",
+        ],
     );
+    assert!(!told.sentence.contains("jobs get"), "{}", told.sentence);
     world
         .publish(MembershipAction::Enter, "vip", "43", &[("user_id", "cust-2")])
         .await;
@@ -139,6 +149,23 @@ async fn what_braze_does_not_take_is_tried_again_and_what_exceeds_the_budget_wai
     .await;
     assert!(told.standing.clone().unwrap().until.is_some());
     says(&told, &["there are no more requests to Braze before"]);
+    world.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_after_an_attempt_that_failed_says_how_that_ended() {
+    let world = World::with(|config| config.engine.requests_per_second = Some(0.01)).await;
+    let job = world.job(|_| {}).await;
+    world.braze().inject(Fault::status(503).next(1));
+    world.enter().await;
+    let tried = |told: MemberExplanation| {
+        let standing = told.standing.unwrap();
+        standing.stage() == ChangeStage::Budget && standing.attempts == 1
+    };
+    let told = world.until_so(&job, tried).await;
+    let standing = told.standing.clone().unwrap();
+    assert_eq!((standing.last_status, standing.last_message.is_empty()), (503, false));
+    assert!(standing.last_attempt_time.unwrap().seconds >= told.last_record.clone().unwrap().time.unwrap().seconds);
     world.service.stop().await;
 }
 
