@@ -5,6 +5,7 @@
 //! else (`hold`).
 
 mod cap;
+mod caught_up;
 mod first_pass;
 mod guard;
 mod health;
@@ -27,6 +28,7 @@ use control::{Addition, ExportJob, Reset};
 use proto::export::v1::{ExportCounters, FeedProgress};
 
 use self::cap::{Adds, Caps};
+use self::caught_up::CaughtUp;
 pub(crate) use self::first_pass::Filter;
 use self::first_pass::{FirstPasses, Pace};
 pub(crate) use self::guard::Guard;
@@ -110,6 +112,7 @@ pub(crate) struct Feed {
     pub(crate) guard: Guard,
     /// Since when its oldest change has waited.
     oldest: Oldest,
+    caught_up: CaughtUp,
     /// Number of the newest reset that it has gone through.
     pub(crate) reset: u64,
     /// How far it is with what is to be sent again.
@@ -152,6 +155,7 @@ impl Feed {
                 self.began.clear();
                 self.fault = None;
                 self.oldest = Oldest::default();
+                self.caught_up = CaughtUp::No;
             }
             self.reset = reset.number;
         }
@@ -337,6 +341,7 @@ impl Feeds {
                 trouble,
                 guard,
                 oldest: known.as_ref().map(Oldest::restore).unwrap_or_default(),
+                caught_up: CaughtUp::restore(known.as_ref().is_some_and(|known| known.synced)),
                 reset: known.as_ref().map_or(number, |known| known.reset),
                 redriven: Redriven::restore(known.as_ref(), job),
                 removing,

@@ -140,13 +140,15 @@ impl ExportJobService for Service {
         let new = self.wanted(account, request.export_job).await?;
         let (audiences, identifiers) = (new.audiences.clone(), new.identifiers.clone());
         let jobs = self.jobs(account);
-        let (job, warnings) = futures::join!(
-            jobs.create(account, new, Timestamp::now()),
-            self.catalog.warnings(account, &audiences, &identifiers),
-        );
-        let job = job?;
+        // It is served at once, and its log begins with this: warnings take longer.
+        let create = async {
+            let created = jobs.create(account, new, Timestamp::now()).await;
+            created.map(|job| self.observer.done(&caller, &job, ExportEvent::Created))
+        };
+        let warnings = self.catalog.warnings(account, &audiences, &identifiers);
+        let (created, warnings) = futures::join!(create, warnings);
         Ok(Response::new(CreateExportJobResponse {
-            export_job: Some(self.observer.done(&caller, &job, ExportEvent::Created)),
+            export_job: Some(created?),
             warnings,
         }))
     }
@@ -216,8 +218,9 @@ impl ExportJobService for Service {
         let caller = self.directory.admit(&request, WRITE)?;
         let name = &request.get_ref().name;
         let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
+        let counters = self.observer.counters(name);
         self.directory.export_jobs().delete(account, id).await?;
-        self.observer.note(&caller, name, ExportEvent::Deleted, None);
+        self.observer.note(&caller, name, ExportEvent::Deleted, counters, "");
         Ok(Response::new(DeleteExportJobResponse {}))
     }
 
@@ -309,10 +312,11 @@ impl ExportJobService for Service {
             confirm,
         } = request.get_ref();
         let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
-        let job = self.resume(account, id, based_on(*revision), *confirm).await?;
-        Ok(Response::new(ResumeExportJobResponse {
-            export_job: Some(self.observer.done(&caller, &job, ExportEvent::Resumed)),
-        }))
+        let (job, message) = self.resume(account, id, based_on(*revision), *confirm).await?;
+        let job = self.observer.observed(&job);
+        self.observer
+            .note(&caller, name, ExportEvent::Resumed, job.counters, message);
+        Ok(Response::new(ResumeExportJobResponse { export_job: Some(job) }))
     }
 
     async fn bounce_export_job(
@@ -342,13 +346,15 @@ impl ExportJobService for Service {
         } = request.get_ref();
         let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
         let (jobs, based_on, now) = (self.jobs(account), based_on(*revision), Timestamp::now());
+        let counters = self.observer.counters(name);
         let job = if *remove_slugs {
             jobs.kill_and_remove(account, id, based_on, now).await?
         } else {
             jobs.kill(account, id, based_on, now).await?
         };
+        self.observer.note(&caller, name, ExportEvent::Killed, counters, "");
         Ok(Response::new(KillExportJobResponse {
-            export_job: Some(self.observer.done(&caller, &job, ExportEvent::Killed)),
+            export_job: Some(self.observer.observed(&job)),
         }))
     }
 }

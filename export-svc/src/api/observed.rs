@@ -8,6 +8,9 @@ use super::export_job::{guard, removal};
 use crate::engine::EngineHandle;
 use crate::settle;
 
+/// What the log calls the installation's admin token, which has no name.
+const ADMIN: &str = "admin token";
+
 /// Knows how jobs fare; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Observer(pub(super) EngineHandle);
@@ -44,6 +47,7 @@ impl Observer {
         });
         wire.counters = Some(status.as_ref().map(|status| status.counters).unwrap_or_default());
         if let Some(status) = status {
+            wire.pending = status.pending;
             wire.unread = status.lag;
             wire.unread_before_start = status.unread_before_start;
             wire.oldest_unconfirmed_time = status.oldest.map(settle::timestamp);
@@ -57,21 +61,33 @@ impl Observer {
         wire
     }
 
+    /// What has become of the job's changes by now, if anybody knows. Whoever ends the job asks before.
+    pub(super) fn counters(&self, job: &str) -> Option<ExportCounters> {
+        self.0.job_status(job).map(|status| status.counters)
+    }
+
     /// The caller has done this with the job, which is observed now.
     pub(super) fn done(&self, caller: &Caller, job: &control::ExportJob, event: ExportEvent) -> ExportJob {
         let observed = self.observed(job);
-        self.note(caller, &observed.name, event, observed.counters);
+        self.note(caller, &observed.name, event, observed.counters, "");
         observed
     }
 
-    pub(super) fn note(&self, caller: &Caller, job: &str, event: ExportEvent, counters: Option<ExportCounters>) {
-        let token = caller.token().map(|token| token.name.clone()).unwrap_or_default();
+    pub(super) fn note(
+        &self,
+        caller: &Caller,
+        job: &str,
+        event: ExportEvent,
+        counters: Option<ExportCounters>,
+        message: &str,
+    ) {
+        let token = caller.token().map_or(ADMIN, |token| token.name.as_str()).to_owned();
         tracing::info!(token, "{job}: {}", event.as_str_name());
         self.0.log(ExportLogEntry {
             job: job.to_owned(),
             event: event.into(),
             time: Some(model::time::to_wire(Timestamp::now())),
-            message: String::new(),
+            message: message.to_owned(),
             counters,
             token,
             left_out: 0,

@@ -2,6 +2,7 @@
 //! are told, and a book of what each feed was handed.
 
 mod added;
+mod caught_up;
 mod compacted;
 mod doubt;
 mod first_pass;

@@ -33,6 +33,7 @@ impl Feeds {
                 lag: self.lag(feed, ends),
                 reset: feed.reset,
                 redrive: feed.redriven.number(),
+                synced: feed.is_synced(),
                 unread_before_start: self.left_of_pass(feed),
                 estimated_duration: feed
                     .pace

@@ -1,5 +1,5 @@
 //! What is observed of one job, and when it is written: when the state is another than was written last, or the reason is, and
-//! when the job has caught up. A job that flaps writes a few entries an hour; what is held back is written as it is by then.
+//! when the job has caught up: everything there was is shown to it, and settled. A job that flaps writes a few entries an hour; what is held back is written as it is by then.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(super) struct Line {
     counters: ExportCounters,
     pending: u64,
     reset: u64,
-    /// Everything there was has been shown to it.
+    /// Everything there was has been shown to it, and is settled.
     caught_up: bool,
     /// What the log says.
     written: ExportJobState,
@@ -49,14 +49,13 @@ impl Line {
             self.written_reason.clone_from(&progress.state_reason);
         }
         self.written_count += progress.counters.as_ref().map_or(0, count);
-        let synced = progress.lag == Some(0) && progress.state() == ExportJobState::Runnable;
-        self.synced = synced && (is_first || self.synced);
+        self.synced = progress.synced && (is_first || self.synced);
         self.reset = self.reset.max(progress.reset);
     }
 
     pub(super) fn observe(&mut self, status: &JobStatus) {
         (self.counters, self.pending) = (status.counters, status.pending);
-        self.caught_up = status.lag == Some(0) && status.unread_before_start == 0;
+        self.caught_up = status.synced;
         if status.state != self.state || status.reason != self.reason {
             self.left_out += u32::from(self.is_held_back);
             (self.is_new, self.is_held_back) = (true, false);
@@ -164,11 +163,12 @@ mod tests {
         Time::from_millis(seconds * 1_000)
     }
 
-    fn status(state: ExportJobState, reason: &str, lag: u64) -> JobStatus {
+    fn status(state: ExportJobState, reason: &str, synced: bool) -> JobStatus {
         JobStatus {
             state,
             reason: reason.to_owned(),
-            lag: Some(lag),
+            lag: Some(0),
+            synced,
             ..JobStatus::default()
         }
     }
@@ -184,27 +184,28 @@ mod tests {
     fn a_change_of_state_is_written_once_and_that_it_has_caught_up_too() {
         use ExportJobState::{Failed, Fault, Paused, Runnable, Sleeping};
         let mut line = Line::default();
-        for (state, reason, lag, expected) in [
-            (Runnable, "", 5, &[ExportEvent::Started][..]),
-            (Runnable, "", 5, &[]),
-            (Runnable, "", 0, &[ExportEvent::Synced]),
-            (Runnable, "", 7, &[]),
-            (Runnable, "", 0, &[]),
-            (Sleeping, "429", 0, &[ExportEvent::Sleeping]),
-            (Sleeping, "429", 3, &[]),
-            (Sleeping, "401", 3, &[ExportEvent::Error]),
-            (Runnable, "", 3, &[ExportEvent::Started]),
-            (Paused, "", 3, &[]),
-            (Runnable, "", 0, &[ExportEvent::Synced]),
-            (Paused, "too many exits", 0, &[ExportEvent::Paused]),
-            (Failed, "ten hours", 0, &[ExportEvent::Failed]),
-            (Fault, "resync", 0, &[ExportEvent::Fault]),
+        for (state, reason, synced, expected) in [
+            (Runnable, "", false, &[ExportEvent::Started][..]),
+            (Runnable, "", false, &[]),
+            (Runnable, "", true, &[ExportEvent::Synced]),
+            // An audience has come to it.
+            (Runnable, "", false, &[]),
+            (Runnable, "", true, &[]),
+            (Sleeping, "429", true, &[ExportEvent::Sleeping]),
+            (Sleeping, "429", false, &[]),
+            (Sleeping, "401", false, &[ExportEvent::Error]),
+            (Runnable, "", false, &[ExportEvent::Started]),
+            (Paused, "", false, &[]),
+            (Runnable, "", true, &[ExportEvent::Synced]),
+            (Paused, "too many exits", true, &[ExportEvent::Paused]),
+            (Failed, "ten hours", true, &[ExportEvent::Failed]),
+            (Fault, "resync", true, &[ExportEvent::Fault]),
         ] {
-            let events: Vec<_> = written(&mut line, &status(state, reason, lag), at(0))
+            let events: Vec<_> = written(&mut line, &status(state, reason, synced), at(0))
                 .into_iter()
                 .map(|(event, _)| event)
                 .collect();
-            assert_eq!(events, expected, "{state:?} {reason} {lag}");
+            assert_eq!(events, expected, "{state:?} {reason} {synced}");
         }
     }
 
@@ -218,7 +219,7 @@ mod tests {
             } else {
                 (ExportJobState::Runnable, "")
             };
-            all.extend(written(&mut line, &status(state, reason, 1), at(second)));
+            all.extend(written(&mut line, &status(state, reason, false), at(second)));
         }
         assert!((18..=20).contains(&all.len()), "{all:?}");
         assert!(
@@ -228,7 +229,7 @@ mod tests {
         let left_out: u32 = all.iter().map(|(_, left_out)| left_out).sum();
         assert!((1_400..1_800).contains(&left_out), "{left_out}");
         // It has come to rest.
-        let last = status(ExportJobState::Failed, "for good", 1);
+        let last = status(ExportJobState::Failed, "for good", false);
         let rest: Vec<_> = (3_600..7_200)
             .flat_map(|second| written(&mut line, &last, at(second)))
             .collect();
@@ -238,27 +239,27 @@ mod tests {
 
     #[test]
     fn a_successor_writes_nothing_that_was_so_before() {
-        let progress = |state: ExportJobState, lag| FeedProgress {
+        let progress = |state: ExportJobState, synced| FeedProgress {
             state: state.into(),
-            lag: Some(lag),
+            synced,
             ..FeedProgress::default()
         };
         let mut line = Line::default();
-        line.restore(&progress(ExportJobState::Runnable, 0));
-        line.restore(&progress(ExportJobState::Runnable, 0));
-        assert!(written(&mut line, &status(ExportJobState::Runnable, "", 0), at(0)).is_empty());
+        line.restore(&progress(ExportJobState::Runnable, true));
+        line.restore(&progress(ExportJobState::Runnable, true));
+        assert!(written(&mut line, &status(ExportJobState::Runnable, "", true), at(0)).is_empty());
         let mut line = Line::default();
-        line.restore(&progress(ExportJobState::Runnable, 0));
-        line.restore(&progress(ExportJobState::Sleeping, 0));
+        line.restore(&progress(ExportJobState::Runnable, true));
+        line.restore(&progress(ExportJobState::Sleeping, false));
         let untried = JobStatus {
             pending: 1,
-            ..status(ExportJobState::Runnable, "", 0)
+            ..status(ExportJobState::Runnable, "", false)
         };
         assert!(written(&mut line, &untried, at(0)).is_empty(), "it may sleep on");
-        assert!(written(&mut line, &status(ExportJobState::Sleeping, "", 0), at(0)).is_empty());
+        assert!(written(&mut line, &status(ExportJobState::Sleeping, "", false), at(0)).is_empty());
         assert!(written(&mut line, &untried, at(0)).is_empty());
         let mut went_well = untried;
-        went_well.counters.added = 1;
+        (went_well.counters.added, went_well.synced) = (1, true);
         let expected = [(ExportEvent::Started, 0), (ExportEvent::Synced, 0)];
         assert_eq!(written(&mut line, &went_well, at(0)), expected);
     }

@@ -15,6 +15,7 @@ impl Workspace {
         if !std::mem::take(&mut self.touched) {
             return;
         }
+        self.feeds.observe_caught_up(&self.ends);
         let mut jobs: BTreeMap<&str, JobStatus> = BTreeMap::new();
         for feed in self.feeds.iter() {
             if let Some(removing) = self.removal_status(feed) {
@@ -34,6 +35,7 @@ impl Workspace {
                 bounces: feed.trouble.bounces(),
                 confirms: feed.guard.confirms(),
                 requests_per_second: self.budget.rate(),
+                synced: true,
                 ..JobStatus::default()
             });
             // Its audiences are read together.
@@ -53,6 +55,7 @@ impl Workspace {
                 (status.state, status.reason) = (state, reason.unwrap_or_default().to_owned());
             }
             status.counters = sum(status.counters, feed.counters);
+            status.synced &= feed.is_synced();
             status.pending += u64::try_from(feed.positions.open_len()).unwrap_or(u64::MAX);
         }
         if let Some(run) = &self.redrive

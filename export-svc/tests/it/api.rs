@@ -11,6 +11,7 @@ mod jobs;
 mod memberships;
 mod omitted;
 mod plan;
+mod progress;
 
 use tonic::{Code, Status};
 use tonic_types::StatusExt;

@@ -10,6 +10,9 @@ use tonic::Status;
 use super::Service;
 use crate::engine::JobStatus;
 
+/// What the log says of a job that goes on though its guard had paused it.
+const CONFIRMED: &str = "confirmed: the exits that its guard held back are sent";
+
 /// Takes out of a status what somebody has confirmed since.
 pub(in crate::api) fn confirmed(status: &mut JobStatus, job: &ExportJob) {
     if status.guarded && job.guard.lets_go(status.confirms) {
@@ -21,22 +24,22 @@ pub(in crate::api) fn confirmed(status: &mut JobStatus, job: &ExportJob) {
 }
 
 impl Service {
-    /// Lets a job go on that somebody has paused or, if that is confirmed, its guard.
+    /// Lets a job go on that somebody has paused or, if that is confirmed, its guard. With what the log is to say of it.
     pub(super) async fn resume(
         &self,
         account: AccountNumber,
         id: &str,
         based_on: Option<u64>,
         confirm: bool,
-    ) -> Result<ExportJob, Status> {
+    ) -> Result<(ExportJob, &'static str), Status> {
         let (jobs, now) = (self.directory.export_jobs(), Timestamp::now());
         match self.guarded(&jobs.get(account, id)?) {
-            Some(_) if confirm => Ok(jobs.confirm(account, id, based_on, now).await?),
+            Some(_) if confirm => Ok((jobs.confirm(account, id, based_on, now).await?, CONFIRMED)),
             Some(reason) => Err(failed_precondition(format!(
                 "{} goes on only if that is confirmed: {reason}",
                 name::format_child(account, name::EXPORT_JOBS, id)
             ))),
-            None => Ok(jobs.resume(account, id, based_on, now).await?),
+            None => Ok((jobs.resume(account, id, based_on, now).await?, "")),
         }
     }
 

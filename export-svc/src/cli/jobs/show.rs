@@ -18,6 +18,7 @@ impl Show for wire::ExportJob {
         "REMOVED",
         "OMITTED",
         "REJECTED",
+        "PENDING",
         "UNREAD",
         "OLDEST",
     ];
@@ -35,6 +36,7 @@ impl Show for wire::ExportJob {
             count(|all| all.removed),
             count(|all| all.omitted),
             count(|all| all.rejected),
+            self.pending.to_string(),
             self.unread.map_or_else(String::new, |unread| unread.to_string()),
             age(self.oldest_unconfirmed_time, Timestamp::now()),
         ]
@@ -86,6 +88,7 @@ impl Show for wire::ExportJob {
             ("resumeTime", time(self.resume_time)),
             ("counters", json!(counters)),
             ("removals", removals(&self.removals)),
+            ("pending", json!(self.pending)),
             ("unread", json!(self.unread)),
             ("unreadBeforeStart", json!(self.unread_before_start)),
             ("estimatedDuration", seconds(self.estimated_duration)),
@@ -180,12 +183,17 @@ mod tests {
         job.set_state(wire::ExportJobState::Sleeping);
         job.set_coalesce(wire::Coalesce::EveryEdge);
         job.oldest_unconfirmed_time = Some(prost_types::Timestamp::default());
+        job.pending = 19_950;
         let fields = job.fields();
         let field = |wanted: &str| fields.iter().find(|(name, _)| *name == wanted).unwrap().1.clone();
         assert_eq!(field("state"), json!("sleeping"));
         assert_eq!(field("flushAfter"), json!("0.5s"));
         assert_eq!(field("coalesce"), json!("every_edge"));
         assert_eq!(field("oldestUnconfirmedTime"), json!("1970-01-01T00:00:00Z"));
+        assert_eq!(field("pending"), json!(19_950));
+        let mut columns = wire::ExportJob::COLUMNS.iter().zip(job.row());
+        let pending = columns.find(|(column, _)| **column == "PENDING").unwrap();
+        assert_eq!(pending.1, "19950");
     }
 
     #[test]

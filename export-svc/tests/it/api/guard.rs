@@ -2,9 +2,11 @@
 
 use braze_sim::Sim;
 use proto::export::v1::export_job_service_client::ExportJobServiceClient;
+use proto::export::v1::export_log_service_client::ExportLogServiceClient;
+use proto::export::v1::tail_export_log_request::From;
 use proto::export::v1::{
-    BounceExportJobRequest, ExportJob, ExportJobState, ListExportJobsRequest, ResumeExportJobRequest,
-    UpdateExportJobRequest,
+    BounceExportJobRequest, ExportEvent, ExportJob, ExportJobState, ListExportJobsRequest, ResumeExportJobRequest,
+    TailExportLogRequest, UpdateExportJobRequest,
 };
 use tonic::Code;
 
@@ -120,6 +122,21 @@ async fn a_guarded_job_says_why_and_is_resumed_by_nobody_who_does_not_confirm() 
         "{stale}"
     );
     until(&service, &name, removed(100)).await;
+    let logged = TailExportLogRequest {
+        name: name.clone(),
+        from: Some(From::Oldest(())),
+        follow: true,
+    };
+    let mut log = ExportLogServiceClient::new(service.admin().await);
+    let mut log = log.tail_export_log(logged).await.unwrap().into_inner();
+    let resumed = runtime::testing::wait_for("the log tells of the resume", async || {
+        let entry = log.message().await.unwrap().unwrap().entry;
+        entry.filter(|entry| entry.event() == ExportEvent::Resumed)
+    })
+    .await;
+    assert!(resumed.message.starts_with("confirmed: "), "{resumed:?}");
+    assert_eq!(resumed.token, "admin token");
+    drop(log);
 
     // Nor does a job stay paused whose guard is turned off.
     publish(

@@ -55,7 +55,7 @@ async fn the_log_of_a_job_says_who_did_what_and_goes_on_with_what_comes() {
     let first = next(&mut followed).await;
     assert_eq!(
         (first.event(), first.job.as_str(), first.token.as_str()),
-        (ExportEvent::Created, vip.as_str(), "")
+        (ExportEvent::Created, vip.as_str(), "admin token")
     );
     assert!(first.counters.is_some() && first.time.is_some());
     // Another job's entries are none of its own.
@@ -81,7 +81,8 @@ async fn the_log_of_a_job_says_who_did_what_and_goes_on_with_what_comes() {
         confirm: false,
     };
     manager.resume_export_job(resume).await.unwrap();
-    assert_eq!(next(&mut followed).await.event(), ExportEvent::Resumed);
+    let resumed = next(&mut followed).await;
+    assert_eq!((resumed.event(), resumed.message.as_str()), (ExportEvent::Resumed, ""));
     drop(followed);
     let mut newest = log
         .tail_export_log(request(&vip, From::Newest(1), false))

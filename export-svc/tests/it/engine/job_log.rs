@@ -1,6 +1,7 @@
 //! What is observed of a job is in its log.
 
-use control::ExportJob;
+use braze_sim::Fault;
+use control::{ExportJob, NewExportJob};
 use prost::Message;
 use proto::export::v1::{ExportEvent, ExportJobState, ExportLogEntry};
 
@@ -52,5 +53,31 @@ async fn a_job_that_starts_catches_up_sleeps_and_goes_on_says_so_and_a_successor
     rig.sim.put_key(braze_sim::Key::new(KEY));
     engine.settled(&vip, (2, 0, 0, 0)).await;
     until_log(&rig, &vip, &[Started, Synced, Sleeping, Started, Synced]).await;
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_has_not_caught_up_before_braze_has_accepted_what_was_open_then() {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    for profile in ["1", "2"] {
+        rig.enter("vip", profile, &[("user_id", profile)]).await;
+    }
+    rig.sim.inject(Fault::hold());
+    let existing = NewExportJob {
+        existing_users: true,
+        ..job("vip")
+    };
+    let vip = rig.create(existing).await;
+    engine
+        .until(&vip, |status| status.lag == Some(0) && status.pending == 2)
+        .await;
+    rig.sim.clear_faults();
+    let synced = runtime::testing::wait_for("it has caught up", async || {
+        let mut entries = log(&rig, &vip).await.into_iter();
+        entries.find(|entry| entry.event() == ExportEvent::Synced)
+    })
+    .await;
+    assert_eq!(synced.counters.unwrap().added, 2);
     engine.drain().await;
 }
