@@ -1,5 +1,6 @@
 //! `lytics.export.v1.ExportJobService`.
 
+mod create;
 mod edit;
 pub(super) mod guard;
 mod identifiers;
@@ -140,15 +141,14 @@ impl ExportJobService for Service {
         let new = self.wanted(account, request.export_job).await?;
         let (audiences, identifiers) = (new.audiences.clone(), new.identifiers.clone());
         let jobs = self.jobs(account);
-        // It is served at once, and its log begins with this: warnings take longer.
-        let create = async {
-            let created = jobs.create(account, new, Timestamp::now()).await;
-            created.map(|job| self.observer.done(&caller, &job, ExportEvent::Created))
-        };
-        let warnings = self.catalog.warnings(account, &audiences, &identifiers);
-        let (created, warnings) = futures::join!(create, warnings);
+        let (job, warnings) = create::noted(
+            jobs.create(account, new, Timestamp::now()),
+            |job| self.observer.done(&caller, &job, ExportEvent::Created),
+            self.catalog.warnings(account, &audiences, &identifiers),
+        )
+        .await?;
         Ok(Response::new(CreateExportJobResponse {
-            export_job: Some(created?),
+            export_job: Some(job),
             warnings,
         }))
     }
