@@ -81,8 +81,9 @@ pub struct JobStatus {
     pub pending: u64,
     /// Records that the job has not read yet: an upper bound, since compaction leaves holes. `None` before it is known.
     pub lag: Option<u64>,
-    /// Since it was started, resumed, or reset it has been shown everything there was, and what was open by then is settled.
-    pub synced: bool,
+    /// Since it was started, resumed, or reset it has been shown everything there was, and what was open by then is settled. `None`
+    /// if it has no audience any more.
+    pub synced: Option<bool>,
     /// When the oldest record was written that the job has not settled, or not read yet: the latter is no older than that. `None`
     /// if there is none, or before it is known.
     pub oldest: Option<Time>,

@@ -142,9 +142,9 @@ impl ExportJobService for Service {
         let (audiences, identifiers) = (new.audiences.clone(), new.identifiers.clone());
         let jobs = self.jobs(account);
         let (job, warnings) = create::noted(
-            jobs.create(account, new, Timestamp::now()),
+            Box::pin(jobs.create(account, new, Timestamp::now())),
             |job| self.observer.done(&caller, &job, ExportEvent::Created),
-            self.catalog.warnings(account, &audiences, &identifiers),
+            Box::pin(self.catalog.warnings(account, &audiences, &identifiers)),
         )
         .await?;
         Ok(Response::new(CreateExportJobResponse {

@@ -195,7 +195,7 @@ fn status(progress: FeedProgress) -> JobStatus {
             .map(|position| position.open.len() as u64)
             .sum(),
         lag: progress.lag,
-        synced: progress.synced,
+        synced: Some(progress.synced),
         oldest: progress.oldest_unconfirmed_time.map(settle::from_timestamp),
         unread_before_start: progress.unread_before_start,
         estimate: progress.estimated_duration.and_then(|left| left.try_into().ok()),
@@ -222,7 +222,7 @@ impl JobStatus {
         worse.counters = sum(worse.counters, better.counters);
         worse.pending += better.pending;
         worse.lag = worse.lag.max(better.lag);
-        worse.synced &= better.synced;
+        worse.synced = worse.synced.into_iter().chain(better.synced).min();
         worse.oldest = worse.oldest.into_iter().chain(better.oldest).min();
         worse.unread_before_start = worse.unread_before_start.max(better.unread_before_start);
         worse.estimate = worse.estimate.max(better.estimate);

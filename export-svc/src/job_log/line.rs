@@ -1,5 +1,6 @@
 //! What is observed of one job, and when it is written: when the state is another than was written last, or the reason is, and
-//! when the job has caught up: everything there was is shown to it, and settled. A job that flaps writes a few entries an hour; what is held back is written as it is by then.
+//! when the job has caught up: everything there was is shown to it, and settled. A job that flaps writes a few entries an hour; what
+//! is held back is written as it is by then.
 
 use std::time::Duration;
 
@@ -49,13 +50,15 @@ impl Line {
             self.written_reason.clone_from(&progress.state_reason);
         }
         self.written_count += progress.counters.as_ref().map_or(0, count);
-        self.synced = progress.synced && (is_first || self.synced);
+        // An audience that has left the job is not caught up with.
+        let synced = progress.synced || progress.removal.is_some();
+        self.synced = synced && (is_first || self.synced);
         self.reset = self.reset.max(progress.reset);
     }
 
     pub(super) fn observe(&mut self, status: &JobStatus) {
         (self.counters, self.pending) = (status.counters, status.pending);
-        self.caught_up = status.synced;
+        self.caught_up = status.synced == Some(true);
         if status.state != self.state || status.reason != self.reason {
             self.left_out += u32::from(self.is_held_back);
             (self.is_new, self.is_held_back) = (true, false);
@@ -157,6 +160,8 @@ impl Allowance {
 
 #[cfg(test)]
 mod tests {
+    use proto::export::v1::RemovalProgress;
+
     use super::*;
 
     fn at(seconds: i64) -> Time {
@@ -168,7 +173,7 @@ mod tests {
             state,
             reason: reason.to_owned(),
             lag: Some(0),
-            synced,
+            synced: Some(synced),
             ..JobStatus::default()
         }
     }
@@ -247,6 +252,10 @@ mod tests {
         let mut line = Line::default();
         line.restore(&progress(ExportJobState::Runnable, true));
         line.restore(&progress(ExportJobState::Runnable, true));
+        line.restore(&FeedProgress {
+            removal: Some(RemovalProgress::default()),
+            ..progress(ExportJobState::Runnable, false)
+        });
         assert!(written(&mut line, &status(ExportJobState::Runnable, "", true), at(0)).is_empty());
         let mut line = Line::default();
         line.restore(&progress(ExportJobState::Runnable, true));
@@ -259,7 +268,7 @@ mod tests {
         assert!(written(&mut line, &status(ExportJobState::Sleeping, "", false), at(0)).is_empty());
         assert!(written(&mut line, &untried, at(0)).is_empty());
         let mut went_well = untried;
-        (went_well.counters.added, went_well.synced) = (1, true);
+        (went_well.counters.added, went_well.synced) = (1, Some(true));
         let expected = [(ExportEvent::Started, 0), (ExportEvent::Synced, 0)];
         assert_eq!(written(&mut line, &went_well, at(0)), expected);
     }

@@ -35,7 +35,6 @@ impl Workspace {
                 bounces: feed.trouble.bounces(),
                 confirms: feed.guard.confirms(),
                 requests_per_second: self.budget.rate(),
-                synced: true,
                 ..JobStatus::default()
             });
             // Its audiences are read together.
@@ -55,7 +54,7 @@ impl Workspace {
                 (status.state, status.reason) = (state, reason.unwrap_or_default().to_owned());
             }
             status.counters = sum(status.counters, feed.counters);
-            status.synced &= feed.is_synced();
+            status.synced = status.synced.into_iter().chain([feed.is_synced()]).min();
             status.pending += u64::try_from(feed.positions.open_len()).unwrap_or(u64::MAX);
         }
         if let Some(run) = &self.redrive

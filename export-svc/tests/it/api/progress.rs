@@ -107,6 +107,7 @@ async fn the_log_of_a_job_begins_with_its_creation_and_ends_with_its_totals() {
     let kill = KillExportJobRequest {
         name: killed,
         revision: 0,
+        remove_slugs: false,
     };
     client.kill_export_job(kill).await.unwrap();
     let last = up_to(&mut said, ExportEvent::Killed).await.pop().unwrap();
