@@ -166,7 +166,8 @@ impl ExportJobs<'_> {
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Stale`] when the job is not at the revision that the edit is based on;
-    /// [`Error::FailedPrecondition`] when the job is killed, or has too much to remove already; and those of [`ExportJobs::create`] for label and audiences.
+    /// [`Error::FailedPrecondition`] when the job is killed, or has too much to remove already; and those of
+    /// [`ExportJobs::create`] for label and audiences.
     pub async fn update(
         &self,
         account: AccountNumber,
