@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
 use serde_json::{Map, Value};
 
 use super::identity::Identity;
@@ -227,10 +229,16 @@ fn purchase(object: &Map<String, Value>) -> Result<(), Refusal> {
 }
 
 fn time(object: &Map<String, Value>) -> Result<(), Refusal> {
-    if !filled(object, "time") {
+    let Some(time) = object
+        .get("time")
+        .and_then(Value::as_str)
+        .filter(|time| !time.is_empty())
+    else {
         return Err(Refusal::sentence("'time' is required"));
-    }
-    Ok(())
+    };
+    let is_one = time.parse::<Timestamp>().is_ok() || time.parse::<DateTime>().is_ok();
+    let refusal = Refusal::sentence("'time' must be an ISO 8601 time");
+    is_one.then_some(()).ok_or(refusal)
 }
 
 fn filled(object: &Map<String, Value>, key: &str) -> bool {

@@ -49,3 +49,28 @@ async fn s3_12_a_time_in_the_future_becomes_now() {
     let time: Timestamp = rig.user("u").unwrap().custom_events[0].time.parse().unwrap();
     assert!(time <= Timestamp::now());
 }
+
+#[tokio::test]
+async fn s3_12_an_object_without_what_it_needs_is_refused_by_its_array_and_index() {
+    let rig = Rig::start().await;
+    let good = r#""external_id":"u","name":"e""#;
+    let bought = r#""external_id":"u","product_id":"p","currency":"EUR","price":1"#;
+    let body = format!(
+        r#"{{"events":[{{{good},"time":"2026-01-01T10:00:00Z"}},{{{good},"time":"soon"}},{{"external_id":"u","time":"2026-01-01"}}],
+            "purchases":[{{{bought}}},{{{bought},"time":"2026-01-01","quantity":101}}]}}"#
+    );
+    let answered = rig.track(&body).await;
+    let (status, answer) = (answered.status, answered.json());
+    assert_eq!(
+        (status, &answer["events_processed"], &answer["purchases_processed"]),
+        (201, &json!(1), &json!(0))
+    );
+    let errors = answer["errors"].as_array().unwrap().iter();
+    let named: Vec<_> = errors
+        .map(|error| (error["input_array"].as_str().unwrap(), error["index"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(
+        named,
+        [("events", 1), ("events", 2), ("purchases", 0), ("purchases", 1)]
+    );
+}
