@@ -273,7 +273,7 @@ impl<T> Batch<T> {
         self.pending_bytes += change.bytes;
         let user = user_key(&change.identifier);
         let slug = self.slugs.id(&change.attribute, &change.slug);
-        let alone = change.occurrence.is_some().then_some((slug, self.slugs.key(slug)));
+        let alone = change.occurrence.is_some().then(|| (slug, self.slugs.key(slug)));
         let target = self.targets.find(change.identifier, user, alone);
         let person = self.people.enter(change.profile);
         let contested = self.is_contested(target, slug, person);

@@ -140,11 +140,12 @@ impl ExportJobService for Service {
         let account = parent(&caller, &request.parent, WRITE)?;
         let new = self.wanted(account, request.export_job).await?;
         let (audiences, identifiers) = (new.audiences.clone(), new.identifiers.clone());
+        let writes = new.options.writes.clone();
         let jobs = self.jobs(account);
         let (job, warnings) = create::noted(
             Box::pin(jobs.create(account, new, Timestamp::now())),
             |job| self.observer.done(&caller, &job, ExportEvent::Created),
-            Box::pin(self.catalog.warnings(account, &audiences, &identifiers)),
+            Box::pin(self.catalog.warnings(account, &audiences, &identifiers, &writes)),
         )
         .await?;
         Ok(Response::new(CreateExportJobResponse {

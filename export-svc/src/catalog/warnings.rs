@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use control::Identifiers;
+use control::{Identifiers, Writes};
 use model::AccountNumber;
 
 use super::{Catalog, Listing, Sample};
@@ -13,12 +13,13 @@ const WITHIN: Duration = Duration::from_secs(1);
 const LISTED_MAX: usize = 10;
 
 impl Catalog {
-    /// Audiences that no record is about, and identifier fields that no recent record has.
+    /// Audiences that no record is about, and fields of the job that no recent record has.
     pub(crate) async fn warnings(
         &self,
         account: AccountNumber,
         audiences: &[String],
         identifiers: &Identifiers,
+        writes: &Writes,
     ) -> Vec<String> {
         let looking = async {
             // Twice the time, since the two may take turns; and no client of Kafka that hangs holds the caller up.
@@ -28,7 +29,7 @@ impl Catalog {
         match looking.await {
             Ok((Ok(listing), Ok(sample))) => {
                 let mut warnings = about_audiences(&listing, audiences);
-                warnings.extend(about_fields(&sample, identifiers));
+                warnings.extend(about_fields(&sample, identifiers.fields().chain(writes.fields())));
                 warnings
             }
             Ok((Err(error), _) | (_, Err(error))) => {
@@ -61,7 +62,7 @@ fn about_audiences(listing: &Listing, audiences: &[String]) -> Vec<String> {
     audiences.iter().filter(|slug| !known(slug)).map(warning).collect()
 }
 
-fn about_fields(sample: &Sample, identifiers: &Identifiers) -> Vec<String> {
+fn about_fields<'a>(sample: &Sample, fields: impl Iterator<Item = (&'static str, &'a str)>) -> Vec<String> {
     if sample.records == 0 {
         return Vec::new();
     }
@@ -80,8 +81,7 @@ fn about_fields(sample: &Sample, identifiers: &Identifiers) -> Vec<String> {
             sample.records
         )
     };
-    identifiers
-        .fields()
+    fields
         .filter(|(_, field)| !sample.fields.contains_key(*field))
         .map(warning)
         .collect()
@@ -89,6 +89,8 @@ fn about_fields(sample: &Sample, identifiers: &Identifiers) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use control::CustomEvents;
+
     use super::*;
     use crate::catalog::Audience;
 
@@ -127,13 +129,20 @@ mod tests {
             records: 12,
             fields: [("user_id".to_owned(), 12)].into(),
         };
-        let warnings = about_fields(&sample, &identifiers);
+        let writes = Writes::Events(CustomEvents {
+            time_field: Some("sincee".to_owned()),
+            ..CustomEvents::default()
+        });
+        let warnings = about_fields(&sample, identifiers.fields().chain(writes.fields()));
         assert_eq!(
             warnings,
-            ["external_id_field \"usr_id\": none of the 12 newest records has it; they have user_id"]
+            [
+                "external_id_field \"usr_id\": none of the 12 newest records has it; they have user_id",
+                "event_time_field \"sincee\": none of the 12 newest records has it; they have user_id",
+            ]
         );
         assert!(
-            about_fields(&Sample::default(), &identifiers).is_empty(),
+            about_fields(&Sample::default(), identifiers.fields()).is_empty(),
             "nothing to go by"
         );
     }
@@ -147,7 +156,9 @@ mod tests {
         let catalog = Catalog::new(nowhere);
         let account = AccountNumber::new(7).unwrap();
         let (audiences, identifiers) = (["vip".to_owned()], Identifiers::default());
-        let warnings = catalog.warnings(account, &audiences, &identifiers).await;
+        let warnings = catalog
+            .warnings(account, &audiences, &identifiers, &Writes::default())
+            .await;
         assert_eq!(warnings.len(), 1);
         assert!(
             warnings[0].starts_with("audiences and fields are unchecked"),

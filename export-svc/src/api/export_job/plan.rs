@@ -35,11 +35,12 @@ impl ExportPlanService for Service {
         let job = self.jobs(account).plan(account, new, Timestamp::now())?;
         let requests = self.requests(&job)?;
         let (audiences, identifiers) = (job.audiences.clone(), job.identifiers.clone());
+        let writes = job.options.writes.clone();
         let planned = self.catalog.plan(job, READ_MAX).await;
         let planned = planned.map_err(|error| audience::refused(&error, account))?;
         Ok(Response::new(PlanExportJobResponse {
             plan: Some(to_wire(&planned, requests)),
-            warnings: self.catalog.warnings(account, &audiences, &identifiers).await,
+            warnings: self.catalog.warnings(account, &audiences, &identifiers, &writes).await,
         }))
     }
 }

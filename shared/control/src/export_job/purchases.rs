@@ -38,6 +38,14 @@ impl Source {
         PurchaseValue { source: Some(source) }
     }
 
+    /// The name of the field, if it is in one.
+    pub(super) fn field(&self) -> Option<&str> {
+        match self {
+            Self::Constant(_) => None,
+            Self::Field(name) => Some(name),
+        }
+    }
+
     fn read(value: Option<&PurchaseValue>) -> Option<Self> {
         match value?.source.clone()? {
             purchase_value::Source::Constant(value) => Some(Self::Constant(value)),

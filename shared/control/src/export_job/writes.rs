@@ -58,6 +58,23 @@ impl Writes {
         *self == Self::Attribute
     }
 
+    /// The settings that name membership fields, and the names.
+    pub fn fields(&self) -> Vec<(&'static str, &str)> {
+        let all = match self {
+            Self::Attribute => Vec::new(),
+            Self::Events(events) => vec![("event_time_field", events.time_field.as_deref())],
+            Self::Purchases(purchases) => vec![
+                ("purchase_product_id", purchases.product_id.field()),
+                ("purchase_price", purchases.price.field()),
+                ("purchase_currency", purchases.currency.field()),
+                ("purchase_quantity", purchases.quantity.field()),
+                ("purchase_time_field", purchases.time_field.as_deref()),
+            ],
+        };
+        let named = |(setting, field): (_, Option<_>)| Some((setting, field?));
+        all.into_iter().filter_map(named).collect()
+    }
+
     pub(super) fn write(&self, job: &mut wire::ExportJob) {
         self.type_name().clone_into(&mut job.r#type);
         match self {
