@@ -248,11 +248,15 @@ async fn another_job_takes_the_audience_when_that_is_written_down_and_nobody_los
 async fn neither_a_cap_nor_which_events_a_job_sends_holds_what_it_removes_and_its_guard_does_not_either() {
     let rig = Rig::new().await;
     let engine = rig.start();
-    let user_cap = Some(UserCap {
-        adds_max: 2,
-        period: Duration::from_secs(86_400),
-    });
+    let cap = |adds_max| {
+        Some(UserCap {
+            adds_max,
+            period: Duration::from_secs(86_400),
+        })
+    };
+    let user_cap = cap(4);
     let capped = NewExportJob {
+        audiences: vec!["vip".to_owned(), "extra".to_owned()],
         events: AudienceEvents::Enters,
         options: Options {
             user_cap,
@@ -282,7 +286,20 @@ async fn neither_a_cap_nor_which_events_a_job_sends_holds_what_it_removes_and_it
     let (capped, guarded) = (rig.create(capped).await, rig.create(guarded).await);
     let (two, hundred) = (ids(0..2), ids(100..220));
     enter_all(&rig, "vip", &two).await;
-    engine.settled(&capped, (2, 0, 0, 0)).await;
+    enter_all(&rig, "extra", &ids(2..4)).await;
+    engine.settled(&capped, (4, 0, 0, 0)).await;
+    // What the other audience has sent is as much as there may be now.
+    let lower = ExportJobEdit {
+        options: OptionsEdit {
+            user_cap: Some(cap(2)),
+            ..OptionsEdit::default()
+        },
+        ..ExportJobEdit::default()
+    };
+    let jobs = rig.directory.export_jobs();
+    jobs.update(rig.account, &capped.id, lower, None, Timestamp::now())
+        .await
+        .unwrap();
     rig.enter("vip", "cust-9", &[("user_id", "cust-9")]).await;
     enter_all(&rig, "news", &hundred).await;
     engine.settled(&guarded, (120, 0, 0, 0)).await;
@@ -293,7 +310,7 @@ async fn neither_a_cap_nor_which_events_a_job_sends_holds_what_it_removes_and_it
     engine
         .until(&capped, |status| status.state == ExportJobState::Sleeping)
         .await;
-    rig.kill_and_remove(&capped).await;
+    rig.keep_audiences(&capped, &["extra"]).await;
     rig.keep_audiences(&guarded, &["other"]).await;
     engine.until(&capped, removed(1)).await;
     engine.until(&guarded, removed(1)).await;
