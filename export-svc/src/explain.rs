@@ -117,6 +117,7 @@ impl Explainer {
             let mut explanation = MemberExplanation {
                 audience: audience.clone(),
                 profile_id: profile_id.to_owned(),
+                update_existing_only: job.options.update_existing_only,
                 ..MemberExplanation::default()
             };
             let key = key(audience);
@@ -146,6 +147,7 @@ impl Explainer {
                         if let Some(status) = self.engine.job_status(&job.name()) {
                             standing.set_state(status.state);
                             standing.state_reason = status.reason;
+                            standing.resume_time = status.resumes.map(model::time::to_wire);
                         }
                         standing
                     }
@@ -231,6 +233,7 @@ fn written_down(progress: Option<&FeedProgress>, record: &Record) -> ChangeStand
     let mut standing = ChangeStanding {
         state: progress.state,
         state_reason: progress.state_reason.clone(),
+        resume_time: progress.resume_time,
         from_progress: true,
         ..ChangeStanding::default()
     };

@@ -81,6 +81,14 @@ impl Show for wire::MemberExplanation {
             ("keepTime", time(self.keep_time)),
             ("sentAgainTime", time(self.sent_again_time)),
             ("brazeUser", self.braze_user.as_ref().map_or(Value::Null, braze_user)),
+            (
+                "updateExistingOnly",
+                if self.update_existing_only {
+                    json!(true)
+                } else {
+                    Value::Null
+                },
+            ),
         ]
     }
 }
@@ -153,6 +161,7 @@ fn standing(standing: &wire::ChangeStanding) -> Value {
             json!(word(standing.state().as_str_name(), "EXPORT_JOB_STATE_")),
         ),
         ("stateReason", json!(standing.state_reason)),
+        ("resumeTime", time(standing.resume_time)),
         ("fromProgress", json!(standing.from_progress)),
     ])
 }

@@ -212,6 +212,10 @@ fn settled(facts: &MemberExplanation, last: &LastRecord, what: &str) -> (String,
             "{} holds something that is no array: make it one at Braze, then {again}",
             braze.attribute
         )
+    } else if !braze.exists && enters && facts.update_existing_only {
+        "Braze does not know the user and the job creates none (`update_existing_only`): once the user is there, `export-svc jobs \
+         reset` sends it again"
+            .to_owned()
     } else if !braze.exists && enters {
         format!(
             "ask again in a minute, for Braze applies later what it has taken; if it stays so, somebody has deleted the user, or the \
@@ -245,6 +249,9 @@ fn stopped(standing: &ChangeStanding, what: &str) -> Option<(String, String)> {
             format!("failed ({reason})"),
             "mend that, and let the job go on with `export-svc jobs bounce`",
         ),
+        ExportJobState::Sleeping if standing.resume_time.is_some() => {
+            return Some(held_back(standing, what));
+        }
         ExportJobState::Sleeping => (
             format!("asleep ({reason})"),
             "it tries again by itself, and with `export-svc jobs bounce` at once",
@@ -252,6 +259,15 @@ fn stopped(standing: &ChangeStanding, what: &str) -> Option<(String, String)> {
         _ => return None,
     };
     Some((format!("{what} waits, for the job is {state}"), advice.to_owned()))
+}
+
+/// A quiet window or a user cap holds it, which nothing but time or another option ends. The reason says which, and until when.
+fn held_back(standing: &ChangeStanding, what: &str) -> (String, String) {
+    (
+        format!("{what} waits, for the job sleeps: {}", standing.state_reason),
+        "it goes on then by itself, or before with another --quiet or --user-cap of `export-svc jobs update`"
+            .to_owned(),
+    )
 }
 
 /// It is on its way.

@@ -125,6 +125,8 @@ impl Feeds {
         }
         match feed.hold.as_ref().map(|held| &held.hold) {
             Some(Hold::Quiet(until)) => Some(Time::from_millis(until.as_millisecond())),
+            // It waits longer if Braze does not take its authorization.
+            _ if self.asleep(&feed.job.authorization).is_some() => None,
             _ => self.capped_until(feed),
         }
     }

@@ -21,6 +21,7 @@ impl Workspace {
         let mut standing = ChangeStanding {
             state: state.into(),
             state_reason: reason.or(self.not_kept.as_deref()).unwrap_or_default().to_owned(),
+            resume_time: self.feeds.resumes(feed).map(settle::timestamp),
             ..ChangeStanding::default()
         };
         match self.feeds.reading(feed, about.partition, about.offset) {

@@ -471,3 +471,38 @@ fn of_a_job_that_sends_events_nothing_is_said_of_what_braze_holds() {
         )
     );
 }
+
+#[test]
+fn what_a_quiet_window_or_a_user_cap_holds_says_until_when_and_is_not_told_to_be_bounced() {
+    let held = |stage| {
+        with_standing(stage, |standing| {
+            standing.set_state(ExportJobState::Sleeping);
+            standing.state_reason = "its quiet window holds its changes until 2023-11-14T22:13:20Z".into();
+            standing.resume_time = standing.until;
+        })
+    };
+    assert_eq!(
+        held(ChangeStage::Unread),
+        format!(
+            "User with external id cust-1 does not have vip: the enter {AT} waits, for the job sleeps: its quiet window holds its \
+             changes until 2023-11-14T22:13:20Z; it goes on then by itself, or before with another --quiet or --user-cap of \
+             `export-svc jobs update`."
+        )
+    );
+    assert!(held(ChangeStage::InFlight).contains("is in a request to Braze now"));
+}
+
+#[test]
+fn an_enter_of_a_user_whom_braze_does_not_know_is_explained_by_the_jobs_option() {
+    let unknown = |facts: &mut MemberExplanation| {
+        (facts.update_existing_only, facts.braze_user) = (true, Some(braze(false, &[])));
+    };
+    assert_eq!(
+        of(enter(ChangeStage::Settled), unknown),
+        format!(
+            "Braze has no user with external id cust-1: Braze has taken the enter {AT}; Braze does not know the user and the job \
+             creates none (`update_existing_only`): once the user is there, `export-svc jobs reset` sends it again."
+        )
+    );
+    assert!(of(exit(ChangeStage::Settled), unknown).ends_with("; nothing is to be done."));
+}

@@ -193,3 +193,15 @@ fn what_does_not_become_an_enter_at_braze_leaves_room_for_others() {
     world.read_all();
     assert_eq!((open(&world, 0), state(&world, 0)), (0, (State::Sleeping, Some(at(1)))));
 }
+
+#[test]
+fn a_capped_job_whose_authorization_braze_does_not_take_has_no_time_at_which_it_goes_on() {
+    let mut world = world(3);
+    world.set(0, |options| options.user_cap = Some(hourly(1)));
+    world.publish(usize::MAX);
+    world.read_all();
+    assert_eq!(state(&world, 0), (State::Sleeping, Some(at(1))));
+    let (used, _) = world.feeds.caller("auth-0").unwrap();
+    world.feeds.refuse(&used, |_| at(2), "401");
+    assert_eq!(state(&world, 0), (State::Sleeping, None));
+}

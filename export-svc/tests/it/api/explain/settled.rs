@@ -214,3 +214,20 @@ async fn what_the_job_does_not_want_or_was_there_before_it_says_so() {
     says(&told, &["the job is killed"]);
     world.service.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_enter_of_a_user_whom_braze_does_not_know_and_the_job_may_not_create_says_so() {
+    let world = World::new().await;
+    let job = world.job(|job| job.update_existing_only = true).await;
+    world.enter().await;
+    let told = world.until(&job, ChangeStage::Settled).await;
+    assert!(told.update_existing_only);
+    says(
+        &told,
+        &[
+            "Braze has no user with external id cust-1",
+            "Braze does not know the user and the job creates none",
+        ],
+    );
+    world.service.stop().await;
+}

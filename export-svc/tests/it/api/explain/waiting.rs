@@ -187,3 +187,30 @@ async fn a_job_that_sleeps_says_why() {
     assert!(!told.sentence.contains(KEY), "{}", told.sentence);
     world.service.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_a_user_cap_holds_says_until_when_and_nobody_is_told_to_bounce() {
+    let world = World::new().await;
+    let job = world
+        .job(|job| {
+            job.user_cap = Some(proto::export::v1::UserCap {
+                adds_max: 1,
+                period: minutes(60),
+            });
+        })
+        .await;
+    world.enter().await;
+    world.until(&job, ChangeStage::Settled).await;
+    world
+        .publish(MembershipAction::Enter, "vip", "43", &[("user_id", "cust-2")])
+        .await;
+    let told = runtime::testing::wait_for("the cap holds it", async || {
+        let told = world.explain(&job, "vip", "43").await;
+        let standing = told.standing.as_ref()?;
+        standing.resume_time.is_some().then_some(told)
+    })
+    .await;
+    says(&told, &["the job sleeps: its user cap holds its changes until"]);
+    assert!(!told.sentence.contains("bounce"), "{}", told.sentence);
+    world.service.stop().await;
+}
