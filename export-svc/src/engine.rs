@@ -258,6 +258,11 @@ impl EngineHandle {
         self.health.check(authorization).await
     }
 
+    /// The same, as Braze says it now, but not more than once in a while: nobody can spend a workspace's requests by asking.
+    pub async fn check_now(&self, authorization: &Authorization) -> AuthorizationHealth {
+        self.health.check_now(authorization).await
+    }
+
     /// Requests per second that a Braze workspace of which Braze has told nothing yet may start.
     pub(crate) fn requests_per_second(&self, said: control::Budget) -> f64 {
         let rate = said.requests_per_second.or(self.configured_rate);

@@ -4,6 +4,7 @@
 //! whoever delivers, with every request. What is seen is written to `export-progress`, which every replica follows, and never
 //! to `control`: it is nothing that somebody wants.
 
+mod check;
 mod look_up;
 mod rounds;
 mod uses;
@@ -22,8 +23,8 @@ use proto::authorization::v1::{Health as Observed, HealthStatus};
 use proto::export::v1::AuthorizationHealth;
 use tokio::sync::Notify;
 
+use self::check::Turns;
 pub(crate) use self::rounds::Rounds;
-use self::uses::USES;
 use crate::deliver::shown;
 use crate::feed::{Credential, Probed, Used};
 
@@ -44,6 +45,7 @@ struct Inner {
     client: braze::Client,
     sealer: Arc<Sealer>,
     known: Mutex<Known>,
+    turns: Turns,
     /// There is something to write down.
     unwritten: Notify,
 }
@@ -61,6 +63,7 @@ impl Health {
             client,
             sealer,
             known: Mutex::default(),
+            turns: Turns::default(),
             unwritten: Notify::new(),
         }))
     }
@@ -68,7 +71,7 @@ impl Health {
     /// What is known of the key that the authorization holds now.
     pub(crate) fn of(&self, authorization: &Authorization) -> Observed {
         self.seen(&authorization.name(), authorization.secret_revision())
-            .unwrap_or_else(|| unknown("not asked yet", None))
+            .unwrap_or_else(|| observed(HealthStatus::Unknown, "not asked yet", None))
     }
 
     fn seen(&self, name: &str, secret_revision: u64) -> Option<Observed> {
@@ -80,60 +83,22 @@ impl Health {
             .filter(|_| health.secret_revision == secret_revision)
     }
 
-    /// Asks Braze whether it takes the key, for everything that we use it for. An answer that says nothing of the key does not
-    /// replace one that did.
-    pub(crate) async fn check(&self, authorization: &Authorization) -> Observed {
-        let asked = match credential(authorization, &self.0.sealer) {
-            Ok(credential) => self.ask(&credential).await,
-            Err(reason) => Probed::Refused { reason },
-        };
-        let (name, secret_revision) = (authorization.name(), authorization.secret_revision());
-        let seen = self.seen(&name, secret_revision).filter(is_known);
-        let now = Timestamp::now();
-        let health = match (asked, seen) {
-            (Probed::Taken, _) => healthy(now),
-            (Probed::Refused { reason }, _) => unhealthy(&reason, now),
-            (Probed::NotKnown, Some(seen)) => return seen,
-            (Probed::NotKnown, None) => unknown("Braze could not be asked; it is tried again", Some(now)),
-        };
-        self.note(&name, secret_revision, health.clone());
-        health
-    }
-
-    async fn ask(&self, credential: &Credential) -> Probed {
-        let mut refused = Vec::new();
-        for used_for in &USES {
-            match tokio::time::timeout(ANSWER_MAX, used_for.ask(&self.0.client, credential)).await {
-                Ok(Probed::Taken) => {}
-                Ok(Probed::Refused { reason }) => refused.push(reason),
-                Ok(Probed::NotKnown) | Err(_) => return Probed::NotKnown,
-            }
-        }
-        if refused.is_empty() {
-            Probed::Taken
-        } else {
-            let reason = refused.join("; ");
-            Probed::Refused { reason }
-        }
-    }
-
     /// What a request with updates has shown of the key that it was made with.
     pub(crate) fn observe(&self, used: &Used, attempt: &Attempt) {
         let (seen, now) = (self.seen(&used.name, used.revision), Timestamp::now());
-        match uses::EXPORTS.explained(shown(attempt)) {
-            Probed::Taken if seen.as_ref().is_none_or(|seen| seen.status() != HealthStatus::Healthy) => {
-                self.note(&used.name, used.revision, healthy(now));
+        let probed = uses::EXPORTS.explained(shown(attempt));
+        if matches!(probed, Probed::NotKnown) {
+            return;
+        }
+        let health = uses::told(&[(&uses::EXPORTS, probed)], seen.as_ref(), now);
+        let goes_on = |seen: Observed| match health.status() {
+            HealthStatus::Unhealthy => {
+                (seen.status(), &seen.reason) == (health.status(), &health.reason) && is_recent(&seen, now)
             }
-            Probed::Refused { reason } => {
-                let health = unhealthy(&reason, now);
-                let goes_on = seen.is_some_and(|seen| {
-                    seen.status() == health.status() && seen.reason == health.reason && is_recent(&seen, now)
-                });
-                if !goes_on {
-                    self.note(&used.name, used.revision, health);
-                }
-            }
-            Probed::Taken | Probed::NotKnown => {}
+            status => seen.status() == status,
+        };
+        if !seen.is_some_and(goes_on) {
+            self.note(&used.name, used.revision, health);
         }
     }
 
@@ -211,23 +176,12 @@ fn checked(health: &Observed) -> Option<Timestamp> {
     health.check_time.as_ref().and_then(model::time::from_wire)
 }
 
-fn healthy(now: Timestamp) -> Observed {
-    observed(HealthStatus::Healthy, "", Some(now))
-}
-
-fn unhealthy(reason: &str, now: Timestamp) -> Observed {
-    observed(HealthStatus::Unhealthy, reason, Some(now))
-}
-
-fn unknown(reason: &str, now: Option<Timestamp>) -> Observed {
-    observed(HealthStatus::Unknown, reason, now)
-}
-
 fn observed(status: HealthStatus, reason: &str, time: Option<Timestamp>) -> Observed {
     Observed {
         status: status.into(),
         check_time: time.map(model::time::to_wire),
         reason: reason.chars().take(REASON_CHARS_MAX).collect(),
+        uses: Vec::new(),
     }
 }
 

@@ -10,10 +10,11 @@ use jiff::Timestamp;
 use model::name;
 use proto::authorization::v1::authorization_service_server::AuthorizationService;
 use proto::authorization::v1::{
-    Authorization, CreateAuthorizationRequest, CreateAuthorizationResponse, DeleteAuthorizationRequest,
-    DeleteAuthorizationResponse, GetAuthorizationRequest, GetAuthorizationResponse, ListAuthorizationsRequest,
-    ListAuthorizationsResponse, ListProvidersRequest, ListProvidersResponse, RotateAuthorizationKeyRequest,
-    RotateAuthorizationKeyResponse, UpdateAuthorizationRequest, UpdateAuthorizationResponse,
+    Authorization, CheckAuthorizationRequest, CheckAuthorizationResponse, CreateAuthorizationRequest,
+    CreateAuthorizationResponse, DeleteAuthorizationRequest, DeleteAuthorizationResponse, GetAuthorizationRequest,
+    GetAuthorizationResponse, ListAuthorizationsRequest, ListAuthorizationsResponse, ListProvidersRequest,
+    ListProvidersResponse, RotateAuthorizationKeyRequest, RotateAuthorizationKeyResponse, UpdateAuthorizationRequest,
+    UpdateAuthorizationResponse,
 };
 use runtime::grpc::status::invalid_argument;
 use secrecy::{ExposeSecret, SecretString};
@@ -137,6 +138,20 @@ impl AuthorizationService for Service {
         tracing::info!(%account, "{name} has a new key");
         Ok(Response::new(RotateAuthorizationKeyResponse {
             authorization: Some(self.checked(&rotated).await),
+        }))
+    }
+
+    async fn check_authorization(
+        &self,
+        request: Request<CheckAuthorizationRequest>,
+    ) -> Result<Response<CheckAuthorizationResponse>, Status> {
+        let caller = self.directory.admit(&request, WRITE)?;
+        let (account, id) = child(&caller, &request.get_ref().name, name::AUTHORIZATIONS, WRITE)?;
+        let authorization = self.directory.authorizations().get(account, id)?;
+        let mut wire = authorization.to_wire();
+        wire.health = Some(self.engine.check_now(&authorization).await);
+        Ok(Response::new(CheckAuthorizationResponse {
+            authorization: Some(wire),
         }))
     }
 

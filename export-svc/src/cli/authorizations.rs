@@ -1,5 +1,6 @@
 //! `authorizations`.
 
+mod check;
 mod providers;
 
 use std::path::PathBuf;
@@ -31,6 +32,8 @@ pub(super) enum Authorizations {
     Update(Update),
     /// Replace the key of an authorization; its jobs use the new one at once, and those that slept because of the old one go on.
     RotateKey(RotateKey),
+    /// Ask Braze now what the key of an authorization may be used for.
+    Check(check::Check),
     /// Show whom credentials can be for, and what is to be filled in.
     Providers(Providers),
     /// Delete an authorization and its key; refused while export jobs use it.
@@ -170,6 +173,7 @@ impl Show for wire::Authorization {
                 "healthCheckTime",
                 time(health.and_then(|(_, health)| health.check_time)),
             ),
+            ("uses", check::uses(self)),
             ("createTime", time(self.create_time)),
             ("updateTime", time(self.update_time)),
             ("revision", json!(self.revision)),
@@ -188,10 +192,15 @@ fn health(authorization: &wire::Authorization) -> Option<(&'static str, &wire::H
     Some((word, health))
 }
 
-/// Says so if Braze does not take the key that it has just got: nothing has failed, but nothing will be exported.
+/// Says so if Braze does not take the key that it has just got: nothing has failed, but nothing will be exported, or not everything
+/// can be told.
 fn warn(authorization: &wire::Authorization) {
-    if let Some((word @ ("unhealthy" | "unknown"), health)) = health(authorization) {
-        eprintln!("warning: the authorization is {word}: {}", health.reason);
+    match health(authorization) {
+        Some((word @ ("unhealthy" | "unknown"), health)) => {
+            eprintln!("warning: the authorization is {word}: {}", health.reason);
+        }
+        Some((_, health)) => check::warn(health),
+        None => {}
     }
 }
 
@@ -248,6 +257,7 @@ impl Authorizations {
                 rotated.iter().for_each(warn);
                 one.show(rotated);
             }
+            Self::Check(check) => check.run().await?,
             Self::Providers(Providers { remote }) => providers::show(&remote).await?,
             Self::Delete(one) => {
                 let (channel, name) = one.find::<wire::Authorization>().await?;

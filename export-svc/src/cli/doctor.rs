@@ -119,6 +119,12 @@ async fn braze(config: &Config, authorizations: &[Authorization], findings: &mut
         };
         let seen = health.check(authorization).await;
         let told = format!("{name} (\"{label}\")");
+        let optional = seen.uses.iter().filter(|used_for| used_for.optional);
+        let missing = optional.filter(|_| seen.status() == HealthStatus::Healthy);
+        for used_for in missing.filter(|used_for| used_for.status() == HealthStatus::Unhealthy) {
+            let finding = Finding::unusual("key", format!("{told}: {}", used_for.reason));
+            findings.push(finding.fix(format!("without {} everything else works", used_for.permission)));
+        }
         findings.push(match seen.status() {
             HealthStatus::Healthy => Finding::ok("key", format!("{told}: Braze takes it")),
             HealthStatus::Unhealthy => Finding::wrong("key", format!("{told}: {}", seen.reason))

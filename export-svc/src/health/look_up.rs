@@ -3,10 +3,8 @@
 use braze::{Identifier, User};
 use control::Authorization;
 
+use super::uses::LOOKUPS;
 use super::{ANSWER_MAX, Health, credential};
-
-/// What looking users up needs; nothing else that we do does.
-const PERMISSION: &str = "users.export.ids";
 
 impl Health {
     /// A user of Braze, with what one attribute holds; `None` if there is no such user.
@@ -28,7 +26,8 @@ impl Health {
         let answered = answered.map_err(|_| format!("Braze gives no answer within {ANSWER_MAX:?}"))?;
         answered.map_err(|error| match error.status {
             Some(status @ (401 | 403)) => {
-                format!("status {status}: {error}; looking users up needs a key with the permission {PERMISSION}")
+                let permission = LOOKUPS.permission;
+                format!("status {status}: {error}; looking users up needs a key with the permission {permission}")
             }
             Some(status) => format!("status {status}: {error}"),
             None => format!("Braze cannot be reached: {error}"),

@@ -14,6 +14,7 @@ use proto::export::v1::AuthorizationHealth;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::uses::is_whole;
 use super::{Health, checked, is_known, key_of};
 use crate::hash::stable_hash;
 use crate::measure;
@@ -22,7 +23,7 @@ use crate::measure;
 const EVERY: SignedDuration = SignedDuration::from_hours(24);
 /// A new key is asked about by whoever was given it. If that replica is gone, by the owner after this long.
 const NEW_AFTER: SignedDuration = SignedDuration::from_secs(30);
-/// Braze did not say: it is asked again after this long.
+/// Braze did not say, or not of every use: it is asked again after this long.
 const AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(15);
 /// Keys asked about at once.
 const AT_ONCE: usize = 4;
@@ -108,11 +109,17 @@ impl Rounds {
         for (name, authorization) in ours {
             let known = self.health.seen(&name, authorization.secret_revision());
             refused += u32::from(known.as_ref().is_some_and(super::is_refused));
-            let checked = known.as_ref().filter(|known| is_known(known)).and_then(checked);
+            let known = known.as_ref().filter(|known| is_known(known));
+            let checked = known.and_then(checked);
+            let every = if known.is_some_and(is_whole) {
+                EVERY
+            } else {
+                AGAIN_AFTER
+            };
             let due = due(
                 &name,
                 authorization.update_time,
-                checked,
+                checked.map(|checked| (checked, every)),
                 asked.get(&name).copied(),
                 now,
             );
@@ -146,6 +153,7 @@ impl Rounds {
             .collect();
         for name in gone {
             known.healths.remove(&name);
+            self.health.0.turns.forget(&name);
             known.unwritten.insert(name);
             self.health.0.unwritten.notify_one();
         }
@@ -189,18 +197,19 @@ impl Rounds {
     }
 }
 
-/// When to ask about an authorization. `checked`: when Braze last said something of its key; `asked`: when we last asked.
+/// When to ask about an authorization. `checked`: when Braze last said something of its key, and how long that is good for; `asked`:
+/// when we last asked.
 pub(super) fn due(
     name: &str,
     updated: Timestamp,
-    checked: Option<Timestamp>,
+    checked: Option<(Timestamp, SignedDuration)>,
     asked: Option<Timestamp>,
     now: Timestamp,
 ) -> Timestamp {
-    let earlier = EVERY / 10 * i32::try_from(stable_hash(&[name.as_bytes()]) % 100).unwrap_or(0) / 100;
+    let share = i32::try_from(stable_hash(&[name.as_bytes()]) % 100).unwrap_or(0);
     // Whoever wrote it may have a clock that is ahead of ours.
     let due = match checked {
-        Some(checked) => later(checked.min(now), EVERY - earlier),
+        Some((checked, every)) => later(checked.min(now), every - every / 10 * share / 100),
         None => later(updated.min(now), NEW_AFTER),
     };
     asked.map_or(due, |asked| due.max(later(asked, AGAIN_AFTER)))

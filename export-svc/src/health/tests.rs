@@ -2,6 +2,7 @@ use braze::{End, RateHints, Refusal};
 use control::sealing::Sealer;
 
 use super::rounds::due;
+use super::uses::{EXPORTS, LOOKUPS, is_whole, looked_up, told};
 use super::*;
 
 const NAME: &str = "accounts/7/authorizations/a";
@@ -134,13 +135,14 @@ fn what_another_replica_wrote_down_is_taken_over_and_a_tombstone_forgets_it() {
 fn a_key_is_asked_about_daily_not_all_at_once_and_again_soon_if_braze_did_not_say() {
     let now: Timestamp = "2026-06-01T12:00:00Z".parse().unwrap();
     let hours = |hours: i64| now + SignedDuration::from_hours(hours);
-    let next = |name: &str| due(name, hours(-100), Some(now), None, now);
+    let daily = SignedDuration::from_hours(24);
+    let next = |name: &str| due(name, hours(-100), Some((now, daily)), None, now);
     let dues: BTreeSet<Timestamp> = (0..50)
         .map(|n| next(&format!("accounts/7/authorizations/{n}")))
         .collect();
     assert!(dues.len() > 20, "{dues:?}");
     assert!(dues.iter().all(|due| (hours(21)..=hours(24)).contains(due)), "{dues:?}");
-    assert!(due(NAME, hours(-100), Some(hours(-24)), None, now) <= now);
+    assert!(due(NAME, hours(-100), Some((hours(-24), daily)), None, now) <= now);
     assert_eq!(
         due(NAME, now, None, None, now),
         now + SignedDuration::from_secs(30),
@@ -148,8 +150,72 @@ fn a_key_is_asked_about_daily_not_all_at_once_and_again_soon_if_braze_did_not_sa
     );
     let again = now + SignedDuration::from_mins(15);
     assert_eq!(due(NAME, hours(-1), None, Some(now), now), again);
+    let soon = SignedDuration::from_mins(15);
     assert!(
-        due(NAME, hours(-100), Some(hours(1_000)), None, now) <= hours(24),
+        due(NAME, hours(-100), Some((now, soon)), None, now) <= again,
+        "a use of which Braze did not say"
+    );
+    assert!(
+        due(NAME, hours(-100), Some((hours(1_000), daily)), None, now) <= hours(24),
         "a clock that is ahead"
     );
+}
+
+fn reason(text: &str) -> Probed {
+    Probed::Refused {
+        reason: text.to_owned(),
+    }
+}
+
+#[test]
+fn each_use_has_its_own_answer_and_only_what_is_not_optional_makes_a_key_unhealthy() {
+    use HealthStatus::{Healthy, Unhealthy, Unknown};
+    let now = Timestamp::now();
+    let statuses = |health: &Observed| {
+        let uses = health.uses.iter().map(|used_for| used_for.status());
+        (health.status(), uses.collect::<Vec<_>>())
+    };
+    let new = |exports, lookups| told(&[(&EXPORTS, exports), (&LOOKUPS, lookups)], None, now);
+    let whole = new(Probed::Taken, reason("403"));
+    assert_eq!(statuses(&whole), (Healthy, vec![Healthy, Unhealthy]));
+    assert_eq!(whole.uses[1].reason, "403");
+    assert_eq!(
+        statuses(&new(reason("403"), Probed::Taken)),
+        (Unhealthy, vec![Unhealthy, Healthy])
+    );
+    let half = new(Probed::NotKnown, Probed::Taken);
+    assert_eq!(statuses(&half), (Unknown, vec![Unknown, Healthy]));
+    let away = [(&EXPORTS, Probed::NotKnown), (&LOOKUPS, Probed::NotKnown)];
+    assert_eq!(told(&away, Some(&whole), now), whole, "what was known before stays");
+    assert!(is_whole(&whole) && !is_whole(&half));
+}
+
+#[test]
+fn what_a_request_shows_of_a_key_says_nothing_of_its_other_uses() {
+    let health = health();
+    let seen = told(
+        &[(&EXPORTS, Probed::Taken), (&LOOKUPS, reason("403"))],
+        None,
+        Timestamp::now(),
+    );
+    health.note(NAME, 1, seen);
+    health.observe(&used(1), &refused(401, "no"));
+    let seen = health.seen(NAME, 1).unwrap();
+    let uses: Vec<_> = seen.uses.iter().map(|used_for| &*used_for.reason).collect();
+    assert!(uses[0].contains("401") && uses[1] == "403", "{uses:?}");
+}
+
+#[test]
+fn only_a_refusal_of_the_key_is_news_of_the_permission_to_look_users_up() {
+    let answer = |status| {
+        let message = "words".to_owned();
+        looked_up::<()>(Err(braze::LookupError { status, message }))
+    };
+    for status in [401, 403] {
+        assert!(matches!(answer(Some(status)), Probed::Refused { .. }), "{status}");
+    }
+    for status in [None, Some(404), Some(429), Some(503)] {
+        assert!(matches!(answer(status), Probed::NotKnown), "{status:?}");
+    }
+    assert!(matches!(looked_up(Ok(())), Probed::Taken));
 }

@@ -84,6 +84,10 @@ impl Foreign {
                 "/lytics.authorization.v1.AuthorizationService/RotateAuthorizationKey",
                 &self.authorization,
             ),
+            named(
+                "/lytics.authorization.v1.AuthorizationService/CheckAuthorization",
+                &self.authorization,
+            ),
             named("/lytics.membership.v1.AudienceService/ListAudiences", ACCOUNT),
             named("/lytics.membership.v1.AudienceService/ListProfileFields", ACCOUNT),
             named("/lytics.export.v1.ExportJobService/PauseExportJob", &self.job),
@@ -137,7 +141,7 @@ async fn no_method_answers_without_a_token_or_with_the_wrong_role() {
     let brokers = kafka::testing::brokers();
     let service = Service::start(config(&brokers)).await;
     let methods = methods(proto::DESCRIPTORS, &SERVICES);
-    assert_eq!(methods.len(), 30, "a new method belongs into this test: {methods:?}");
+    assert_eq!(methods.len(), 31, "a new method belongs into this test: {methods:?}");
     let nobody = service.connect(None).await;
     let stranger = service.connect(Some("lb_1234_0000000000000a_0000")).await;
     for method in &methods {

@@ -1,6 +1,6 @@
 //! The health of authorizations: at creation, at rotation, daily, and at every replica.
 
-use braze_sim::{Key, Sim};
+use braze_sim::{Fault, Key, Sim};
 use control::NewAuthorization;
 use control::sealing::Sealer;
 use jiff::{SignedDuration, Timestamp};
@@ -8,7 +8,8 @@ use kafka::testing::Brokers;
 use model::AccountNumber;
 use proto::authorization::v1::authorization_service_client::AuthorizationServiceClient;
 use proto::authorization::v1::{
-    Authorization, CreateAuthorizationRequest, GetAuthorizationRequest, Health, HealthStatus, ListAuthorizationsRequest,
+    Authorization, CheckAuthorizationRequest, CreateAuthorizationRequest, GetAuthorizationRequest, Health,
+    HealthStatus, ListAuthorizationsRequest,
 };
 use runtime::grpc::Channel;
 
@@ -170,5 +171,117 @@ async fn whoever_owns_the_slot_asks_about_a_key_that_nobody_has_asked_about_for_
         health(&mut client.clone(), &name).await.status() == HealthStatus::Healthy
     })
     .await;
+    service.stop().await;
+}
+
+/// Status by use, and the reason of each.
+fn uses(health: &Health) -> Vec<(&str, &str, HealthStatus)> {
+    let told = health.uses.iter();
+    told.map(|used_for| (&*used_for.r#use, &*used_for.permission, used_for.status()))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_key_may_be_used_for_is_told_and_a_permission_that_is_optional_makes_nobody_unhealthy() {
+    let (brokers, sim) = (
+        kafka::testing::brokers(),
+        Sim::start(braze_sim::Options::default()).await.unwrap(),
+    );
+    let service = over(&brokers, &sim).await;
+    let mut client = AuthorizationServiceClient::new(service.admin().await);
+    sim.handle().put_key(Key::new(KEY).with_permissions(["users.track"]));
+    let seen = created(&mut client, create("Exports only", "")).await.health.unwrap();
+    assert_eq!((seen.status(), seen.reason.as_str()), (HealthStatus::Healthy, ""));
+    assert_eq!(
+        uses(&seen),
+        [
+            ("export", "users.track", HealthStatus::Healthy),
+            ("explain", "users.export.ids", HealthStatus::Unhealthy),
+        ]
+    );
+    assert!(!seen.uses[0].optional && seen.uses[1].optional);
+    assert!(
+        seen.uses[1].reason.contains("users.export.ids"),
+        "{}",
+        seen.uses[1].reason
+    );
+    sim.handle()
+        .put_key(Key::new(NEW_KEY).with_permissions(["users.export.ids"]));
+    let other = CreateAuthorizationRequest {
+        rest_api_key: NEW_KEY.to_owned(),
+        ..create("Explains only", "")
+    };
+    let seen = created(&mut client, other).await.health.unwrap();
+    assert_eq!(seen.status(), HealthStatus::Unhealthy);
+    let statuses: Vec<_> = seen.uses.iter().map(|used_for| used_for.status()).collect();
+    assert_eq!(statuses, [HealthStatus::Unhealthy, HealthStatus::Healthy]);
+    let calls = sim.handle().journal();
+    assert!(
+        calls.iter().all(|call| call.accepted + call.refused == 0),
+        "asking touches nobody"
+    );
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_wants_to_know_now_is_told_what_braze_says_and_a_hundred_at_once_make_it_be_asked_once() {
+    let (brokers, sim) = (
+        kafka::testing::brokers(),
+        Sim::start(braze_sim::Options::default()).await.unwrap(),
+    );
+    let service = over(&brokers, &sim).await;
+    sim.handle().put_key(Key::new(KEY));
+    let mut client = AuthorizationServiceClient::new(service.admin().await);
+    let name = created(&mut client, create("Sim", "")).await.name;
+    sim.handle().reject_key(KEY);
+    let before = sim.handle().journal().len();
+    let asking = (0..100).map(|_| {
+        let (mut client, name) = (client.clone(), name.clone());
+        async move { client.check_authorization(CheckAuthorizationRequest { name }).await }
+    });
+    for answer in futures::future::join_all(asking).await {
+        let seen = answer.unwrap().into_inner().authorization.unwrap().health.unwrap();
+        assert_eq!(seen.status(), HealthStatus::Unhealthy);
+        assert!(
+            !seen.reason.contains(KEY) && seen.reason.contains("401"),
+            "{}",
+            seen.reason
+        );
+    }
+    let calls = sim.handle().journal().len() - before;
+    assert_eq!(calls, 2, "one for each use");
+    assert_eq!(health(&mut client, &name).await.status(), HealthStatus::Unhealthy);
+    let nobody = CheckAuthorizationRequest {
+        name: format!("{ACCOUNT}/authorizations/none"),
+    };
+    let refused = client.check_authorization(nobody).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::NotFound);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_goes_away_before_braze_has_answered_has_asked_all_the_same() {
+    let (brokers, sim) = (
+        kafka::testing::brokers(),
+        Sim::start(braze_sim::Options::default()).await.unwrap(),
+    );
+    let service = over(&brokers, &sim).await;
+    sim.handle().put_key(Key::new(KEY));
+    let mut client = AuthorizationServiceClient::new(service.admin().await);
+    let name = created(&mut client, create("Sim", "")).await.name;
+    let before = sim.handle().journal().len();
+    sim.handle().inject(Fault::hold());
+    let request = || CheckAuthorizationRequest { name: name.clone() };
+    tokio::select! {
+        _ = client.check_authorization(request()) => panic!("Braze does not answer"),
+        () = async { sim.handle().until_held(1).await } => {}
+    }
+    let mut other = AuthorizationServiceClient::new(service.admin().await);
+    other.check_authorization(request()).await.unwrap();
+    sim.handle().clear_faults();
+    assert!(
+        sim.handle().journal().len() - before <= 2,
+        "no call but those for the first"
+    );
     service.stop().await;
 }
