@@ -1,5 +1,10 @@
 //! The command line: the service itself, and its own admin client over the same gRPC API that everybody else uses.
 
+/// What stands under the long help of a command: lines that can be run as they are.
+macro_rules! examples {
+    ($($line:literal),+ $(,)?) => { concat!("Examples:", $("\n  export-svc ", $line),+) };
+}
+
 mod accounts;
 mod audiences;
 mod authorizations;
@@ -54,43 +59,86 @@ Exit codes: 0 done, 1 the call failed, 2 wrong usage, 64 bad configuration,
 enum Command {
     /// Run the service.
     ///
-    /// Every setting can come from a TOML file or from the environment, which wins: EXPORT_SVC__GRPC__LISTEN sets `listen` in
-    /// section `[grpc]`. A bad configuration is told completely, at once, with exit code 64.
+    /// Any number of replicas may run; they share the Braze workspaces among themselves.
+    ///
+    /// Every setting can come from a TOML file or from the environment, which wins: EXPORT_SVC__GRPC__LISTEN sets `listen`
+    /// in section `[grpc]`. A bad configuration is told completely, at once, with exit code 64.
+    #[command(after_long_help = examples!(
+        "serve --config export-svc.toml",
+        "serve --config export-svc.toml --check-config",
+    ))]
     Serve(serve::Serve),
-    /// The accounts that everything belongs to; creating and deleting need the admin token of the installation.
+    /// The accounts that everything belongs to.
+    ///
+    /// An account is a customer of Lytics; creating and deleting one needs the admin token of the installation. A
+    /// configuration may create accounts, too (bootstrap.accounts).
+    #[command(after_long_help = examples!("accounts list"))]
     #[command(subcommand)]
     Accounts(accounts::Accounts),
     /// Credentials for Braze.
+    ///
+    /// An authorization is a Braze REST API key under a label, sealed. Jobs name it, so that a new key reaches all of them
+    /// at once. Whether Braze takes it, and for what, is its health.
+    #[command(after_long_help = examples!("authorizations list --account 1234"))]
     #[command(subcommand)]
     Authorizations(authorizations::Authorizations),
     /// What there is to choose from for a job: audiences, and the fields of their members.
+    ///
+    /// Look here before `jobs create`: slugs for --audience, fields for --external-id-field and the others.
+    #[command(after_long_help = examples!(
+        "audiences list --account 1234",
+        "audiences fields --account 1234",
+    ))]
     #[command(subcommand)]
     Audiences(audiences::Audiences),
     /// Export jobs: which audiences go to which Braze workspace, under which identifiers.
+    ///
+    /// A job keeps the slugs of its audiences up to date in an attribute of Braze's users, until it is killed. `jobs list`
+    /// is where to look first when something seems wrong.
+    #[command(after_long_help = examples!("jobs list --account 1234"))]
     #[command(subcommand)]
     Jobs(jobs::Jobs),
     /// Find out why a user has the slug of an audience, or has not, and what to do.
     ///
-    /// Follows a profile through a job: its last record in the membership topic, the identifier that was chosen, what the change
-    /// waits for or what became of it, and what Braze holds now, if the key has the permission users.export.ids. Several audiences
-    /// are a table, one is told in full.
+    /// Follows a profile through a job: its last record in the membership topic, the identifier that was chosen, what the
+    /// change waits for or what became of it, and what Braze holds now, if the key has the permission users.export.ids.
+    /// Several audiences are a table, one is told in full.
+    #[command(after_long_help = examples!(
+        "explain --account 1234 --job 'VIP to Braze' --profile 42",
+        "explain --account 1234 --job 'VIP to Braze' --profile 42 \\\n      --audience vip --output json",
+    ))]
     Explain(explain::Explain),
     /// Membership changes, for those who do not speak Kafka.
+    ///
+    /// Changes usually come from Lytics by the membership topic. Publish here to try a job out, or from a service without a
+    /// client of Kafka.
+    #[command(after_long_help = examples!("memberships publish --account 1234 --audience vip --profile 42 \\\n      --enter --field user_id=cust-1"))]
     #[command(subcommand)]
     Memberships(memberships::Memberships),
-    /// The topics of the installation; talks to Kafka itself.
+    /// The topics of the installation.
+    ///
+    /// These commands talk to Kafka themselves, so no service needs to run, and no token is needed.
+    #[command(after_long_help = examples!("topics ensure --account 1234"))]
     #[command(subcommand)]
     Topics(topics::Topics),
     /// Find out what is wrong: with the configuration, Kafka and its topics, the keys, Braze, the clock.
     ///
-    /// To be run where the service runs, with its configuration. It talks to Kafka and Braze itself, changes nothing, and sends
-    /// nothing that touches a user.
+    /// To be run where the service runs, with its configuration. It talks to Kafka and Braze itself, changes nothing, and
+    /// sends nothing that touches a user.
     ///
     /// Exit codes: 0 if nothing is wrong, warnings aside; 1 if something is; 64 if the configuration is bad.
+    #[command(after_long_help = examples!(
+        "doctor --config export-svc.toml",
+        "doctor --config export-svc.toml --output json",
+    ))]
     Doctor(doctor::Doctor),
     /// Print what a shell needs to complete these commands.
     ///
     /// For bash, into the present shell: source <(export-svc completions bash)
+    #[command(after_long_help = examples!(
+        "completions bash",
+        "completions zsh > _export-svc",
+    ))]
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
@@ -211,5 +259,15 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_says_what_it_does_when_to_use_it_and_how_and_what_each_argument_is() {
+        assert_eq!(runtime::testing::help::lacks(&Cli::command()), [""; 0]);
+    }
+
+    #[test]
+    fn every_example_of_the_help_is_one_of_its_command_and_can_be_run() {
+        assert_eq!(runtime::testing::help::bad_examples(&Cli::command()), [""; 0]);
     }
 }

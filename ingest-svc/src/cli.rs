@@ -1,5 +1,10 @@
 //! The command line: `serve`, and the client of the gRPC API that anybody else uses, too.
 
+/// What stands under the long help of a command: lines that can be run as they are.
+macro_rules! examples {
+    ($($line:literal),+ $(,)?) => { concat!("Examples:", $("\n  ingest-svc ", $line),+) };
+}
+
 mod events;
 mod mappings;
 mod tokens;
@@ -22,15 +27,30 @@ use crate::config::{Config, ENV_PREFIX};
 /// collector that is away must not hold up the exit.
 const TELEMETRY_BUDGET: Duration = Duration::from_secs(2);
 
-/// Takes what Braze sends and publishes it as profile events on Kafka.
+/// Takes what Braze sends and publishes it as profile events on Kafka: the service, and the commands that set it up.
+///
+/// Every command but `serve` and `completions` calls a running service over gRPC at --endpoint, with an API token from --token-file or from
+/// the environment variable LYTICS_TOKEN. Secrets are never given as arguments, because other users of the machine can read those.
 #[derive(Debug, Parser)]
-#[command(name = "ingest-svc", version)]
+#[command(name = "ingest-svc", version, max_term_width = 100, after_long_help = FIRST_HOUR)]
 pub struct Cli {
     #[command(flatten)]
     connection: Connection,
     #[command(subcommand)]
     command: Command,
 }
+
+const FIRST_HOUR: &str = "\
+The first profile event, with the installation's admin token in LYTICS_TOKEN:
+
+  ingest-svc tokens create --account 1234 --role data_write
+  ingest-svc mappings get braze_users --account 1234 --version 0 --output lql
+  ingest-svc events tail --account 1234
+
+The answer to the first one has the URL for Braze's webhook in it.
+
+Exit codes: 0 done, 1 the call failed, 2 wrong usage, 64 bad configuration,
+69 something needed is missing, 70 internal error.";
 
 /// How to reach a running service.
 #[derive(Debug, Args)]
@@ -52,19 +72,42 @@ struct Connection {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the service
+    ///
+    /// Any number of replicas may run behind one address. Every setting can come from a TOML file or from the environment,
+    /// which wins: INGEST_SVC__HTTP__LISTEN sets `listen` in section `[http]`. A bad configuration is told completely, at
+    /// once, with exit code 64.
+    #[command(after_long_help = examples!(
+        "serve --config ingest-svc.toml",
+        "serve --config ingest-svc.toml --check-config",
+    ))]
     Serve(Serve),
     /// Create, look at, change and revoke API tokens
+    ///
+    /// A token is what Braze's webhooks, other services and people prove themselves with. It has roles, and perhaps an
+    /// expiry, limits and allowed sources.
+    #[command(after_long_help = examples!("tokens list --account 1234"))]
     #[command(subcommand)]
     Tokens(tokens::Command),
-    /// Put, look at, validate and try out mappings: what a stream's records say about profiles
+    /// Put, look at, validate and try out mappings
+    ///
+    /// A mapping says in LQL what a stream's records tell of profiles. Without one of the account's own, the one that ships
+    /// with the service is used.
+    #[command(after_long_help = examples!("mappings list --account 1234"))]
     #[command(subcommand)]
     Mappings(mappings::Command),
     /// Look at profile events
+    ///
+    /// Where to see whether what Braze sends arrives, and what becomes of it.
+    #[command(after_long_help = examples!("events tail --account 1234"))]
     #[command(subcommand)]
     Events(events::Command),
     /// Print what a shell needs to complete these commands
     ///
     /// For bash, into the present shell: source <(ingest-svc completions bash)
+    #[command(after_long_help = examples!(
+        "completions bash",
+        "completions zsh > _ingest-svc",
+    ))]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -169,6 +212,16 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_says_what_it_does_when_to_use_it_and_how_and_what_each_argument_is() {
+        assert_eq!(runtime::testing::help::lacks(&Cli::command()), [""; 0]);
+    }
+
+    #[test]
+    fn every_example_of_the_help_is_one_of_its_command_and_can_be_run() {
+        assert_eq!(runtime::testing::help::bad_examples(&Cli::command()), [""; 0]);
     }
 
     #[test]

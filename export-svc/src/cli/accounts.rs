@@ -14,12 +14,27 @@ use super::{Remote, refused};
 #[derive(Debug, Subcommand)]
 pub(super) enum Accounts {
     /// Create an account, and its membership topic.
+    ///
+    /// Once per customer, before anything else.
+    #[command(after_long_help = examples!("accounts create 1234 --label Demo"))]
     Create(Create),
     /// Show an account.
+    ///
+    /// Its number, the same as 32 hexadecimal digits, and when it was created.
+    #[command(after_long_help = examples!(
+        "accounts get 1234",
+        "accounts get 1234 --output json",
+    ))]
     Get(One),
-    /// List accounts: all with the admin token of the installation, its own with any other.
+    /// List the accounts that the token is good for.
+    ///
+    /// With the admin token of the installation these are all, with any other its own.
+    #[command(after_long_help = examples!("accounts list"))]
     List(List),
-    /// Delete an account, its tokens and its mappings. Its jobs and authorizations must be deleted before; its topics stay.
+    /// Delete an account, its tokens and its mappings.
+    ///
+    /// When a customer has left. Its jobs and authorizations must be deleted before; its topics stay.
+    #[command(after_long_help = examples!("accounts delete 1234"))]
     Delete(One),
 }
 

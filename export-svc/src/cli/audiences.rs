@@ -14,10 +14,17 @@ use super::{Account, Remote, refused};
 pub(super) enum Audiences {
     /// List the audiences that the account's membership topic is about, with how many members they have.
     ///
-    /// The topic is read for it, from where it was read last; of a large one stderr tells how much is left. More than a million
-    /// memberships are an estimate.
+    /// To find the slug for `jobs create --audience`, or to see whether Lytics publishes an audience at all.
+    ///
+    /// The topic is read for it, from where it was read last; of a large one stderr tells how much is left. More than a
+    /// million memberships are an estimate.
+    #[command(after_long_help = examples!("audiences list --account 1234"))]
     List(List),
-    /// List the profile fields that the newest records of the topic carry: what a job can take identifiers from.
+    /// List the profile fields that a job can take identifiers from.
+    ///
+    /// Those that the newest records of the membership topic carry, with how many carry each: one that few have leaves many
+    /// omitted.
+    #[command(after_long_help = examples!("audiences fields --account 1234"))]
     Fields(Fields),
 }
 

@@ -23,20 +23,57 @@ use super::{Account, Remote, refused};
 #[derive(Debug, Subcommand)]
 pub(super) enum Authorizations {
     /// Store a Braze REST API key, sealed, under a label.
+    ///
+    /// Once per key of Braze. The key is asked about at once: a warning tells what it may not. It is stored all the same.
+    #[command(after_long_help = examples!(
+        "authorizations create --account 1234 --label Sim --instance US-01 \\\n      --key-file key.txt",
+        "authorizations create --account 1234 --label Sim \\\n      --instance https://dashboard-01.braze.com --workspace shop --key-file -",
+    ))]
     Create(Create),
     /// Show an authorization; its key is never shown.
+    ///
+    /// Its health tells whether Braze takes the key, as was seen last; `check` asks now.
+    #[command(after_long_help = examples!("authorizations get --account 1234 Sim"))]
     Get(One),
     /// List the authorizations of an account.
+    ///
+    /// With the health of each: where to look when several jobs sleep.
+    #[command(after_long_help = examples!("authorizations list --account 1234"))]
     List(List),
-    /// Change label, description or budget of an authorization; what is not given stays.
+    /// Change label, description or budget of an authorization.
+    ///
+    /// What is not given stays. The budget is how many requests its Braze workspace gets: raise it if jobs lag, lower it if
+    /// Braze's limit is needed elsewhere.
+    #[command(after_long_help = examples!(
+        "authorizations update --account 1234 Sim --requests-per-second 200",
+        "authorizations update --account 1234 Sim \\\n      --requests-per-second default --limit-share 0.25",
+    ))]
     Update(Update),
-    /// Replace the key of an authorization; its jobs use the new one at once, and those that slept because of the old one go on.
+    /// Replace the key of an authorization.
+    ///
+    /// When a key is to be renewed, or lacks a permission: Braze's keys cannot be edited. Jobs use the new one at once, and
+    /// those that slept because of the old one go on.
+    #[command(after_long_help = examples!("authorizations rotate-key --account 1234 Sim --key-file key.txt"))]
     RotateKey(RotateKey),
     /// Ask Braze now what the key of an authorization may be used for.
+    ///
+    /// After a permission, an instance or a firewall was mended, or to see why a job sleeps. Of each use it tells whether
+    /// the key may. A replica asks once in 10 seconds at most, whoever wants to know. Exit code 1 if Braze does not take
+    /// the key, or gives no answer.
+    #[command(after_long_help = examples!(
+        "authorizations check --account 1234 Sim",
+        "authorizations check --account 1234 Sim --output json",
+    ))]
     Check(check::Check),
     /// Show whom credentials can be for, and what is to be filled in.
+    ///
+    /// Before the first `create`, or to draw a form.
+    #[command(after_long_help = examples!("authorizations providers"))]
     Providers(Providers),
-    /// Delete an authorization and its key; refused while export jobs use it.
+    /// Delete an authorization and its key.
+    ///
+    /// Refused while export jobs use it, with their names; kill or delete these before.
+    #[command(after_long_help = examples!("authorizations delete --account 1234 Sim"))]
     Delete(One),
 }
 
@@ -71,7 +108,8 @@ pub(super) struct Create {
     /// authorizations of one workspace the lowest holds.
     #[arg(long, value_name = "SHARE")]
     limit_share: Option<f64>,
-    /// File that holds the REST API key, or - for stdin. The key needs the permission users.track.
+    /// File that holds the REST API key, or - for stdin. The key needs the permission users.track, and for `explain` to tell what
+    /// Braze holds users.export.ids.
     #[arg(long, value_name = "FILE")]
     key_file: PathBuf,
     #[command(flatten)]
@@ -121,7 +159,8 @@ impl FromStr for Figure {
 pub(super) struct RotateKey {
     #[command(flatten)]
     one: One,
-    /// File that holds the new REST API key, or - for stdin: a key of the same Braze workspace, with the permission users.track.
+    /// File that holds the new REST API key, or - for stdin: a key of the same Braze workspace, with the permissions users.track and,
+    /// for `explain`, users.export.ids.
     #[arg(long, value_name = "FILE")]
     key_file: PathBuf,
 }

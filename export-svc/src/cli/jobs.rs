@@ -47,45 +47,115 @@ use super::{Account, Remote, refused};
 pub(super) enum Jobs {
     /// Start exporting audiences to Braze.
     ///
-    /// At least one of --external-id-field, --braze-id-field, --alias-label with --alias-field, --email-field, or --phone-field is
-    /// needed. Of several, the first that has a value in a change is used, in this order; a change without any is omitted.
+    /// See what is there with `audiences list` and `audiences fields`, and what the job would do with --dry-run.
+    ///
+    /// At least one of --external-id-field, --braze-id-field, --alias-label with --alias-field, --email-field, or
+    /// --phone-field is needed. Of several, the first that has a value in a change is used, in this order; a change without
+    /// any is omitted.
+    #[command(after_long_help = examples!(
+        "jobs create --account 1234 --auth Sim --label 'VIP to Braze' \\\n      --audience vip --external-id-field user_id --existing-users --dry-run",
+        "jobs create --account 1234 --auth Sim --label 'VIP by e-mail' \\\n      --audience vip --email-field email --quiet '22:00-06:00 Europe/Berlin'",
+    ))]
     Create(Box<Create>),
     /// Show a job: its settings, state and counters.
+    ///
+    /// If it does not run, stateReason says why, and what to do.
+    #[command(after_long_help = examples!(
+        "jobs get --account 1234 'VIP to Braze'",
+        "jobs get --account 1234 'VIP to Braze' --output json",
+    ))]
     Get(One),
-    /// Show a job as it goes on: a progress bar on a terminal, else a line whenever it changes. Ends with the job.
+    /// Show a job as it goes on.
+    ///
+    /// A progress bar on a terminal, else a line whenever it changes. Ends with the job, or when interrupted.
+    #[command(after_long_help = examples!("jobs watch --account 1234 'VIP to Braze'"))]
     Watch(One),
     /// List the jobs of an account, or those in a state or of an authorization.
+    ///
+    /// With the state of each, its lag in records, and the age of its oldest unconfirmed change.
+    #[command(after_long_help = examples!(
+        "jobs list --account 1234",
+        "jobs list --account 1234 --state failed --state sleeping --auth Sim",
+    ))]
     List(List),
     /// Change a job's label, description, audiences, quiet window, expiry and user cap.
     ///
     /// An audience that is added begins as those of a new job do: with its existing members if the job sends existing users, else
     /// with what changes from now on. One that is removed is not exported any more; users at Braze keep its slug, unless you say
     /// --remove-slugs.
+    #[command(after_long_help = examples!(
+        "jobs update --account 1234 'VIP to Braze' --add-audience news \\\n      --guard 30",
+        "jobs update --account 1234 'VIP to Braze' \\\n      --remove-audience vip --remove-slugs",
+    ))]
     Update(Update),
-    /// Let a job read and send nothing until it is resumed. It keeps its position, so no change is lost.
+    /// Let a job read and send nothing until it is resumed.
+    ///
+    /// While something is mended at Braze or in Lytics. It keeps its position, so no change is lost.
+    #[command(after_long_help = examples!("jobs pause --account 1234 'VIP to Braze'"))]
     Pause(Moved),
-    /// Let a paused job go on where it was; one that its guard has paused only with --confirm.
+    /// Let a paused job go on where it was.
+    ///
+    /// One that its guard has paused goes on only with --confirm: see in `jobs get` what it was about to remove.
+    #[command(after_long_help = examples!(
+        "jobs resume --account 1234 'VIP to Braze'",
+        "jobs resume --account 1234 'VIP to Braze' --confirm",
+    ))]
     Resume(Resume),
-    /// Let a job that sleeps, is in fault, or has failed try again at once; with --state, every such job of an account.
+    /// Let a job that sleeps, is in fault, or has failed try again at once.
+    ///
+    /// When the reason is gone: a job that sleeps would try again by itself, one that has failed never does. With --state
+    /// every such job of an account. What a quiet window or a user cap holds waits all the same.
+    #[command(after_long_help = examples!(
+        "jobs bounce --account 1234 'VIP to Braze'",
+        "jobs bounce --account 1234 --state failed",
+    ))]
     Bounce(Bounce),
-    /// End a job for good and forget its position. It is still listed, and the slugs that it wrote stay in Braze, unless you say
-    /// --remove-slugs; its audiences may be exported by another job.
+    /// End a job for good and forget its position.
+    ///
+    /// It is still listed, and the slugs that it wrote stay in Braze, unless you say --remove-slugs; its audiences may be exported
+    /// by another job. To stop it for a while, pause it.
+    #[command(after_long_help = examples!(
+        "jobs kill --account 1234 'VIP to Braze'",
+        "jobs kill --account 1234 'VIP to Braze' --remove-slugs",
+    ))]
     Kill(Kill),
     /// Let a job go on elsewhere in the membership topic: at offsets, at a time, or at the beginning.
     ///
-    /// What lies behind that place is sent, also if it was sent before; what lies before it is not. Each user ends with the last
-    /// word behind it. A job that is in fault because it could not go on where it was can go on then.
+    /// What lies behind that place is sent, also if it was sent before; what lies before it is not. Each user ends with the
+    /// last word behind it. A job that is in fault because it could not go on where it was can go on then.
+    #[command(after_long_help = examples!(
+        "jobs reset --account 1234 'VIP to Braze' \\\n      --to-time 2026-11-23T18:00:00Z",
+        "jobs reset --account 1234 'VIP to Braze' --audience vip \\\n      --to-beginning",
+    ))]
     Reset(Reset),
-    /// Show the changes of a job that were not sent, and why: the newest 1,000, or all, and those that come.
+    /// Show the changes of a job that were not sent, and why.
+    ///
+    /// Where to look for who is missing at Braze: the newest 1,000, or all, and those that come. What was mended is sent
+    /// again by `jobs redrive`.
+    #[command(after_long_help = examples!(
+        "jobs omitted --account 1234 'VIP to Braze'",
+        "jobs omitted --account 1234 'VIP to Braze' --reason no_identifier \\\n      --all --output json",
+    ))]
     Omitted(Omitted),
     /// Send again what a job has omitted, or Braze has refused, as far as that is still the last word on its user.
     ///
-    /// What has been overtaken by a later change is not sent, and what still names nobody neither: `jobs log` tells how many
-    /// there were of each. The job's position stays where it is.
+    /// What has been overtaken by a later change is not sent, and what still names nobody neither: `jobs log` tells how
+    /// many there were of each. The job's position stays where it is.
+    #[command(after_long_help = examples!("jobs redrive --account 1234 'VIP to Braze' --reason blocked"))]
     Redrive(Redrive),
-    /// Show what has happened to a job – who did what with it, when it slept and why – and what comes.
+    /// Show what has happened to a job, and what comes.
+    ///
+    /// Who did what with it, when it started, caught up, slept or failed, and why.
+    #[command(after_long_help = examples!(
+        "jobs log --account 1234 'VIP to Braze'",
+        "jobs log --account 1234 'VIP to Braze' --newest 20 --follow",
+    ))]
     Log(Log),
-    /// End a job and forget its position. The slugs that it wrote stay in Braze, also those that it was still removing.
+    /// End a job and forget it.
+    ///
+    /// Its position and its counters are gone then. The slugs that it wrote stay in Braze, also those that it was still removing.
+    /// `jobs kill` keeps it listed.
+    #[command(after_long_help = examples!("jobs delete --account 1234 'VIP to Braze'"))]
     Delete(One),
 }
 

@@ -19,10 +19,22 @@ use super::{Account, Remote, refused};
 #[derive(Debug, Subcommand)]
 pub(super) enum Memberships {
     /// Publish that a profile entered or left an audience.
+    ///
+    /// To try a job out with a profile of your own. The answer comes after Kafka has the change.
+    #[command(after_long_help = examples!(
+        "memberships publish --account 1234 --audience vip --profile 42 \\\n      --enter --field user_id=cust-1",
+        "memberships publish --account 1234 --audience vip --profile 42 \\\n      --exit --field user_id=cust-1",
+    ))]
     Publish(Publish),
     /// Publish what Lytics' trigger messages say, one message of JSON per line.
     ///
+    /// For what a webhook of Lytics has sent, or would send.
+    ///
     /// Plain or as CloudEvents. Each enter and exit among a message's segment_events is published.
+    #[command(after_long_help = examples!(
+        "memberships trigger --account 1234 \\\n      --profile-id-field uid messages.ndjson",
+        "memberships trigger --account 1234 \\\n      --profile-id-field uid < messages.ndjson",
+    ))]
     Trigger(Trigger),
 }
 

@@ -14,7 +14,14 @@ use crate::config::{Config, ENV_PREFIX};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Topics {
-    /// Create the topics that are missing; existing ones are left as they are.
+    /// Create the topics that are missing.
+    ///
+    /// Before the first start, and after an update that brings new ones. Those that are there are left as they are;
+    /// `doctor` tells whether they are as they must be.
+    #[command(after_long_help = examples!(
+        "topics ensure",
+        "topics ensure --config export-svc.toml --account 1234",
+    ))]
     Ensure(Ensure),
 }
 

@@ -17,7 +17,13 @@ use crate::readable::{readable, time};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Print the newest profile events of an account, then those that follow; one JSON object per line
+    /// Print the newest profile events of an account, then those that follow
+    ///
+    /// One JSON object per line, for a person or for a pipe.
+    #[command(after_long_help = examples!(
+        "events tail --account 1234",
+        "events tail --account 1234 --newest 100 --no-follow",
+    ))]
     Tail {
         /// Number of the account
         #[arg(long, value_name = "NUMBER")]

@@ -24,27 +24,58 @@ type Client = MappingServiceClient<Channel>;
 pub(super) enum Command {
     /// Make a statement the live version of the mapping that its ALIAS names
     ///
-    /// It is live on every replica within about a second, and each profile event names the mapping and the version that made it.
-    /// A statement that does not compile is refused with everything that is wrong with it; the one that is live already makes no
-    /// new version. A stream is read by the mapping of the account whose FROM names it, else by the one that ships with the
-    /// service: begin with `mappings get braze_users --account NUMBER --version 0 --output lql`. docs/mapping.md teaches LQL.
+    /// It is live on every replica within about a second, and each profile event names the mapping and the version that
+    /// made it. A statement that does not compile is refused with everything that is wrong with it; the one that is live
+    /// already makes no new version. A stream is read by the mapping of the account whose FROM names it, else by the one
+    /// that ships with the service: begin with `mappings get braze_users --account NUMBER --version 0 --output lql`.
+    /// docs/mapping.md teaches LQL.
+    #[command(after_long_help = examples!(
+        "mappings put braze_users.lql --account 1234",
+        "mappings put braze_users.lql --account 1234 --if-revision 0",
+    ))]
     Put(Put),
     /// Show a mapping: its live version, or another that is kept
+    ///
+    /// As LQL it is a file to edit, and to put.
+    #[command(after_long_help = examples!(
+        "mappings get braze_users --account 1234",
+        "mappings get braze_users --account 1234 --version 0 \\\n      --output lql > braze_users.lql",
+    ))]
     Get(Get),
     /// Show the live mappings of an account
+    ///
+    /// With the version of each. A stream that none of them reads is read by the one that ships with the service.
+    #[command(after_long_help = examples!("mappings list --account 1234"))]
     List(List),
     /// Show the versions of a mapping that are kept, newest first
     ///
     /// To go back to one: `mappings get NAME --version 3 --output lql | mappings put --account NUMBER -`, which makes a new
     /// version of it.
+    #[command(after_long_help = examples!("mappings versions braze_users --account 1234"))]
     Versions(Named),
-    /// Delete a mapping with all its versions; its stream is read by the one that ships with the service again
+    /// Delete a mapping with all its versions
+    ///
+    /// Its stream is read by the one that ships with the service again. To go back to an earlier version, put that instead.
+    #[command(after_long_help = examples!("mappings delete braze_users --account 1234"))]
     Delete(Delete),
-    /// Say everything that is wrong with a statement, as FILE:LINE:COLUMN: PROBLEM
+    /// Say everything that is wrong with a statement
+    ///
+    /// As FILE:LINE:COLUMN: PROBLEM, as editors and CI read it; exit code 1 if there is anything. Nothing is stored.
+    #[command(after_long_help = examples!("mappings validate braze_users.lql --account 1234"))]
     Validate(Validate),
-    /// Say what a mapping makes of a record, and of each column that gave nothing, why; nothing is published
+    /// Say what a mapping makes of a record
+    ///
+    /// And of each column that gave nothing, why. Nothing is published. With --lql a statement that nobody has put yet,
+    /// with --mapping one that was.
+    #[command(after_long_help = examples!(
+        "mappings test --account 1234 --lql braze_users.lql \\\n      --record record.json",
+        "mappings test --account 1234 --mapping braze_users < record.json",
+    ))]
     Test(Test),
     /// Run a candidate beside the live mapping, and see how they differ
+    ///
+    /// For a change that is too large to foresee: real records are read by both, and nothing of the candidate is published.
+    #[command(after_long_help = examples!("mappings shadow list --account 1234"))]
     #[command(subcommand)]
     Shadow(shadow::Command),
 }

@@ -17,6 +17,13 @@ use super::{Connection, refused};
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Create a token; it is shown once, with what to paste into Braze
+    ///
+    /// data_write is the role for what only sends; observer reads, data_manager also sets mappings, authorizations and jobs
+    /// up, admin also makes tokens.
+    #[command(after_long_help = examples!(
+        "tokens create --account 1234 --role data_write \\\n      --label 'Braze webhooks' --allow braze:US-03",
+        "tokens create --account 1234 --role observer --expires 30d \\\n      --output token",
+    ))]
     Create {
         /// Number of the account
         #[arg(long, value_name = "NUMBER")]
@@ -25,10 +32,10 @@ pub(super) enum Command {
         #[arg(long = "role", required = true, value_name = "ROLE")]
         roles: Vec<Role>,
         /// A name for people
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         label: String,
         /// What it is for
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         description: String,
         /// For how long it is good: 7d, 30d, 90d, or another duration such as 12h; without it, for ever
         #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -40,19 +47,35 @@ pub(super) enum Command {
         output: CreateOutput,
     },
     /// Show one token, without its secret
+    ///
+    /// With its roles, when it expires, and when it was last used.
+    #[command(after_long_help = examples!("tokens get accounts/1234/apiTokens/a1b2c3"))]
     Get {
         /// accounts/{number}/apiTokens/{id}
         name: String,
     },
     /// Show the tokens of an account, without their secrets
+    ///
+    /// To find those that nobody has used for long, and revoke them.
+    #[command(after_long_help = examples!("tokens list --account 1234"))]
     List {
         /// Number of the account
         #[arg(long, value_name = "NUMBER")]
         account: AccountNumber,
     },
-    /// Change a token, everywhere within about a second; what is not given stays
+    /// Change a token; what is not given stays
+    ///
+    /// Every replica knows within about a second. The secret stays the same: for another one create another token, and
+    /// delete this one when nobody uses it any more.
+    #[command(after_long_help = examples!(
+        "tokens update accounts/1234/apiTokens/a1b2c3 \\\n      --requests-per-second 50 --allow-anywhere",
+        "tokens update accounts/1234/apiTokens/a1b2c3 --role observer \\\n      --label Dashboards",
+    ))]
     Update(Update),
-    /// Revoke a token, everywhere within about a second; it cannot be undone
+    /// Revoke a token; it cannot be undone
+    ///
+    /// When it has leaked, or nobody needs it any more. Every replica refuses it within about a second.
+    #[command(after_long_help = examples!("tokens delete accounts/1234/apiTokens/a1b2c3"))]
     Delete {
         /// accounts/{number}/apiTokens/{id}
         name: String,

@@ -1,5 +1,7 @@
 //! For the tests of the services: waiting for what nobody announces, and every method that the contracts declare.
 
+pub mod help;
+
 use std::time::Duration;
 
 use http::uri::PathAndQuery;

@@ -15,17 +15,25 @@ use super::{Client, List, Name, Named, refused, statement};
 pub(in crate::cli) enum Command {
     /// Run a statement beside whatever mapping reads its stream, and publish nothing of it
     ///
-    /// Every replica compares what both make of the records that it takes in, as far as that fits into a twentieth of a processor;
-    /// what does not is passed over. Putting it again begins anew. When it does what it should: `mappings put` the same file, and
-    /// `mappings shadow delete`.
+    /// Every replica compares what both make of the records that it takes in, as far as that fits into a twentieth of a
+    /// processor; what does not is passed over. Putting it again begins anew. When it does what it should: `mappings put`
+    /// the same file, and `mappings shadow delete`.
+    #[command(after_long_help = examples!("mappings shadow put braze_users.lql --account 1234"))]
     Put(Put),
     /// Show how a candidate differs from the live mapping, by what the replica that answers has compared
     ///
     /// Of values only the shape is shown: letters are a or A, digits 9.
+    #[command(after_long_help = examples!("mappings shadow get braze_users --account 1234"))]
     Get(Named),
     /// Show the candidates of an account
+    ///
+    /// To see which are still there: each costs a little of every replica.
+    #[command(after_long_help = examples!("mappings shadow list --account 1234"))]
     List(List),
     /// Take a candidate away
+    ///
+    /// When it has been put as the mapping, or given up. What was compared is forgotten.
+    #[command(after_long_help = examples!("mappings shadow delete braze_users --account 1234"))]
     Delete(Name),
 }
 
