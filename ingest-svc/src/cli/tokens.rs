@@ -18,7 +18,7 @@ use super::{Connection, refused};
 pub(super) enum Command {
     /// Create a token; it is shown once, with what to paste into Braze
     ///
-    /// data_write is the role for what only sends; observer reads, data_manager also sets mappings, authorizations and jobs
+    /// data_write is the role for what only sends; observer looks at what others have set up, data_manager also sets mappings, authorizations and jobs
     /// up, admin also makes tokens.
     #[command(after_long_help = examples!(
         "tokens create --account 1234 --role data_write \\\n      --label 'Braze webhooks' --allow braze:US-03",

@@ -117,7 +117,7 @@ impl Field {
 
     fn is_named_by(self, path: &str) -> bool {
         let of_budget = matches!(self, Self::RequestsPerSecond | Self::LimitShare);
-        path == "*" || path == self.path() || (path == "budget" && of_budget)
+        path == self.path() || (path == "budget" && of_budget)
     }
 
     fn is_set_in(self, settings: &AuthorizationSettings) -> bool {

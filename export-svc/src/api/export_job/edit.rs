@@ -29,7 +29,7 @@ pub(super) fn parse(job: ExportJob, mask: &FieldMask, now: Timestamp) -> Result<
     let mut violations = Violations::new();
     let named = |field: &str, is_set: bool| match mask.paths.as_slice() {
         [] => is_set,
-        paths => paths.iter().any(|path| path == field || path == "*"),
+        paths => paths.iter().any(|path| path == field),
     };
     let [label, description, listed, percent, quiet_window, expire_time, user_cap] = FIELDS;
     let options = OptionsEdit {
@@ -50,7 +50,8 @@ pub(super) fn parse(job: ExportJob, mask: &FieldMask, now: Timestamp) -> Result<
         remove_slugs: false,
         start: Vec::new(),
     };
-    let known = |path: &&String| *path == "*" || FIELDS.contains(&path.as_str());
+    // Nor is `*` known: it would take back the options that a client of an earlier version cannot have meant.
+    let known = |path: &&String| FIELDS.contains(&path.as_str());
     if let Some(path) = mask.paths.iter().find(|path| !known(path)) {
         let all = FIELDS.join(", ");
         violations.add("update_mask", format!("{path:?} cannot be changed; what can: {all}"));
@@ -109,7 +110,15 @@ mod tests {
             (edit.label, edit.description, edit.audiences),
             (label(), Some(String::new()), None)
         );
-        assert!(parsed(job(), &["*"]).unwrap().description.is_some());
+    }
+
+    #[test]
+    fn everything_at_once_is_refused_with_the_paths_that_there_are() {
+        let refused = parsed(job(), &["*"]).unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+        for word in FIELDS.iter().chain(&["update_mask", "\"*\""]) {
+            assert!(refused.message().contains(word), "{word}: {}", refused.message());
+        }
     }
 
     #[test]
@@ -144,7 +153,15 @@ mod tests {
             user_cap: Some(UserCap::default()),
             ..ExportJob::default()
         };
-        let message = parsed(bad, &["*", "coalesce"]).unwrap_err().message().to_owned();
+        let named = [
+            "label",
+            "description",
+            "audiences",
+            "guard_percent",
+            "user_cap",
+            "coalesce",
+        ];
+        let message = parsed(bad, &named).unwrap_err().message().to_owned();
         for named in [
             "label",
             "description",

@@ -46,7 +46,7 @@ impl Field {
 
     fn is_named_by(self, path: &str) -> bool {
         let below = self.path().strip_prefix(path);
-        path == "*" || below.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        below.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
 
     fn is_set_in(self, token: &wire::ApiToken) -> bool {
@@ -307,9 +307,9 @@ mod tests {
             group.allowed_sources, [""; 0],
             "what the mask names and nobody set is emptied"
         );
-        let all = edited(&new, &["*"]);
-        assert_eq!((all.label.as_str(), all.description.as_str()), ("new", ""));
-        assert_eq!(all.roles, new.roles);
+        let roles = edited(&new, &["label", "roles"]);
+        assert_eq!((roles.label.as_str(), roles.description.as_str()), ("new", "old"));
+        assert_eq!(roles.roles, new.roles);
         let set = edited(&new, &[]);
         assert_eq!((set.label.as_str(), set.description.as_str()), ("new", "old"));
         assert_eq!((limits(&set), set.allowed_sources.len()), ((9, 9), 1));
@@ -327,7 +327,8 @@ mod tests {
             "{message}"
         );
         assert!(message.contains("limits.requests_max"), "{message}");
-        for path in ["", "lab", "labels", "limits."] {
+        // An earlier client that says `*` cannot mean what it does not know.
+        for path in ["", "lab", "labels", "limits.", "*"] {
             assert!(refused(&token(), &[path]).starts_with("update_mask: "), "{path}");
         }
         assert!(refused(&wire::ApiToken::default(), &[]).starts_with("update_mask: "));
