@@ -77,4 +77,27 @@ mod tests {
         let hurried = catalog.plan(job, Duration::ZERO).await.unwrap();
         assert_eq!((hurried.plan.adds, hurried.records, hurried.unread), (0, 0, 2));
     }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_reading_keeps_its_place_until_it_really_ends_also_if_nobody_waits_for_it() {
+        let (_brokers, catalog, account) = topic(&[("0", "1", true)]).await;
+        let places = catalog.0.readings.available_permits();
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let (go_on, held) = std::sync::mpsc::channel::<()>();
+        let reading = catalog.read(account, Duration::from_secs(30), move |_, _, _| {
+            begun.send(()).ok();
+            held.recv().ok();
+            Ok(())
+        });
+        tokio::select! {
+            _ = reading => panic!("it is held"),
+            begun = has_begun => begun.unwrap(),
+        }
+        assert_eq!(catalog.0.readings.available_permits(), places - 1, "it still reads");
+        drop(go_on);
+        runtime::testing::until("it has ended", async || {
+            catalog.0.readings.available_permits() == places
+        })
+        .await;
+    }
 }

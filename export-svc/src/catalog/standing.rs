@@ -159,4 +159,45 @@ mod tests {
         let unwanted = catalog.members_at(account, standing, Duration::from_secs(30), || false);
         assert_eq!(unwanted.await.unwrap().0, None);
     }
+
+    fn at(slug: &str, next: i64) -> Vec<Standing> {
+        let (slug, next) = (slug.to_owned(), vec![next]);
+        vec![Standing { slug, next }]
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_count_keeps_its_place_until_it_really_ends_also_if_nobody_waits_for_it() {
+        let (_brokers, catalog, account) = topic(&[("vip", "1", true)]).await;
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let (go_on, held) = std::sync::mpsc::channel::<()>();
+        let mut begun = Some(begun);
+        let wanted = move || {
+            begun.take().map(|begun| begun.send(()));
+            held.recv().ok();
+            false
+        };
+        let wanted = std::sync::Mutex::new(wanted);
+        let wanted = move || (wanted.lock().unwrap())();
+        tokio::select! {
+            _ = catalog.members_at(account, at("vip", 1), Duration::from_secs(30), wanted) => panic!("it is held"),
+            begun = has_begun => begun.unwrap(),
+        }
+        assert_eq!(catalog.0.countings.available_permits(), 0, "it still reads");
+        drop(go_on);
+        runtime::testing::until("it has ended", async || catalog.0.countings.available_permits() == 1).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_time_of_a_count_begins_with_its_reading_however_long_others_read() {
+        let (_brokers, catalog, account) = topic(&[("vip", "1", true)]).await;
+        let others = Arc::clone(&catalog.0.countings).acquire_owned().await.unwrap();
+        let mut counting = std::pin::pin!(catalog.members_at(account, at("vip", 1), Duration::from_secs(30), || true));
+        let waited = tokio::time::timeout(Duration::from_secs(1), &mut counting).await;
+        assert!(waited.is_err(), "others read");
+        let its_turn = Instant::now();
+        drop(others);
+        let (members, took) = counting.await.unwrap();
+        assert!(took <= its_turn.elapsed());
+        assert_eq!(members, Some(vec![1]));
+    }
 }

@@ -6,6 +6,7 @@ mod caught_up;
 mod compacted;
 mod doubt;
 mod first_pass;
+mod guard;
 mod health;
 mod hold;
 mod oldest;

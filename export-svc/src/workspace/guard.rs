@@ -67,12 +67,7 @@ impl Workspace {
             return;
         }
         self.counting.now = true;
-        // Of an audience that two jobs export to two attributes one after the other is counted: each stands elsewhere.
-        let mut slugs = HashSet::new();
-        let to_count = to_count.into_iter().filter(|(_, slug, _)| slugs.insert(slug.clone()));
-        let standing = to_count.take(AUDIENCES_MAX);
-        let (feeds, standing): (Vec<_>, Vec<_>) =
-            standing.map(|(id, slug, next)| (id, Standing { slug, next })).unzip();
+        let (feeds, standing) = at_once(to_count);
         let (catalog, account, events) = (catalog.clone(), self.account, deliverer.events.clone());
         let gone = events.clone();
         let count = async move {
@@ -121,5 +116,29 @@ impl Workspace {
             self.abandon(&feeds, now);
         }
         self.touch();
+    }
+}
+
+/// Who is counted now. Of an audience that two jobs export to two attributes one after the other is: each stands elsewhere.
+fn at_once(to_count: Vec<((FeedId, u32), String, Vec<i64>)>) -> (Vec<(FeedId, u32)>, Vec<Standing>) {
+    let mut slugs = HashSet::new();
+    let to_count = to_count.into_iter().filter(|(_, slug, _)| slugs.insert(slug.clone()));
+    let standing = to_count.take(AUDIENCES_MAX);
+    standing.map(|(id, slug, next)| (id, Standing { slug, next })).unzip()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_audience_of_two_jobs_is_counted_one_after_the_other() {
+        let waits = |feed, slug: &str| ((feed, 0), slug.to_owned(), vec![i64::try_from(feed).unwrap()]);
+        let (feeds, standing) = at_once(vec![waits(1, "vip"), waits(2, "news"), waits(3, "vip")]);
+        assert_eq!(feeds, [(1, 0), (2, 0)]);
+        let at: Vec<_> = standing.iter().map(|at| (&*at.slug, at.next[0])).collect();
+        assert_eq!(at, [("vip", 1), ("news", 2)]);
+        let (next, _) = at_once(vec![waits(3, "vip")]);
+        assert_eq!(next, [(3, 0)]);
     }
 }

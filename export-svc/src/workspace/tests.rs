@@ -1,5 +1,6 @@
 //! What a workspace hands to its next owner, and what it takes over.
 
+mod oldest;
 mod redrive;
 
 use std::collections::HashMap;

@@ -12,7 +12,7 @@ use super::*;
 use crate::feed::{Credential, Grant};
 use crate::redrive::{self, Found, Run};
 
-fn job() -> ExportJob {
+pub(super) fn job() -> ExportJob {
     ExportJob {
         account: AccountNumber::new(1234).unwrap(),
         id: "job".to_owned(),
@@ -48,20 +48,24 @@ fn job() -> ExportJob {
     }
 }
 
-/// A workspace with a feed that has omitted offset 0, the enter of profile 1, of which a survey has said that it is the last word.
-fn surveyed() -> Workspace {
-    let mut workspace = workspace(None);
+/// Of the authorization `auth`.
+pub(super) fn grant() -> Grant {
     let credential = Credential {
         endpoint: braze::endpoint("US-01").unwrap(),
         key: "key".to_owned().into(),
     };
-    let grant = Grant {
+    Grant {
         revision: 1,
         credential: Ok(Arc::new(credential)),
-    };
+    }
+}
+
+/// A workspace with a feed that has omitted offset 0, the enter of profile 1, of which a survey has said that it is the last word.
+fn surveyed() -> Workspace {
+    let mut workspace = workspace(None);
     let wanted = JobSet {
         jobs: vec![Arc::new(job())],
-        authorizations: [("auth".to_owned(), grant)].into(),
+        authorizations: [("auth".to_owned(), grant())].into(),
         ..JobSet::default()
     };
     workspace.apply(&wanted, at(100));

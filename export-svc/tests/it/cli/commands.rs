@@ -6,6 +6,7 @@ mod closed;
 mod events;
 mod explain;
 mod removal;
+mod jobs;
 
 use std::process::Output;
 

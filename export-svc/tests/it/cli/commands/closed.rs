@@ -28,6 +28,7 @@ async fn a_command_whose_reader_has_gone_ends_quietly_as_it_would_have_ended() {
         ("explain --account 1234 --job VIP --profile 42", 0),
         // They would go on for ever.
         ("jobs omitted --account 1234 VIP --follow", 0),
+        ("jobs log --account 1234 VIP --follow", 0),
         ("jobs watch --account 1234 VIP", 0),
         ("jobs get --account 1234 Nobody", 1),
     ] {
