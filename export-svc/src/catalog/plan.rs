@@ -83,7 +83,7 @@ mod tests {
         let (_brokers, catalog, account) = topic(&[("0", "1", true)]).await;
         let places = catalog.0.readings.available_permits();
         let (begun, has_begun) = tokio::sync::oneshot::channel();
-        let (go_on, held) = std::sync::mpsc::channel::<()>();
+        let (go_on, held) = std::sync::mpsc::sync_channel::<()>(0);
         let reading = catalog.read(account, Duration::from_secs(30), move |_, _, _| {
             begun.send(()).ok();
             held.recv().ok();

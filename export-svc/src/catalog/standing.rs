@@ -169,7 +169,7 @@ mod tests {
     async fn a_count_keeps_its_place_until_it_really_ends_also_if_nobody_waits_for_it() {
         let (_brokers, catalog, account) = topic(&[("vip", "1", true)]).await;
         let (begun, has_begun) = tokio::sync::oneshot::channel();
-        let (go_on, held) = std::sync::mpsc::channel::<()>();
+        let (go_on, held) = std::sync::mpsc::sync_channel::<()>(0);
         let mut begun = Some(begun);
         let wanted = move || {
             begun.take().map(|begun| begun.send(()));
