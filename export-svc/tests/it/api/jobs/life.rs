@@ -82,7 +82,7 @@ async fn a_job_is_changed_where_the_mask_says_and_by_whoever_knew_it() {
         ..any
     };
     assert_eq!(
-        code(client.update_export_job(update(nobody, &["*"])).await),
+        code(client.update_export_job(update(nobody, &["description"])).await),
         Code::NotFound
     );
     service.stop().await;
