@@ -19,6 +19,7 @@
 //! unknown end says nothing against it.
 
 mod answers;
+mod apart;
 mod due;
 mod edges;
 mod keys;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ChangeId;
+use super::{Batch, ChangeId, RequestId};
 use crate::clock::Time;
 use crate::hash::Map;
 
@@ -52,5 +52,14 @@ impl Answers {
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl<T> Batch<T> {
+    /// How a request has ended, to be told of what must be retried. Before [`Batch::complete`].
+    pub fn answered(&mut self, id: RequestId, answer: Answer) {
+        if let Some(request) = self.requests.get_mut(&id) {
+            request.answer = Some(answer);
+        }
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct InFlight {
     /// Targets that wait for the end of this request because of a profile.
     fenced: Vec<TargetId>,
     /// How it ended.
-    answer: Option<Answer>,
+    pub(super) answer: Option<Answer>,
 }
 
 /// One object of a request: which of its changes add and which remove.
@@ -208,11 +208,17 @@ impl<T> Batch<T> {
         let target = &self.targets[id];
         let mut removing = SmallVec::<[ChangeId; 2]>::new();
         let start = request.changes.len();
-        let mut fence = None;
+        let (mut fence, mut only) = (None, None);
         for change in &target.changes {
             let known = &self.changes[*change];
             if self.not_before(known, order) > now {
                 continue;
+            }
+            if target.apart {
+                let attribute = self.slugs.attribute(known.slug);
+                if *only.get_or_insert(attribute) != attribute {
+                    continue;
+                }
             }
             // Of this very request too: a profile under two identifiers may be one user, and Braze promises no order inside a body.
             let in_flight = self.people.in_flight(known.person);
@@ -250,6 +256,7 @@ impl<T> Batch<T> {
         }
         target.in_flight = Some(request_id);
         let stays = !target.is_done();
+        target.apart &= stays;
         for change in boarded {
             let known = &mut self.changes[*change];
             known.attempts += 1;
@@ -342,13 +349,6 @@ impl<T> Batch<T> {
         request.flat_map(|request| request.changes().map(|change| &self.changes[*change].origin))
     }
 
-    /// How a request has ended, to be told of what must be retried. Before [`Batch::complete`].
-    pub fn answered(&mut self, id: RequestId, answer: Answer) {
-        if let Some(request) = self.requests.get_mut(&id) {
-            request.answer = Some(answer);
-        }
-    }
-
     /// A request has ended. What is accepted or rejected leaves the batch; what must be retried goes back into it, unless a
     /// newer change has taken its place. `order` learns what Braze may still apply.
     pub fn complete(&mut self, id: RequestId, ending: Ending, order: &mut Order, now: Time) -> Vec<Settled<T>> {
@@ -373,7 +373,12 @@ impl<T> Batch<T> {
                     retried.push(sent.target);
                 }
             }
-            for change_id in &request.changes[sent.add.start..sent.remove.end] {
+            let changes = &request.changes[sent.add.start..sent.remove.end];
+            let (apart, again) = (self.is_taken_apart(&verdict, changes), Verdict::Retry { message: None });
+            if apart {
+                self.targets[sent.target].apart = true;
+            }
+            for change_id in changes {
                 let change = &mut self.changes[*change_id];
                 self.people.land(change.person);
                 match (&ending.end, &verdict) {
@@ -395,7 +400,11 @@ impl<T> Batch<T> {
                         }
                     }
                 }
-                settled.extend(self.settle_change(*change_id, &verdict, request.answer.as_ref(), now));
+                let verdict = match &verdict {
+                    Verdict::Rejected { .. } if apart => &again,
+                    verdict => verdict,
+                };
+                settled.extend(self.settle_change(*change_id, verdict, request.answer.as_ref(), now));
             }
         }
         let sent = request.objects.iter().map(|sent| sent.target);

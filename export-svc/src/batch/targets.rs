@@ -32,6 +32,8 @@ pub(super) struct Target {
     pub(super) behind: Vec<ChangeId>,
     pub(super) in_flight: Option<RequestId>,
     pub(super) place: Place,
+    /// Braze has refused an object of it that held several attributes: they are sent one at a time.
+    pub(super) apart: bool,
     /// Of the open batch: when it is due, and what it adds to the body.
     pub(super) flush_at: Time,
     pub(super) body_bytes: usize,
@@ -86,6 +88,7 @@ impl Targets {
             behind: Vec::new(),
             in_flight: None,
             place: Place::Nowhere,
+            apart: false,
             flush_at: Time::MAX,
             body_bytes: 0,
         });

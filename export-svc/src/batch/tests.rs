@@ -1,5 +1,6 @@
 //! What a batch promises, one sentence at a time; the property test is beside.
 
+mod apart;
 mod attributes;
 mod edges;
 mod fair;

@@ -5,8 +5,8 @@ mod authorizations;
 mod closed;
 mod events;
 mod explain;
-mod removal;
 mod jobs;
+mod removal;
 
 use std::process::Output;
 
