@@ -1,5 +1,6 @@
 //! The engine over a broker and the simulator, with waits of milliseconds instead of seconds and minutes.
 
+mod moves;
 mod running;
 
 use std::collections::HashMap;
@@ -9,8 +10,7 @@ use std::time::Duration;
 use braze_sim::{Fault, Sim, SimHandle, User, UserRef};
 use control::sealing::Sealer;
 use control::{
-    AudienceEvents, Coalesce, Directory, ExportJob, ExportJobEdit, Identifiers, NewAccount, NewAuthorization,
-    NewExportJob, NewReset, Options,
+    AudienceEvents, Coalesce, Directory, ExportJob, Identifiers, NewAccount, NewAuthorization, NewExportJob, Options,
 };
 use export_svc::engine::{Engine, EngineConfig, EngineParts};
 use jiff::Timestamp;
@@ -148,81 +148,6 @@ impl Rig {
         let authorizations = self.directory.authorizations();
         let rotated = authorizations.rotate_key(self.account, id, key.into(), &self.sealer, Timestamp::now());
         rotated.await.unwrap();
-    }
-
-    pub(super) async fn pause(&self, job: &ExportJob) {
-        let jobs = self.directory.export_jobs();
-        let paused = jobs.pause(self.account, &job.id, None, Timestamp::now());
-        paused.await.unwrap();
-    }
-
-    pub(super) async fn resume(&self, job: &ExportJob) {
-        let jobs = self.directory.export_jobs();
-        let resumed = jobs.resume(self.account, &job.id, None, Timestamp::now());
-        resumed.await.unwrap();
-    }
-
-    /// Lets a job try again at once.
-    pub(super) async fn bounce(&self, job: &ExportJob) {
-        let jobs = self.directory.export_jobs();
-        let bounced = jobs.bounce(self.account, &job.id, None, Timestamp::now());
-        bounced.await.unwrap();
-    }
-
-    pub(super) async fn kill(&self, job: &ExportJob) {
-        let jobs = self.directory.export_jobs();
-        let killed = jobs.kill(self.account, &job.id, None, Timestamp::now());
-        killed.await.unwrap();
-    }
-
-    /// Kills a job, and lets the slugs that it wrote be removed.
-    pub(super) async fn kill_and_remove(&self, job: &ExportJob) {
-        let jobs = self.directory.export_jobs();
-        let killed = jobs.kill_and_remove(self.account, &job.id, None, Timestamp::now());
-        killed.await.unwrap();
-    }
-
-    /// Lets a job have these audiences only, and the slugs of the others be removed.
-    pub(super) async fn keep_audiences(&self, job: &ExportJob, audiences: &[&str]) {
-        let edit = ExportJobEdit {
-            audiences: Some(audiences.iter().map(|&slug| slug.to_owned()).collect()),
-            remove_slugs: true,
-            ..ExportJobEdit::default()
-        };
-        let jobs = self.directory.export_jobs();
-        let edited = jobs.update(self.account, &job.id, edit, None, Timestamp::now());
-        edited.await.unwrap();
-    }
-
-    /// Lets a job have these audiences; those that are new to it begin at the present end of the topic.
-    pub(super) async fn set_audiences(&self, job: &ExportJob, audiences: &[&str]) {
-        let edit = ExportJobEdit {
-            audiences: Some(audiences.iter().map(|&slug| slug.to_owned()).collect()),
-            start: self.ends(self.topics.audience_membership(ACCOUNT)).await,
-            ..ExportJobEdit::default()
-        };
-        let jobs = self.directory.export_jobs();
-        let edited = jobs.update(self.account, &job.id, edit, None, Timestamp::now());
-        edited.await.unwrap();
-    }
-
-    /// Lets a job go on at the beginning of the topic.
-    pub(super) async fn reset_to_beginning(&self, job: &ExportJob) {
-        let ends = self.ends(self.topics.audience_membership(ACCOUNT)).await;
-        let beginning = ends.into_iter().map(|(partition, _)| (partition, 0));
-        self.reset(job, beginning.collect()).await;
-    }
-
-    /// Lets a job go on at these offsets.
-    pub(super) async fn reset(&self, job: &ExportJob, offsets: Vec<(i32, i64)>) {
-        let new = NewReset {
-            audiences: Vec::new(),
-            offsets,
-            done: 0,
-        };
-        let jobs = self.directory.export_jobs();
-        let reset = jobs.reset(self.account, &job.id, new, None, Timestamp::now());
-        reset.await.unwrap();
     }
 
     pub(super) fn start(&self) -> Running {
