@@ -168,7 +168,8 @@ impl Workspace {
         let add = enters && removing.is_none();
         let identifiers = &feed.job.identifiers;
         let present = route::identifier(identifiers, &membership.fields);
-        let earlier = match feed.job.leaves_earlier() {
+        let members_only = feed.tells_members_only(origin.partition, origin.offset);
+        let earlier = match feed.job.leaves_earlier() && !members_only {
             true => route::earlier(identifiers, membership, present.as_ref()),
             false => Vec::new(),
         };
@@ -201,7 +202,7 @@ impl Workspace {
             return;
         }
         let profile = batch::profile_key(membership.profile_id);
-        if feed.first_pass {
+        if feed.first_pass || members_only {
             let keys = |identifier| batch::keys(identifier, profile, &feed.attribute, &feed.slug);
             let keys: Vec<_> = earlier.iter().chain(&present).flat_map(keys).collect();
             if self

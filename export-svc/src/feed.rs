@@ -163,7 +163,7 @@ impl Feed {
 
     /// The job has lost its audience since, and has got it again, or removes its slug.
     fn is_from_before(&self, job: &ExportJob) -> bool {
-        self.reset < job.life(&self.slug)
+        self.reset < job.life(&self.slug) || self.removing.is_some() != job.removal(&self.slug).is_some()
     }
 
     /// A reader serves it.
@@ -274,14 +274,19 @@ impl Feeds {
         let mut waiting = HashSet::new();
         for ((job_name, slug), job) in missing {
             let key = settle::feed_key(workspace, &job.id, &slug);
+            // A predecessor may have known more of the job: whether it exports the audience or removes its slug.
+            let known = self.restored.get(&key);
+            let is_outdated = known.is_some_and(|known| known.reset > job.last_number);
             // What a predecessor has in flight may be adds, and must have taken effect before.
-            if self.in_doubt && job.removal(&slug).is_some() {
+            if is_outdated || (self.in_doubt && job.removal(&slug).is_some()) {
                 waiting.insert(key);
                 continue;
             }
             let (addition, number) = (job.addition(&slug), job.life(&slug));
             let restored = self.restored.remove(&key);
-            let is_older = restored.as_ref().is_some_and(|known| known.reset < number);
+            let removes = job.removal(&slug).is_some();
+            let is_older = |known: &FeedProgress| known.reset < number || (removes && known.removal.is_none());
+            let is_older = restored.as_ref().is_some_and(is_older);
             let (before, known) = if is_older { (restored, None) } else { (None, restored) };
             let told = (known.as_ref(), before.as_ref());
             let removing = Removing::of(job, &slug, self.partitions, told, self.now);

@@ -131,6 +131,11 @@ impl Health {
             health: Some(health),
         };
         let mut known = self.known();
+        // An answer about a key that has been replaced since says nothing.
+        let newest = known.healths.get(name).map_or(0, |known| known.secret_revision);
+        if secret_revision < newest {
+            return;
+        }
         known.healths.insert(name.to_owned(), health);
         known.unwritten.insert(name.to_owned());
         self.0.unwritten.notify_one();

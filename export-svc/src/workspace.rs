@@ -262,10 +262,12 @@ impl Workspace {
         self.feeds.let_go();
         self.reset(now);
         self.limit(wanted.budget, now);
-        let objects_max = wanted
-            .jobs
-            .iter()
-            .map(|job| usize::try_from(job.batch_updates_max).unwrap_or(usize::MAX));
+        let removes = |job: &control::ExportJob| {
+            let mut feeds = self.feeds.iter();
+            feeds.any(|feed| feed.job.id == job.id && !feed.has_removed())
+        };
+        let at_work = wanted.jobs.iter().filter(|job| !job.killed || removes(job));
+        let objects_max = at_work.map(|job| usize::try_from(job.batch_updates_max).unwrap_or(usize::MAX));
         self.batch
             .set_objects_max(objects_max.fold(self.objects_max_learnt, usize::min));
         self.touched = true;

@@ -89,6 +89,17 @@ impl Feed {
         let start = at_its_place.filter(is_it).or_else(|| starts.iter().find(is_it));
         start.map_or(0, |(_, offset)| *offset)
     }
+
+    /// Whether a record is only there to tell who is a member: of a job whose events or purchases, other than an attribute, nothing
+    /// takes back. Who has left before is nobody's event, however often the pass is interrupted.
+    pub(crate) fn tells_members_only(&self, partition: i32, offset: i64) -> bool {
+        if self.job.options.writes.is_attribute() {
+            return false;
+        }
+        let mut resets = self.job.resets.iter();
+        let is_repeated = resets.any(|reset| reset.number <= self.reset && reset.is_about(&self.slug));
+        self.job.existing_users && !is_repeated && offset < self.start(partition)
+    }
 }
 
 impl Feeds {
@@ -108,9 +119,10 @@ impl Feeds {
     /// Whether a feed need not be sent a change, under any of these keys. Ask for every change of a feed that is in its first
     /// pass: the enters are remembered.
     pub(crate) fn is_needless(&mut self, id: FeedId, partition: i32, offset: i64, add: bool, keys: &[Key]) -> bool {
-        let Some(feed) = self.feeds.get(id).filter(|feed| feed.first_pass) else {
-            return false;
-        };
+        let Some(feed) = self.feeds.get(id) else { return false };
+        if !feed.first_pass {
+            return !add && feed.tells_members_only(partition, offset);
+        }
         let filter = &mut self.first_passes.0;
         if add {
             let filter = filter.get_or_insert_with(Filter::new);

@@ -11,6 +11,7 @@
 use std::time::Duration;
 
 use control::ExportJob;
+use model::Action;
 use proto::export::v1::{FeedProgress, PartitionOffset, RemovalProgress};
 
 use super::{Feed, FeedId, Feeds};
@@ -51,6 +52,9 @@ impl Removing {
                 done: written.done,
             });
         }
+        // Only of such a job every exit before where it stood has been sent.
+        let sends_all = job.existing_users && job.events.include(Action::Exit) && job.resets.is_empty();
+        let before = before.filter(|_| sends_all);
         let stood = before.map(|before| Positions::restore(partitions, &before.positions));
         let read_from = |partition| stood.as_ref().map_or(0, |stood| stood.read_from(partition));
         Some(Self {
@@ -234,6 +238,18 @@ mod tests {
         assert!(!removing.wants(true, 0, 0), "there was nothing");
         let all = Removing::of(&job(), "vip", 2, (None, None), now).unwrap();
         assert_eq!(all.left, [0, 0], "nobody knows what the job had sent");
+        let enters = ExportJob {
+            events: control::AudienceEvents::Enters,
+            ..job()
+        };
+        let without_existing = ExportJob {
+            existing_users: false,
+            ..job()
+        };
+        for job in [enters, without_existing] {
+            let removing = Removing::of(&job, "vip", 2, (None, Some(&stood(10, &[]))), now).unwrap();
+            assert_eq!(removing.left, [0, 0], "it may have left some out");
+        }
     }
 
     #[test]

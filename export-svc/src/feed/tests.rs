@@ -210,8 +210,9 @@ impl World {
         if let Some(job) = self.jobs.get_mut(&slug) {
             let job = Arc::make_mut(job);
             job.revision += 1;
+            job.last_number += 1;
             job.resets.push(Reset {
-                number: job.resets.len() as u64 + 1,
+                number: job.last_number,
                 audiences: Vec::new(),
                 offsets,
                 time: Timestamp::UNIX_EPOCH,

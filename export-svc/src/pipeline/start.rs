@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kafka::{Reader, ReaderOptions, Topics, TransactionalWriter};
 use model::{AccountNumber, name};
+use proto::export::v1::FeedProgress;
 use tokio::sync::{mpsc, watch};
 
 use super::Pipeline;
@@ -85,9 +86,12 @@ pub(crate) fn open(parts: Parts, stop: &Stop) -> Result<Pipeline, Error> {
     let fenced_at = clock.now();
     let restored = settle::restore(&kafka, &writer, &workspace, stop)?;
     let ids: HashSet<_> = wanted.borrow().jobs.iter().map(|job| job.id.clone()).collect();
-    let goes_on = |key: &String| settle::job_of(&workspace, key).is_some_and(|id| ids.contains(id));
+    let is_done = |progress: &FeedProgress| progress.removal.as_ref().is_some_and(|removal| removal.done);
+    let goes_on = |(key, progress): (&String, &FeedProgress)| {
+        settle::job_of(&workspace, key).is_some_and(|id| ids.contains(id)) && !is_done(progress)
+    };
     if let Some(progress) = &restored.workspace
-        && restored.feeds.keys().any(goes_on)
+        && restored.feeds.iter().any(goes_on)
     {
         layout.check(progress)?;
     }

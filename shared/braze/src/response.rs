@@ -60,7 +60,12 @@ impl Answer<'_> {
             let of_it = &faults.by_object[self.counts.range(array)];
             let expected = of_it.iter().filter(|verdict| verdict.is_none()).count();
             // Some object that no error names is missing, but which one cannot be told.
-            if processed(array).is_some_and(|processed| processed < u64::try_from(expected).unwrap_or(u64::MAX)) {
+            let counted = processed(array);
+            let at_least =
+                |objects| counted.is_some_and(|counted| counted >= u64::try_from(objects).unwrap_or(u64::MAX));
+            // What may be about any array is not about one of which Braze counts all.
+            faults.unplaced[array as usize] |= faults.anywhere && !at_least(of_it.len());
+            if counted.is_some() && !at_least(expected) {
                 faults.unplaced[array as usize] = true;
             }
         }
@@ -88,7 +93,10 @@ impl Answer<'_> {
         if message.contains("too large") {
             return self.whole(Refusal::TooLarge, Some(json));
         }
-        let faults = self.faults(json);
+        let mut faults = self.faults(json);
+        if faults.anywhere {
+            faults.unplaced = [true; 3];
+        }
         if faults.by_object.iter().all(Option::is_none) {
             return self.whole(Refusal::Malformed, Some(json));
         }
@@ -170,7 +178,7 @@ impl Answer<'_> {
             match place(entry, self.counts) {
                 Place::Object(number) => faults.put(number, verdict(&redact(&words(entry), self.key))),
                 Place::In(array) => faults.unplaced[array as usize] = true,
-                Place::Anywhere => faults.unplaced = [true; 3],
+                Place::Anywhere => faults.anywhere = true,
             }
         }
         faults
@@ -182,6 +190,8 @@ struct Faults {
     by_object: Vec<Option<Verdict>>,
     /// By array: an entry names an object of it, but not which one.
     unplaced: [bool; 3],
+    /// An entry names nothing.
+    anywhere: bool,
 }
 
 impl Faults {
@@ -189,6 +199,7 @@ impl Faults {
         Self {
             by_object: vec![None; counts.total()],
             unplaced: [false; 3],
+            anywhere: false,
         }
     }
 

@@ -53,7 +53,8 @@ impl Service {
     /// That no guard has paused the job, for which the move that is asked for does nothing, as it says.
     pub(super) fn must_not_be_guarded(&self, account: AccountNumber, id: &str, nothing: &str) -> Result<(), Status> {
         let job = self.directory.export_jobs().get(account, id)?;
-        let reason = self.guarded(&job);
+        // What it removes is not paused, and may have failed.
+        let reason = self.guarded(&job).filter(|_| job.removals.is_empty());
         reason.map_or(Ok(()), |reason| {
             Err(failed_precondition(format!(
                 "{} is paused, {nothing}: {reason}",

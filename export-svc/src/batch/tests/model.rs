@@ -123,6 +123,8 @@ struct World {
     braze: HashMap<Slot, bool>,
     /// What Braze will still apply, by time.
     floating: BTreeMap<(Time, usize), (Slot, bool)>,
+    /// How many there ever were: what is applied at the same time keeps its order.
+    floated: usize,
     /// Requests in flight, with their objects: identifier, added, removed.
     in_flight: Vec<(RequestId, Vec<Sent>)>,
     /// Until when a value may still be applied to a user.
@@ -144,6 +146,7 @@ impl World {
             last: HashMap::new(),
             braze: HashMap::new(),
             floating: BTreeMap::new(),
+            floated: 0,
             in_flight: Vec::new(),
             may_come: HashMap::new(),
         }
@@ -269,8 +272,8 @@ impl World {
                     // Later objects sooner: the order in which Braze applies them is not ours.
                     let share = f64::from(u32::try_from(delay).unwrap()) / 60_001.0 / (1 + index) as f64;
                     let delay = bound.mul_f64(share);
-                    self.floating
-                        .insert((self.now + delay, self.floating.len() + index * 1_000), (slot, add));
+                    self.floated += 1;
+                    self.floating.insert((self.now + delay, self.floated), (slot, add));
                 }
             }
         }

@@ -29,6 +29,23 @@ fn an_exit_is_needless_below_the_start_unless_an_enter_of_the_profile_or_the_use
 }
 
 #[test]
+fn of_events_no_exit_below_the_start_is_sent_though_the_pass_was_interrupted() {
+    let mut world = world();
+    world.set(0, |options| {
+        options.writes = control::Writes::Events(control::CustomEvents {
+            name: "moved".to_owned(),
+            time_field: None,
+        });
+    });
+    world.write_down(false);
+    world.restart(false);
+    assert!(leaves_out(&mut world, 4));
+    assert!(!leaves_out(&mut world, 1_000), "it came after the job");
+    let id = world.feeds.newest();
+    assert!(!world.feeds.is_needless(id, 0, 4, true, &KEYS), "a member");
+}
+
+#[test]
 fn a_feed_that_is_left_out_for_a_while_still_knows_what_it_handed_on() {
     let mut world = world();
     world.create(2, false);

@@ -88,6 +88,24 @@ fn it_reads_from_the_beginning_to_the_end_of_then_and_is_done_when_everything_is
 }
 
 #[test]
+fn a_successor_that_knows_less_of_the_job_than_its_predecessor_waits_until_it_knows_as_much() {
+    let mut world = settled(2);
+    let before = world.jobs.clone();
+    remove(&mut world);
+    tell_ends(&mut world);
+    world.write_down(true);
+    let after = std::mem::replace(&mut world.jobs, before);
+    world.restart(false);
+    world.read_all();
+    assert_eq!(world.feeds.iter().count(), 0, "it would add");
+    world.jobs = after;
+    world.apply();
+    world.read_all();
+    assert!(the_one(&world).removing.is_some());
+    assert_eq!(open(&world), [2, 4]);
+}
+
+#[test]
 fn a_removal_waits_until_nothing_that_an_earlier_owner_has_sent_can_take_effect_and_forgets_nothing() {
     let mut world = settled(2);
     world.write_down(true);

@@ -114,7 +114,7 @@ impl ExportJob {
 
     /// The slugs of audiences that leave it are removed.
     pub(super) fn remove_slugs(&mut self, leaving: Vec<String>, removed: &Removed) -> Result<(), Error> {
-        if !self.options.writes.is_attribute() {
+        if !leaving.is_empty() && !self.options.writes.is_attribute() {
             return Err(Error::FailedPrecondition(format!(
                 "{} writes no attribute, so there are no slugs to remove",
                 self.name()
@@ -145,7 +145,7 @@ pub(super) fn check(state: &impl State, job: &ExportJob, removed: &Removed) -> R
     for (name, other) in record::all::<ExportJob>(state, &of_account) {
         // The job itself as it is to be.
         let other = if name == job.name() { job } else { &other };
-        if other.workspace != job.workspace || other.options.attribute != job.options.attribute {
+        if other.workspace != job.workspace || other.place() != job.place() {
             continue;
         }
         let audience = other.still_removes(removed).find(|slug| job.audiences.contains(slug));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::export_job::edit::decide_update;
-use crate::export_job::removal::decide_kill_and_remove;
+use crate::export_job::removal::{check, decide_kill_and_remove};
 
 const NAME: &str = "accounts/7/exportJobs/e";
 
@@ -130,4 +130,29 @@ fn of_a_job_that_writes_no_attribute_no_slugs_are_removed() {
         matches!(&error, Error::FailedPrecondition(text) if text.contains("no slugs to remove")),
         "{error}"
     );
+    let edit = ExportJobEdit {
+        audiences: Some(vec!["vip".to_owned(), "new".to_owned()]),
+        start: vec![(0, 12), (1, 0)],
+        ..ExportJobEdit::default()
+    };
+    let decided = decide_update(&map, NAME, &edit, &Removed::default(), None, now);
+    assert!(decided.is_ok(), "others come and go all the same");
+}
+
+#[test]
+fn whoever_removes_a_slug_from_an_attribute_holds_no_events_up() {
+    let mut map = state_with_job();
+    let now = "2026-01-02T00:00:00Z".parse().unwrap();
+    let none = Removed::default();
+    map.apply(decide_kill_and_remove(
+        &map,
+        "accounts/7/exportJobs/j",
+        &none,
+        None,
+        now,
+    ))
+    .unwrap();
+    let created = |job| decide_create(&map, &job).unwrap().1;
+    assert!(check(&map, &created(events("e", "entered")), &none).is_ok());
+    assert!(check(&map, &created(job("k", &["vip"], "a")), &none).is_err());
 }
