@@ -56,6 +56,10 @@ async fn one_at_work_and_one_in_waiting(broker: &Broker, sim: &Sim) -> (Replica,
     let second = Replica::start(broker, sim).await;
     first.export.enter("a").await;
     until("the first user", async || sim.segments("a").await.is_some()).await;
+    until("that to be written down", async || {
+        second.export.job_field("counters").await["added"] == 1
+    })
+    .await;
     assert!(first.relay.sent() > 0 && second.relay.sent() == 0);
     first.export.enter("b").await;
     until("the open batch", async || {
@@ -143,7 +147,7 @@ async fn a_replica_that_dies_while_it_hands_a_workspace_over_is_replaced_in_both
         sim.hold_next().await;
         first.export.enter_to(audience, "a").await;
     }
-    until("a call of each", async || sim.calls().await.len() == 2).await;
+    until("a call of each", async || sim.sent().await.len() == 2).await;
 
     let mut second = Replica::start(&broker, &sim).await;
     let log = |replica: &Replica| replica.export.process.log();
