@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use kafka::Change;
-use model::{AccountNumber, name};
+use model::AccountNumber;
 use proto::control::v1::StoredAddition;
 
 use super::moves::{Move, fetch_for};
@@ -176,10 +176,8 @@ impl ExportJobs<'_> {
         based_on: Option<u64>,
         now: Timestamp,
     ) -> Result<ExportJob, Error> {
-        let name = name::format_child(account, name::EXPORT_JOBS, id);
         let removed = self.removed.clone();
-        let decide = move |view: &kafka::View| decide_update(view, &name, &edit, &removed, based_on, now);
-        let (job, revision) = self.directory.mutate(decide).await?;
-        Ok(ExportJob { revision, ..job })
+        let decide = move |view: &kafka::View, name: &str| decide_update(view, name, &edit, &removed, based_on, now);
+        self.write(account, id, decide).await
     }
 }

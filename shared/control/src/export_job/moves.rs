@@ -272,9 +272,19 @@ impl ExportJobs<'_> {
         based_on: Option<u64>,
         now: Timestamp,
     ) -> Result<ExportJob, Error> {
+        let decide = move |view: &kafka::View, name: &str| decide_reset(view, name, &new, based_on, now);
+        self.write(account, id, decide).await
+    }
+
+    /// Writes what is decided of the job of this name. Gives it back as it is then.
+    pub(super) async fn write(
+        &self,
+        account: AccountNumber,
+        id: &str,
+        decide: impl Fn(&kafka::View, &str) -> Result<(Vec<Change>, ExportJob), Error> + Send + Sync + 'static,
+    ) -> Result<ExportJob, Error> {
         let name = name::format_child(account, name::EXPORT_JOBS, id);
-        let decide = move |view: &kafka::View| decide_reset(view, &name, &new, based_on, now);
-        let (job, revision) = self.directory.mutate(decide).await?;
+        let (job, revision) = self.directory.mutate(move |view| decide(view, &name)).await?;
         Ok(ExportJob { revision, ..job })
     }
 
@@ -287,9 +297,7 @@ impl ExportJobs<'_> {
         apply: impl Fn(&mut ExportJob) + Send + Sync + 'static,
         now: Timestamp,
     ) -> Result<ExportJob, Error> {
-        let name = name::format_child(account, name::EXPORT_JOBS, id);
-        let decide = move |view: &kafka::View| decide_move(what, view, &name, based_on, &apply, now);
-        let (job, revision) = self.directory.mutate(decide).await?;
-        Ok(ExportJob { revision, ..job })
+        let decide = move |view: &kafka::View, name: &str| decide_move(what, view, name, based_on, &apply, now);
+        self.write(account, id, decide).await
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use kafka::Change;
-use model::{AccountNumber, name};
+use model::AccountNumber;
 use proto::control::v1::StoredRedrive;
 
 use super::moves::{Move, fetch_for};
@@ -93,9 +93,7 @@ impl ExportJobs<'_> {
         based_on: Option<u64>,
         now: Timestamp,
     ) -> Result<ExportJob, Error> {
-        let name = name::format_child(account, name::EXPORT_JOBS, id);
-        let decide = move |view: &kafka::View| decide_redrive(view, &name, &new, based_on, now);
-        let (job, revision) = self.directory.mutate(decide).await?;
-        Ok(ExportJob { revision, ..job })
+        let decide = move |view: &kafka::View, name: &str| decide_redrive(view, name, &new, based_on, now);
+        self.write(account, id, decide).await
     }
 }

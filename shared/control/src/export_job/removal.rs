@@ -194,10 +194,8 @@ impl ExportJobs<'_> {
         based_on: Option<u64>,
         now: Timestamp,
     ) -> Result<ExportJob, Error> {
-        let name = name::format_child(account, name::EXPORT_JOBS, id);
         let removed = self.removed.clone();
-        let decide = move |view: &kafka::View| decide_kill_and_remove(view, &name, &removed, based_on, now);
-        let (job, revision) = self.directory.mutate(decide).await?;
-        Ok(ExportJob { revision, ..job })
+        let decide = move |view: &kafka::View, name: &str| decide_kill_and_remove(view, name, &removed, based_on, now);
+        self.write(account, id, decide).await
     }
 }
