@@ -15,7 +15,7 @@ use opentelemetry::trace::{SpanContext, TraceContextExt};
 pub(crate) use self::unusable::{Unusable, reasons};
 use crate::batch::{self, Change};
 use crate::clock::Time;
-use crate::feed::{Feed, FeedId, Which};
+use crate::feed::{Course, Feed, FeedId, Which};
 use crate::positions::Part;
 use crate::route;
 use crate::workspace::{Fate, Origin, Place, Workspace};
@@ -159,60 +159,63 @@ impl Workspace {
         let Some(feed) = self.feeds.get(origin.feed) else {
             return;
         };
-        let removing = feed.removing.as_ref();
-        let enters = membership.action == Action::Enter;
-        let wanted = match removing {
-            Some(removing) => removing.wants(enters, origin.partition, origin.offset),
-            None => feed.job.events.include(membership.action),
-        };
-        let add = enters && removing.is_none();
+        let (partition, offset) = (origin.partition, origin.offset);
         let identifiers = &feed.job.identifiers;
         let present = route::identifier(identifiers, &membership.fields);
-        let members_only = feed.tells_members_only(origin.partition, origin.offset);
+        let members_only = feed.tells_members_only(partition, offset);
         let earlier = match feed.job.leaves_earlier() && !members_only {
             true => route::earlier(identifiers, membership, present.as_ref()),
             false => Vec::new(),
         };
-        let parts = u8::try_from(earlier.len()).unwrap_or(u8::MAX) + u8::from(present.is_some());
-        let leaves = wanted && parts > 0 && !enters;
+        let is_named = present.is_some() || !earlier.is_empty();
+        let course = feed.course(membership.action, partition, offset, is_named);
+        let leaves = membership.action == Action::Exit && matches!(course, Course::Sent { .. });
         if leaves && !self.admit_exit(&origin, written, now) {
             return;
         }
         let Some(feed) = self.feeds.get_mut(origin.feed) else {
             return;
         };
-        feed.positions.hand(origin.partition, origin.offset);
+        feed.positions.hand(partition, offset);
         let origin = Origin {
             moves: feed.moves,
             ..origin
         };
-        let removes = feed.removing.is_some();
-        if removes && !wanted {
-            feed.positions.settle(origin.partition, origin.offset);
-            return;
-        }
-        // Of whom a removal meets without an identifier the job has kept it, and nobody has the slug.
-        if !wanted || (removes && parts == 0) {
-            self.settle(origin.place(), Fate::Omitted);
-            return;
-        }
-        if parts == 0 {
-            let detail = route::none_has_a_value(&feed.job.identifiers);
-            self.keep_nameless(&origin, detail);
-            return;
-        }
+        let add = match course {
+            Course::Sent { add } => add,
+            Course::Omitted => return self.settle(origin.place(), Fate::Omitted),
+            Course::Nameless => {
+                let detail = route::none_has_a_value(&feed.job.identifiers);
+                return self.keep_nameless(&origin, detail);
+            }
+            Course::Passed => {
+                feed.positions.settle(partition, offset);
+                return;
+            }
+        };
         let profile = batch::profile_key(membership.profile_id);
         if feed.first_pass || members_only {
             let keys = |identifier| batch::keys(identifier, profile, &feed.attribute, &feed.slug);
             let keys: Vec<_> = earlier.iter().chain(&present).flat_map(keys).collect();
-            if self
-                .feeds
-                .is_needless(origin.feed, origin.partition, origin.offset, add, &keys)
-            {
-                self.settle(origin.place(), Fate::Omitted);
-                return;
+            if self.feeds.is_needless(origin.feed, partition, offset, add, &keys) {
+                return self.settle(origin.place(), Fate::Omitted);
             }
         }
+        self.push_each((earlier, present), profile, add, origin, written, now);
+        self.touch();
+    }
+
+    /// A change under the present identifier, after a remove under each of the earlier ones.
+    fn push_each(
+        &mut self,
+        (earlier, present): (Vec<Identifier>, Option<Identifier>),
+        profile: u64,
+        add: bool,
+        origin: Origin,
+        written: Option<Time>,
+        now: Time,
+    ) {
+        let parts = u8::try_from(earlier.len()).unwrap_or(u8::MAX) + u8::from(present.is_some());
         let mut each = Part::each(parts);
         for (identifier, part) in earlier.into_iter().zip(&mut each) {
             let origin = Origin { part, ..origin.clone() };
@@ -221,7 +224,6 @@ impl Workspace {
         if let Some((identifier, part)) = present.zip(each.next()) {
             self.push(profile, identifier, add, Origin { part, ..origin }, written, now);
         }
-        self.touch();
     }
 
     /// One change, unless a reading of its record before has settled it.

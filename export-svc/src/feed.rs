@@ -40,6 +40,7 @@ use self::readers::Readers;
 pub(crate) use self::readers::Which;
 pub(crate) use self::reading::Reading;
 use self::redrive::Redriven;
+pub(crate) use self::removal::Course;
 use self::removal::Removing;
 use self::table::Table;
 pub(crate) use self::trouble::{Patience, Trouble};
@@ -271,7 +272,7 @@ impl Feeds {
             }
         }
         self.by_slug.retain(|_, ids| !ids.is_empty());
-        let mut waiting = HashSet::new();
+        let (exported, mut waiting) = (wanted.exported(), HashSet::new());
         for ((job_name, slug), job) in missing {
             let key = settle::feed_key(workspace, &job.id, &slug);
             // A predecessor may have known more of the job: whether it exports the audience or removes its slug.
@@ -290,6 +291,9 @@ impl Feeds {
             let (before, known) = if is_older { (restored, None) } else { (None, restored) };
             let told = (known.as_ref(), before.as_ref());
             let removing = Removing::of(job, &slug, self.partitions, told, self.now);
+            // Nobody gets it before that is over, whatever has become of what was written down.
+            let is_over = exported.contains(&(job.place(), &*slug));
+            let removing = removing.map(|removing| removing.or_is_over(is_over));
             if is_older && removing.is_none() {
                 self.tombstones.insert(key);
             }
@@ -451,18 +455,6 @@ impl Feeds {
     /// The newest feed there is.
     pub(crate) fn newest(&self) -> FeedId {
         self.next_id
-    }
-
-    /// Feeds that began beyond the ends of the partitions, with the partition. `newest` was the newest feed when the ends were
-    /// asked for: a later one may begin beyond them. Every feed is looked at once.
-    pub(crate) fn beyond(&mut self, ends: &[i64], newest: FeedId) -> Vec<(FeedId, i32)> {
-        let mut beyond = Vec::new();
-        for (id, feed) in self.feeds.iter_mut().take_while(|(id, _)| *id <= newest) {
-            let began = std::mem::take(&mut feed.began);
-            let partition = (0..).zip(began.iter().zip(ends)).find(|(_, (began, end))| began > end);
-            beyond.extend(partition.map(|(partition, _)| (id, partition)));
-        }
-        beyond
     }
 
     pub(crate) fn get(&self, id: FeedId) -> Option<&Feed> {

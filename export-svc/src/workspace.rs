@@ -13,6 +13,7 @@ mod standing;
 mod trouble;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kafka::Topics;
@@ -262,11 +263,10 @@ impl Workspace {
         self.feeds.let_go();
         self.reset(now);
         self.limit(wanted.budget, now);
-        let removes = |job: &control::ExportJob| {
-            let mut feeds = self.feeds.iter();
-            feeds.any(|feed| feed.job.id == job.id && !feed.has_removed())
-        };
-        let at_work = wanted.jobs.iter().filter(|job| !job.killed || removes(job));
+        let with_work = self.feeds.iter().filter(|feed| !feed.has_removed());
+        let with_work: HashSet<&str> = with_work.map(|feed| feed.job.id.as_str()).collect();
+        let is_at_work = |job: &&Arc<control::ExportJob>| !job.killed || with_work.contains(job.id.as_str());
+        let at_work = wanted.jobs.iter().filter(is_at_work);
         let objects_max = at_work.map(|job| usize::try_from(job.batch_updates_max).unwrap_or(usize::MAX));
         self.batch
             .set_objects_max(objects_max.fold(self.objects_max_learnt, usize::min));

@@ -21,12 +21,17 @@ const NO_IDENTIFIER: &str = "no_identifier";
 /// Reason of a change that lacks a value of the purchase that it is to be.
 const NO_PURCHASE: &str = "no_purchase";
 /// The reasons of records that break the contract.
-const BROKEN: [&str; 4] = ["undecodable", "invalid", "wrong_account", "wrong_key"];
+const UNDECODABLE: &str = "undecodable";
+const INVALID: &str = "invalid";
+const WRONG_ACCOUNT: &str = "wrong_account";
+const WRONG_KEY: &str = "wrong_key";
 
 /// Every word that says why a change was omitted.
 pub(crate) fn reasons() -> impl Iterator<Item = &'static str> {
     let refused = braze::Reason::ALL.into_iter().map(braze::Reason::as_str);
-    [NO_IDENTIFIER, NO_PURCHASE].into_iter().chain(BROKEN).chain(refused)
+    let unsent = [NO_IDENTIFIER, NO_PURCHASE];
+    let broken = [UNDECODABLE, INVALID, WRONG_ACCOUNT, WRONG_KEY];
+    unsent.into_iter().chain(broken).chain(refused)
 }
 
 /// Why a record cannot be used.
@@ -46,10 +51,10 @@ impl Unusable {
     /// A word to filter by.
     fn word(&self) -> &'static str {
         match self {
-            Self::Undecodable(_) => BROKEN[0],
-            Self::Invalid(_) => BROKEN[1],
-            Self::Account { .. } => BROKEN[2],
-            Self::Key => BROKEN[3],
+            Self::Undecodable(_) => UNDECODABLE,
+            Self::Invalid(_) => INVALID,
+            Self::Account { .. } => WRONG_ACCOUNT,
+            Self::Key => WRONG_KEY,
         }
     }
 }

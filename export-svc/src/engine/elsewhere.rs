@@ -151,7 +151,10 @@ impl Elsewhere {
             Some(Ok(progress)) => {
                 let feeds = jobs.entry(job).or_default();
                 let status = match RemovalStatus::of(audience, &progress) {
-                    Some(removal) => JobStatus::of_removals().removing(removal),
+                    Some(removal) => JobStatus {
+                        requests_per_second: progress.requests_per_second,
+                        ..JobStatus::of_removals().removing(removal)
+                    },
                     None => status(progress),
                 };
                 feeds.insert(audience.to_owned(), status);
@@ -303,8 +306,13 @@ mod tests {
                     removed: 9,
                     ..ExportCounters::default()
                 }),
+                requests_per_second: 50.0,
                 ..FeedProgress::default()
             };
+            known.take("7.w/k/gold", Some(&progress.encode_to_vec()));
+            let alone = known.get("accounts/7/exportJobs/k").unwrap();
+            assert_eq!(alone.requests_per_second, 50.0);
+            known.take("7.w/k/gold", None);
             known.take("7.w/j/gold", Some(&progress.encode_to_vec()));
             let status = known.get(job).unwrap();
             assert_eq!(

@@ -9,6 +9,8 @@
 //! was handed), and the others are read for; a reader all of whose feeds are full is not polled. One pass of catch-up ends
 //! before it goes back for others: when it joins, or when all of its feeds are full. So each pass moves somebody forward.
 
+mod bounds;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Feed, FeedId, Feeds};
@@ -237,16 +239,6 @@ impl Feeds {
         }
     }
 
-    /// The reader has come to the end of a partition.
-    pub(crate) fn ended(&mut self, which: Which, partition: i32) {
-        let view = self.readers.view_mut(which);
-        if let Some(index) = index(partition).filter(|index| *index < self.partitions)
-            && !view.seeks.contains_key(&partition)
-        {
-            view.ended[index] = true;
-        }
-    }
-
     /// Hands the feeds of catch-up to live if nothing is left between the two.
     pub(crate) fn join(&mut self) {
         if self.readers.catch_up.feeds.is_empty() || !self.has_arrived() {
@@ -455,38 +447,5 @@ impl Feeds {
         }
         view.feeds.remove(&id);
         self.dirty.insert(id);
-    }
-
-    /// The reader was refused a position in a partition that holds offsets from the first to the end in `held`. Whoever needs
-    /// what is not there sticks, and is given back; the reader goes where the others need it.
-    pub(crate) fn offset_gone(
-        &mut self,
-        which: Which,
-        partition: i32,
-        held: (i64, i64),
-        reason: impl Fn(i64) -> String,
-    ) -> Vec<FeedId> {
-        let Some(index) = index(partition).filter(|index| *index < self.partitions) else {
-            return Vec::new();
-        };
-        let (first, end) = held;
-        let (mut stuck, mut rest) = (Vec::new(), Vec::new());
-        let view = self.readers.view_mut(which);
-        for id in &view.feeds {
-            let Some(feed) = self.feeds.get_mut(*id) else { continue };
-            feed.positions.advance(partition, view.read_to[index]);
-            match feed.positions.read_from(partition) {
-                // It has read nothing, and begins with whatever there is.
-                0 => rest.push(first),
-                from if (first..=end).contains(&from) => rest.push(from),
-                _ => stuck.push(*id),
-            }
-        }
-        if let Some(from) = rest.into_iter().min() {
-            view.go(index, from);
-        }
-        self.readers.joining = false;
-        self.stick(&stuck, |feed| reason(feed.positions.read_from(partition)));
-        stuck
     }
 }

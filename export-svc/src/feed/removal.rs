@@ -8,13 +8,15 @@
 //!
 //! That it is done is part of its progress, and stays there: only then another job may export the audience to the same place.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use control::ExportJob;
 use model::Action;
 use proto::export::v1::{FeedProgress, PartitionOffset, RemovalProgress};
 
-use super::{Feed, FeedId, Feeds};
+use super::{Feed, FeedId, Feeds, JobSet};
 use crate::clock::Time;
 use crate::positions::Positions;
 use crate::settle;
@@ -65,8 +67,14 @@ impl Removing {
         })
     }
 
+    /// The same, or over. `is_over`: a job exports the audience to the same place by now.
+    pub(super) fn or_is_over(mut self, is_over: bool) -> Self {
+        self.done |= is_over;
+        self
+    }
+
     /// Whether a record must be handed on as a remove.
-    pub(crate) fn wants(&self, enters: bool, partition: i32, offset: i64) -> bool {
+    pub(super) fn wants(&self, enters: bool, partition: i32, offset: i64) -> bool {
         offset < self.until(partition) && (enters || offset >= at(&self.left, partition))
     }
 
@@ -116,7 +124,55 @@ fn to_wire(offsets: &[i64]) -> Vec<PartitionOffset> {
         .collect()
 }
 
+/// What becomes of a change that a feed is handed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// The slug is added, or removed.
+    Sent { add: bool },
+    /// It is not sent, and counted as omitted.
+    Omitted,
+    /// It names nobody at Braze, and is kept for that reason.
+    Nameless,
+    /// It is not sent, and counts as nothing.
+    Passed,
+}
+
+impl JobSet {
+    /// Which audiences are exported, and to where.
+    pub(super) fn exported(&self) -> HashSet<(Cow<'_, str>, &str)> {
+        let living = self.jobs.iter().filter(|job| !job.killed);
+        let exported = living.flat_map(|job| job.audiences.iter().map(|slug| (job.place(), slug.as_str())));
+        exported.collect()
+    }
+}
+
 impl Feed {
+    /// What becomes of a change. `is_named`: it has an identifier.
+    pub(crate) fn course(&self, action: Action, partition: i32, offset: i64, is_named: bool) -> Course {
+        let enters = action == Action::Enter;
+        match &self.removing {
+            Some(removing) if !removing.wants(enters, partition, offset) => Course::Passed,
+            // The job has kept it, and nobody has the slug.
+            Some(_) if !is_named => Course::Omitted,
+            Some(_) => Course::Sent { add: false },
+            None if !self.job.events.include(action) => Course::Omitted,
+            None if !is_named => Course::Nameless,
+            None => Course::Sent { add: enters },
+        }
+    }
+
+    /// Its slug is removed from those whom the topic, which begins at `first` by now, still tells of: of the others nobody knows.
+    pub(super) fn go_on_without(&mut self, partition: i32, first: i64) {
+        tracing::warn!(
+            "{}, audience {}: partition {partition} of the membership topic begins at {first} by now, so whoever only records \
+             before that told of keeps the slug",
+            self.job_name,
+            self.slug
+        );
+        self.positions.passed(partition, first);
+        self.positions.advance(partition, first);
+    }
+
     /// Where it stands, for whoever removes its slug.
     pub(super) fn left(&self) -> FeedProgress {
         FeedProgress {
@@ -137,7 +193,7 @@ impl Feeds {
     pub(crate) fn ends_wanted(&self) -> Option<Time> {
         let removals = self.feeds.values().filter_map(|feed| feed.removing.as_ref());
         removals
-            .filter(|removing| removing.until.is_none())
+            .filter(|removing| removing.until.is_none() && !removing.done)
             .map(|removing| removing.since)
             .max()
     }
@@ -154,6 +210,7 @@ impl Feeds {
             }
         }
         if begins {
+            self.look_again(ends);
             self.serve();
         }
     }

@@ -49,8 +49,9 @@ impl Line {
             self.reason.clone_from(&progress.state_reason);
             self.written_reason.clone_from(&progress.state_reason);
         }
-        self.written_count += progress.counters.as_ref().map_or(0, count);
-        // An audience that has left the job is not caught up with.
+        // An audience that has left the job does not count, and is not caught up with.
+        let counters = progress.counters.as_ref().filter(|_| progress.removal.is_none());
+        self.written_count += counters.map_or(0, count);
         let synced = progress.synced || progress.removal.is_some();
         self.synced = synced && (is_first || self.synced);
         self.reset = self.reset.max(progress.reset);
@@ -271,5 +272,20 @@ mod tests {
         (went_well.counters.added, went_well.synced) = (1, Some(true));
         let expected = [(ExportEvent::Started, 0), (ExportEvent::Synced, 0)];
         assert_eq!(written(&mut line, &went_well, at(0)), expected);
+        // What a removal has done says nothing of whether the job goes well.
+        let counted = |removal: Option<RemovalProgress>| FeedProgress {
+            counters: Some(ExportCounters {
+                removed: 3,
+                ..ExportCounters::default()
+            }),
+            removal,
+            ..progress(ExportJobState::Sleeping, false)
+        };
+        let mut line = Line::default();
+        line.restore(&counted(None));
+        line.restore(&counted(Some(RemovalProgress::default())));
+        let mut untried = status(ExportJobState::Runnable, "", false);
+        (untried.pending, untried.counters.removed) = (1, 3);
+        assert!(written(&mut line, &untried, at(0)).is_empty(), "it may sleep on");
     }
 }

@@ -29,12 +29,11 @@ impl Workspace {
             };
             let status = jobs.entry(&feed.job_name).or_insert_with(|| JobStatus {
                 state,
-                reason: reason.or(self.not_kept.as_deref()).unwrap_or_default().to_owned(),
+                reason: reason.unwrap_or_default().to_owned(),
                 reset: feed.reset,
                 redrive: feed.redriven.number(),
                 bounces: feed.trouble.bounces(),
                 confirms: feed.guard.confirms(),
-                requests_per_second: self.budget.rate(),
                 ..JobStatus::default()
             });
             // Its audiences are read together.
@@ -56,6 +55,12 @@ impl Workspace {
             status.counters = sum(status.counters, feed.counters);
             status.synced = status.synced.into_iter().chain([feed.is_synced()]).min();
             status.pending += u64::try_from(feed.positions.open_len()).unwrap_or(u64::MAX);
+        }
+        for status in jobs.values_mut() {
+            status.requests_per_second = self.budget.rate();
+            if let Some(not_kept) = self.not_kept.as_ref().filter(|_| status.reason.is_empty()) {
+                status.reason.clone_from(not_kept);
+            }
         }
         if let Some(run) = &self.redrive
             && let Some(status) = jobs.get_mut(run.job.as_str())

@@ -2,6 +2,7 @@
 
 mod oldest;
 mod redrive;
+mod removal;
 
 use std::collections::HashMap;
 use std::time::Duration;

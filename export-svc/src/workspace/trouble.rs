@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Workspace;
 use crate::batch::RequestId;
 use crate::clock::Time;
-use crate::feed::{Fault, FeedId, Used, Which};
+use crate::feed::{Fault, Feed, FeedId, Used, Which};
 
 impl Workspace {
     /// The feeds whose changes a request in flight holds.
@@ -60,7 +60,7 @@ impl Workspace {
     pub(crate) fn offset_gone(&mut self, which: Which, partition: i32, held: (i64, i64), now: Time) {
         let stopped = self
             .feeds
-            .offset_gone(which, partition, held, |offset| resync(partition, offset, held.1));
+            .offset_gone(which, partition, held, |feed| resync(feed, partition, held.1));
         self.stop(&stopped, now);
     }
 
@@ -69,9 +69,7 @@ impl Workspace {
         for (feed, partition) in self.feeds.beyond(ends, newest) {
             let end = usize::try_from(partition).ok().and_then(|index| ends.get(index));
             let end = end.copied().unwrap_or_default();
-            self.feeds.stick(&[feed], |feed| {
-                resync(partition, feed.positions.read_from(partition), end)
-            });
+            self.feeds.stick(&[feed], |feed| resync(feed, partition, end));
             self.stop(&[feed], now);
         }
     }
@@ -86,10 +84,15 @@ impl Workspace {
     }
 }
 
-/// Why a feed cannot go on at an offset.
-fn resync(partition: i32, offset: i64, end: i64) -> String {
+/// Why a feed cannot go on where it is.
+fn resync(feed: &Feed, partition: i32, end: i64) -> String {
+    let offset = feed.positions.read_from(partition);
+    let way_out = match feed.removing {
+        None => "let the job go on elsewhere with `export-svc jobs reset`, such as --to-beginning",
+        Some(_) => "delete the job, create another one for the audience, and kill that with --remove-slugs",
+    };
     format!(
         "resync needed: the next record, offset {offset} of partition {partition}, is not in the topic any more, which ends at \
-         {end} there; let the job go on elsewhere with `export-svc jobs reset`, such as --to-beginning"
+         {end} there; {way_out}"
     )
 }

@@ -52,3 +52,20 @@ fn members_are_forgotten_when_somebody_leaves_uncounted_while_the_guard_is_off()
     assert!(leaves(&mut world, id), "nobody is counted");
     assert!(!knows(&world, id));
 }
+
+#[test]
+fn what_its_job_removes_is_not_held_when_a_guard_holds_the_job() {
+    let (mut world, id) = world();
+    let job = Arc::make_mut(world.jobs.get_mut(&NEWS).unwrap());
+    (job.last_number, job.revision) = (1, job.revision + 1);
+    job.removals = vec![control::Removal {
+        number: 1,
+        audiences: vec![SLUGS[0].to_owned()],
+    }];
+    world.apply();
+    while leaves(&mut world, id) {}
+    let (held, _) = world.feeds.counted((id, 0), Ok(1), world.now).unwrap();
+    assert_eq!(held, [id]);
+    let removes = world.feeds.iter().find(|feed| feed.removing.is_some()).unwrap();
+    assert!(removes.guard.held().is_none());
+}

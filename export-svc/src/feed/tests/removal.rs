@@ -158,6 +158,92 @@ fn one_that_takes_longer_than_the_topic_keeps_every_record_goes_on_to_what_is_th
     assert_eq!(world.feeds.end_removals(LAG, world.now).len(), 1);
 }
 
+/// Of another job the reader has said that it is at the end, where it is not any more.
+#[test]
+fn it_ends_where_its_reader_has_come_to_since_and_not_where_that_was_at_an_end_before() {
+    let mut world = World::new(vec![(0, 2, 0); 4]);
+    world.create(2, false);
+    world.create(0, true);
+    world.publish(2);
+    world.read_all();
+    settle_all(&mut world);
+    world.publish(1);
+    remove(&mut world);
+    for round in 0..2 {
+        tell_ends(&mut world);
+        world.last.clear();
+        while world.poll(Which::CatchUp) {}
+        settle_all(&mut world);
+        assert!(world.feeds.end_removals(LAG, world.now).is_empty(), "round {round}");
+        world.read_all();
+        assert_eq!(open(&world), [6 + 2 * round]);
+        settle_all(&mut world);
+        // It is over with the second round.
+        world.later(Duration::from_secs(60) * u32::from(round == 0));
+        assert_eq!(world.feeds.end_removals(LAG, world.now).len() as i64, round);
+        world.publish(1);
+    }
+}
+
+#[test]
+fn one_whose_next_records_the_topic_has_lost_goes_on_with_the_first_there_is() {
+    let mut world = settled(4);
+    remove(&mut world);
+    tell_ends(&mut world);
+    while open(&world).len() < 2 {
+        world.poll(Which::Live);
+    }
+    world.settle(world.open.iter().next().copied().unwrap());
+    world.write_down(true);
+    world.restart(false);
+    assert_eq!(the_one(&world).positions.read_from(0), 4);
+    world.log.retain(|(_, offset, _)| *offset >= 6);
+    world.feeds.take_seeks(Which::Live);
+    let stuck = world.feeds.offset_gone(Which::Live, 0, (6, 10), |_| String::new());
+    assert_eq!(stuck, [0; 0]);
+    world.read_all();
+    assert_eq!(open(&world), [6, 8]);
+    settle_all(&mut world);
+    assert_eq!(world.feeds.end_removals(LAG, world.now).len(), 1);
+}
+
+/// Makes another job of one.
+type Change = fn(&mut ExportJob);
+
+/// What was written down of it is lost, or says that it goes on.
+#[test]
+fn one_whose_audience_another_job_exports_to_there_by_now_is_over_whatever_is_known_of_it() {
+    let mut world = settled(2);
+    remove(&mut world);
+    let changes: [(bool, Change); 5] = [
+        (true, |_| {}),
+        (true, |heir| heir.paused = true),
+        (false, |heir| heir.killed = true),
+        (false, |heir| heir.options.attribute = "another".to_owned()),
+        (false, |heir| heir.audiences = vec![SLUGS[1].to_owned()]),
+    ];
+    for (is_over, change) in changes {
+        for is_written in [false, true] {
+            world.jobs.remove(&9);
+            world.written.clear();
+            world.restart(false);
+            assert_eq!(world.feeds.ends_wanted(), Some(world.now));
+            tell_ends(&mut world);
+            if is_written {
+                world.write_down(true);
+            }
+            let mut heir = (*job(0, true, [9, 9])).clone();
+            change(&mut heir);
+            world.jobs.insert(9, Arc::new(heir.clone()));
+            world.restart(false);
+            let mut feeds = world.feeds.iter();
+            let removes = feeds.find(|feed| feed.removing.is_some()).unwrap();
+            assert_eq!(removes.has_removed(), is_over, "{is_written}, {heir:?}");
+            assert!(!is_over || world.feeds.ends_wanted().is_none());
+        }
+    }
+}
+
 #[test]
 fn an_audience_that_comes_back_after_it_was_removed_begins_anew() {
     let mut world = settled(2);

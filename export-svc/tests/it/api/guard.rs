@@ -39,7 +39,7 @@ async fn a_guarded_job_says_why_and_is_resumed_by_nobody_who_does_not_confirm() 
             seconds: 0,
             nanos: 50_000_000,
         }),
-        ..existing("VIP", &["vip"], &authorize(&service).await)
+        ..existing("VIP", &["vip", "gold"], &authorize(&service).await)
     };
     let name = create(&service, job).await;
     let removed = |count| move |job: &ExportJob| job.counters.is_some_and(|counters| counters.removed == count);
@@ -107,7 +107,7 @@ async fn a_guarded_job_says_why_and_is_resumed_by_nobody_who_does_not_confirm() 
         name: name.clone(),
         revision: 0,
     };
-    let bounced = client.bounce_export_job(bounce).await.unwrap_err();
+    let bounced = client.bounce_export_job(bounce.clone()).await.unwrap_err();
     assert_eq!(bounced.code(), Code::FailedPrecondition);
     assert!(bounced.message().contains("jobs resume --confirm"), "{bounced}");
     let confirmed = client.resume_export_job(resume(true)).await.unwrap().into_inner();
@@ -147,6 +147,19 @@ async fn a_guarded_job_says_why_and_is_resumed_by_nobody_who_does_not_confirm() 
     )
     .await;
     until(&service, &name, |job| job.guarded).await;
+    // What it removes its guard does not hold, so a bounce may do something for that.
+    let without_gold = UpdateExportJobRequest {
+        export_job: Some(ExportJob {
+            name: name.clone(),
+            audiences: vec!["vip".to_owned()],
+            ..ExportJob::default()
+        }),
+        remove_slugs: true,
+        ..UpdateExportJobRequest::default()
+    };
+    client.update_export_job(without_gold).await.unwrap();
+    let bounced = client.bounce_export_job(bounce.clone()).await.unwrap().into_inner();
+    assert!(bounced.export_job.unwrap().guarded, "nor does it let the job go on");
     let off = ExportJob {
         name: name.clone(),
         guard_percent: Some(0),

@@ -7,7 +7,7 @@ use control::{AudienceEvents, Error, ExportJob, ExportJobEdit, NewExportJob, Opt
 use export_svc::engine::{EngineConfig, JobStatus};
 use jiff::Timestamp;
 use prost::Message;
-use proto::export::v1::{ExportEvent, ExportJobState, ExportLogEntry};
+use proto::export::v1::{ExportEvent, ExportJobState, ExportLogEntry, WorkspaceProgress};
 
 use super::rig::{Rig, Running, config, job, until};
 
@@ -39,6 +39,33 @@ async fn enter_all(rig: &Rig, audience: &str, ids: &[String]) {
     for id in ids {
         rig.enter(audience, id, &[("user_id", id)]).await;
     }
+}
+
+/// A job of audience vip that has given its slug to these users.
+async fn started(rig: &Rig, engine: &Running, new: NewExportJob, ids: &[String]) -> ExportJob {
+    let vip = rig.create(new).await;
+    enter_all(rig, "vip", ids).await;
+    engine.settled(&vip, (ids.len() as u64, 0, 0, 0)).await;
+    vip
+}
+
+async fn set_options(rig: &Rig, job: &ExportJob, options: OptionsEdit) {
+    let edit = ExportJobEdit {
+        options,
+        ..ExportJobEdit::default()
+    };
+    let jobs = rig.directory.export_jobs();
+    let edited = jobs.update(rig.account, &job.id, edit, None, Timestamp::now());
+    edited.await.unwrap();
+}
+
+/// The time of a job is over.
+async fn expire(rig: &Rig, job: &ExportJob) {
+    let options = OptionsEdit {
+        expire_time: Some(Some(Timestamp::now())),
+        ..OptionsEdit::default()
+    };
+    set_options(rig, job, options).await;
 }
 
 async fn until_nobody_has_it(rig: &Rig, ids: &[String]) {
@@ -110,9 +137,7 @@ async fn one_audience_of_two_that_is_removed_with_its_slug_leaves_the_other_one(
 async fn a_job_that_is_killed_with_its_slugs_leaves_nobody_with_them_whatever_was_on_its_way() {
     let rig = Rig::new().await;
     let engine = rig.start();
-    let vip = rig.create(job("vip")).await;
-    enter_all(&rig, "vip", &ids(0..3)).await;
-    engine.settled(&vip, (3, 0, 0, 0)).await;
+    let vip = started(&rig, &engine, job("vip"), &ids(0..3)).await;
     rig.sim.inject(Fault::hold());
     rig.enter("vip", "cust-4", &[("user_id", "cust-4")]).await;
     rig.sim.until_held(1).await;
@@ -150,10 +175,8 @@ async fn a_removal_goes_on_where_it_was_after_a_restart_and_after_a_crash() {
         batch_updates_max: 1,
         ..job("vip")
     };
-    let vip = rig.create(slow).await;
     let all = ids(0..40);
-    enter_all(&rig, "vip", &all).await;
-    engine.settled(&vip, (40, 0, 0, 0)).await;
+    let vip = started(&rig, &engine, slow, &all).await;
     let before = rig.sim.arrivals();
     rig.sim.inject(Fault::hold());
     rig.kill_and_remove(&vip).await;
@@ -202,10 +225,8 @@ async fn a_removal_waits_for_what_an_owner_that_died_had_in_flight() {
 async fn another_job_takes_the_audience_when_that_is_written_down_and_nobody_loses_its_slug() {
     let rig = Rig::new().await;
     let engine = rig.start();
-    let vip = rig.create(job("vip")).await;
     let all = ids(0..4);
-    enter_all(&rig, "vip", &all).await;
-    engine.settled(&vip, (4, 0, 0, 0)).await;
+    let vip = started(&rig, &engine, job("vip"), &all).await;
     rig.sim.inject(Fault::hold());
     rig.kill_and_remove(&vip).await;
     rig.sim.until_held(1).await;
@@ -289,17 +310,11 @@ async fn neither_a_cap_nor_which_events_a_job_sends_holds_what_it_removes_and_it
     enter_all(&rig, "extra", &ids(2..4)).await;
     engine.settled(&capped, (4, 0, 0, 0)).await;
     // What the other audience has sent is as much as there may be now.
-    let lower = ExportJobEdit {
-        options: OptionsEdit {
-            user_cap: Some(cap(2)),
-            ..OptionsEdit::default()
-        },
-        ..ExportJobEdit::default()
+    let lower = OptionsEdit {
+        user_cap: Some(cap(2)),
+        ..OptionsEdit::default()
     };
-    let jobs = rig.directory.export_jobs();
-    jobs.update(rig.account, &capped.id, lower, None, Timestamp::now())
-        .await
-        .unwrap();
+    set_options(&rig, &capped, lower).await;
     rig.enter("vip", "cust-9", &[("user_id", "cust-9")]).await;
     enter_all(&rig, "news", &hundred).await;
     engine.settled(&guarded, (120, 0, 0, 0)).await;
@@ -338,17 +353,7 @@ async fn a_pause_holds_what_is_removed_and_a_kill_ends_that_and_an_expiry_holds_
     }
     engine.settled(&both, (2, 0, 0, 0)).await;
     engine.settled(&short, (1, 0, 0, 0)).await;
-    let over = ExportJobEdit {
-        options: OptionsEdit {
-            expire_time: Some(Some(Timestamp::now())),
-            ..OptionsEdit::default()
-        },
-        ..ExportJobEdit::default()
-    };
-    let jobs = rig.directory.export_jobs();
-    jobs.update(rig.account, &short.id, over, None, Timestamp::now())
-        .await
-        .unwrap();
+    expire(&rig, &short).await;
     rig.pause(&both).await;
     rig.keep_audiences(&both, &["news"]).await;
     let paused = |status: &JobStatus| {
@@ -378,20 +383,50 @@ async fn a_removal_that_fails_is_bounced_and_stops_nobody_else() {
         sleep_max: Duration::from_millis(300),
         ..config()
     });
-    let vip = rig.create(job("vip")).await;
-    rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
-    engine.settled(&vip, (1, 0, 0, 0)).await;
+    let vip = started(&rig, &engine, job("vip"), &ids(1..2)).await;
+    let short = rig.create(job("risk")).await;
+    rig.enter("risk", "3", &[("user_id", "cust-3")]).await;
+    engine.settled(&short, (1, 0, 0, 0)).await;
     rig.sim.inject(Fault::status(503));
     rig.kill_and_remove(&vip).await;
+    rig.keep_audiences(&short, &["other"]).await;
+    expire(&rig, &short).await;
     let failed = |status: &JobStatus| status.state == ExportJobState::Failed;
     engine.until(&vip, failed).await;
+    engine.until(&short, failed).await;
     rig.sim.clear_faults();
     let news = rig.create(job("news")).await;
     rig.enter("news", "2", &[("user_id", "cust-2")]).await;
     engine.settled(&news, (1, 0, 0, 0)).await;
     engine.until(&vip, failed).await;
-    rig.bounce(&vip).await;
-    engine.until(&vip, removed(1)).await;
-    rig.until_slugs("cust-1", &[]).await;
+    for (job, id) in [(&vip, "cust-1"), (&short, "cust-3")] {
+        rig.bounce(job).await;
+        engine.until(job, removed(1)).await;
+        rig.until_slugs(id, &[]).await;
+    }
+    engine.drain().await;
+}
+
+/// Positions of the topic that was would lead astray, but it has none to go on from.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_that_is_over_holds_nobody_up_when_the_topic_is_another() {
+    let rig = Rig::new().await;
+    let engine = rig.start();
+    let vip = started(&rig, &engine, job("vip"), &ids(0..1)).await;
+    rig.kill_and_remove(&vip).await;
+    written_down(&rig, &engine, &vip).await;
+    engine.drain().await;
+    let progress = rig.read(rig.topics.export_progress()).await;
+    let (_, value) = progress.iter().rfind(|(key, _)| key == b"1234.main").unwrap();
+    let elsewhere = WorkspaceProgress {
+        topic: "another".to_owned(),
+        ..WorkspaceProgress::decode(&value[..]).unwrap()
+    };
+    rig.write_progress("1234.main", &elsewhere).await;
+    let engine = rig.start();
+    let news = rig.create(job("news")).await;
+    rig.enter("news", "1", &[("user_id", "cust-1")]).await;
+    engine.settled(&news, (1, 0, 0, 0)).await;
+    assert!(removed(1)(&engine.until(&vip, |_| true).await));
     engine.drain().await;
 }

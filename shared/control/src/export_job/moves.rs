@@ -122,6 +122,8 @@ impl ExportJob {
             _ if self.is_over() => State::Killed,
             _ if self.killed => State::Removing,
             _ if self.paused => State::Paused,
+            // What it is to remove it removes also after its time, and that may come to grief.
+            State::Failed if !self.removals.is_empty() => State::Failed,
             _ if self.options.is_expired(now) => State::Completed,
             // The engine has not learnt yet that it goes on.
             State::Paused | State::Completed | State::Unspecified => State::Runnable,
@@ -140,7 +142,12 @@ pub(super) fn fetch_for(
 ) -> Result<ExportJob, Error> {
     let job: ExportJob = record::fetch(state, name)?;
     record::check_revision(name, Some(job.revision), based_on)?;
-    match what.refusal(job.state(ExportJobState::Runnable, now)) {
+    // Only the engine knows whether it has failed; whoever bounces it takes that for granted.
+    let observed = match what {
+        Move::Bounce => ExportJobState::Failed,
+        _ => ExportJobState::Runnable,
+    };
+    match what.refusal(job.state(observed, now)) {
         Some(problem) => Err(Error::FailedPrecondition(format!("{name} {problem}"))),
         None => Ok(job),
     }

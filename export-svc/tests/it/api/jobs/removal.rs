@@ -1,5 +1,7 @@
 //! Slugs that are removed when audiences leave their job, or it is killed. Braze is away: what there is to be removed waits.
 
+use std::time::Duration;
+
 use proto::authorization::v1::DeleteAuthorizationRequest;
 use proto::authorization::v1::authorization_service_client::AuthorizationServiceClient;
 use proto::export::v1::export_job_service_client::ExportJobServiceClient;
@@ -184,5 +186,48 @@ async fn what_has_no_members_is_removed_at_once_and_the_audience_may_come_back_a
         Code::FailedPrecondition
     );
     client.create_export_job(create("Heir", "gold", &sim)).await.unwrap();
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_time_is_over_tells_that_what_it_removes_has_failed_and_is_bounced() {
+    let brokers = kafka::testing::brokers();
+    let mut config = config(&brokers);
+    config.engine.fail_after = Duration::from_millis(1);
+    config.engine.backoff_min = Duration::from_millis(50);
+    let service = Service::start(config).await;
+    let sim = authorization(&service, "Sim", "").await;
+    let mut client = ExportJobServiceClient::new(service.admin().await);
+    let mut wanted = create("Both", "vip", &sim);
+    let job = wanted.export_job.as_mut().unwrap();
+    job.audiences.push("gold".to_owned());
+    job.flush_after = Some(prost_types::Duration {
+        seconds: 0,
+        nanos: 50_000_000,
+    });
+    let created = client.create_export_job(wanted).await.unwrap();
+    let name = created.into_inner().export_job.unwrap().name;
+    enter(&service, "vip").await;
+    client.update_export_job(keep(&name, &["gold"], true)).await.unwrap();
+    let over = control::ExportJobEdit {
+        options: control::OptionsEdit {
+            expire_time: Some(Some(jiff::Timestamp::now())),
+            ..control::OptionsEdit::default()
+        },
+        ..control::ExportJobEdit::default()
+    };
+    let (account, id) = model::name::child(&name, model::name::EXPORT_JOBS).unwrap();
+    let jobs = service.directory.export_jobs();
+    let edited = jobs.update(account, id, over, None, jiff::Timestamp::now());
+    edited.await.unwrap();
+    let failed = runtime::testing::wait_for("it has failed", async || {
+        let job = get(&mut client, &name).await;
+        (job.state() == ExportJobState::Failed).then_some(job)
+    })
+    .await;
+    assert!(failed.state_reason.contains("jobs bounce"), "{failed:?}");
+    let bounce = BounceExportJobRequest { name, revision: 0 };
+    let bounced = client.bounce_export_job(bounce).await.unwrap().into_inner();
+    assert_eq!(bounced.export_job.unwrap().state(), ExportJobState::Completed);
     service.stop().await;
 }

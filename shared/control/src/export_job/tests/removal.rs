@@ -137,6 +137,36 @@ fn a_job_is_killed_when_its_slugs_are_removed_and_meanwhile_it_can_be_bounced_an
 }
 
 #[test]
+fn what_a_job_removes_may_fail_also_after_its_time_and_can_be_bounced_then() {
+    let mut map = state_with_job();
+    update(&mut map, &["vip"], true, &Removed::default()).unwrap();
+    let removes: ExportJob = record::fetch(&map, NAME).unwrap();
+    let expired = removes.options.expire_time.unwrap();
+    let without = ExportJob {
+        removals: Vec::new(),
+        ..removes.clone()
+    };
+    use wire::ExportJobState::{Completed, Failed, Paused, Runnable};
+    assert_eq!(removes.state(Failed, expired), Failed);
+    assert_eq!(removes.state(Runnable, expired), Completed);
+    assert_eq!(without.state(Failed, expired), Completed);
+    let paused = ExportJob {
+        paused: true,
+        ..removes.clone()
+    };
+    assert_eq!(paused.state(Failed, expired), Paused);
+    let bounce = |job: &mut ExportJob| job.bounces += 1;
+    let bounced = |map: &Map, now| decide_move(Move::Bounce, map, NAME, None, &bounce, now);
+    assert_eq!(bounced(&map, expired).unwrap().1.bounces, 1);
+    map.apply(Ok((vec![without.put()], ()))).unwrap();
+    let refused = bounced(&map, expired).unwrap_err();
+    assert!(
+        matches!(&refused, Error::FailedPrecondition(text) if text.contains("is completed")),
+        "{refused}"
+    );
+}
+
+#[test]
 fn what_a_job_was_to_remove_before_it_was_killed_is_removed_and_what_is_over_does_not_hold_it() {
     let mut map = state_with_job();
     update(&mut map, &["vip"], true, &Removed::default()).unwrap();
