@@ -170,7 +170,6 @@ impl Feed {
             self.slug
         );
         self.positions.passed(partition, first);
-        self.positions.advance(partition, first);
     }
 
     /// Where it stands, for whoever removes its slug.

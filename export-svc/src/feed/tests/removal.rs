@@ -195,16 +195,57 @@ fn one_whose_next_records_the_topic_has_lost_goes_on_with_the_first_there_is() {
     }
     world.settle(world.open.iter().next().copied().unwrap());
     world.write_down(true);
-    world.restart(false);
-    assert_eq!(the_one(&world).positions.read_from(0), 4);
-    world.log.retain(|(_, offset, _)| *offset >= 6);
-    world.feeds.take_seeks(Which::Live);
-    let stuck = world.feeds.offset_gone(Which::Live, 0, (6, 10), |_| String::new());
-    assert_eq!(stuck, [0; 0]);
-    world.read_all();
-    assert_eq!(open(&world), [6, 8]);
-    settle_all(&mut world);
-    assert_eq!(world.feeds.end_removals(LAG, world.now).len(), 1);
+    for (first, left) in [(6, &[6, 8][..]), (10, &[])] {
+        world.restart(false);
+        assert_eq!(the_one(&world).positions.read_from(0), 4);
+        world.feeds.take_seeks(Which::Live);
+        world.log.retain(|(_, offset, _)| *offset >= first);
+        let stuck = world.feeds.offset_gone(Which::Live, 0, (first, 10), |_| String::new());
+        assert_eq!(stuck, [0; 0]);
+        if left.is_empty() {
+            // Of where it is the client says nothing, for there is no record.
+            (0..2).for_each(|partition| world.feeds.ended(Which::Live, partition));
+        } else {
+            world.read_all();
+        }
+        assert_eq!(open(&world), left);
+        settle_all(&mut world);
+        assert_eq!(world.feeds.end_removals(LAG, world.now).len(), 1);
+    }
+}
+
+#[test]
+fn a_removal_adds_nobody_and_keeps_no_change_that_the_job_has_kept() {
+    use model::Action::{Enter, Exit};
+    let course = |world: &World, action, offset, is_named| the_one(world).course(action, 0, offset, is_named);
+    let (added, removed) = (Course::Sent { add: true }, Course::Sent { add: false });
+    let mut world = settled(2);
+    for (action, is_named, expected) in [
+        (Enter, true, added),
+        (Exit, true, removed),
+        (Exit, false, Course::Nameless),
+    ] {
+        assert_eq!(course(&world, action, 2, is_named), expected);
+    }
+    let job = Arc::make_mut(world.jobs.get_mut(&0).unwrap());
+    (job.events, job.revision) = (control::AudienceEvents::Exits, job.revision + 1);
+    world.apply();
+    assert_eq!(course(&world, Enter, 2, true), Course::Omitted);
+    remove(&mut world);
+    tell_ends(&mut world);
+    for (action, offset, is_named, expected) in [
+        (Enter, 2, true, removed),
+        (Enter, 2, false, Course::Omitted),
+        (Exit, 4, true, Course::Passed),
+        (Exit, 5, true, removed),
+        (Enter, 6, true, Course::Passed),
+    ] {
+        assert_eq!(
+            course(&world, action, offset, is_named),
+            expected,
+            "{action:?} {offset}"
+        );
+    }
 }
 
 /// Makes another job of one.
