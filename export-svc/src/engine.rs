@@ -16,7 +16,7 @@ use proto::export::v1::{ExportCounters, ExportJobState, ExportLogEntry};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::ask::{About, Question};
+pub(crate) use self::ask::{About, GoneThrough, Question};
 pub use self::config::EngineConfig;
 use self::elsewhere::Elsewhere;
 pub use self::removals::RemovalStatus;

@@ -4,6 +4,7 @@
 //! or, if another replica does, progress – what the change waits for, `export-rejected` what became of it, and Braze what it
 //! holds. What is told is what the `sentence` goes by.
 
+mod again;
 mod identifier;
 mod sentence;
 mod topics;
@@ -18,7 +19,7 @@ use kafka::{Config, Topics};
 use model::{Fields, Membership, membership_key};
 use prost::Message;
 use proto::export::v1::{
-    BrazeUser, ChangeStage, ChangeStanding, ExportJobState, FeedProgress, LastRecord, MemberExplanation, RejectedChange,
+    BrazeUser, ChangeStage, ChangeStanding, ExportJobState, FeedProgress, LastRecord, MemberExplanation,
 };
 use proto::membership::v1::MembershipChange;
 use tokio::runtime::Handle;
@@ -26,7 +27,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use self::topics::{Record, Search};
-use crate::engine::{About, EngineHandle};
+use crate::engine::{About, EngineHandle, GoneThrough};
 use crate::settle;
 
 /// How long the topics may be searched.
@@ -134,29 +135,35 @@ impl Explainer {
                     partition: record.partition,
                     offset: record.offset,
                 };
-                let mut standing = match runtime.block_on(self.engine.standing(job, about)) {
-                    Some(standing) => standing,
+                let (mut standing, gone_through) = match runtime.block_on(self.engine.standing(job, about)) {
+                    Some(told) => told,
                     None => {
                         if progress.is_none() {
                             progress = Some(search.progress(&job.workspace)?);
                         }
                         let key = settle::feed_key(&job.workspace, &job.id, audience);
                         let written = progress.as_ref().and_then(|progress| progress.get(&key));
-                        let mut standing = written_down(written, &record);
+                        let (mut standing, gone_through) = written_down(written, &record);
                         // This replica may know why nobody serves it.
                         if let Some(status) = self.engine.job_status(&job.name()) {
                             standing.set_state(status.state);
                             standing.state_reason = status.reason;
                             standing.resume_time = status.resumes.map(model::time::to_wire);
                         }
-                        standing
+                        (standing, gone_through)
                     }
                 };
                 if standing.stage() == ChangeStage::Settled || !last.unusable.is_empty() {
                     let rejected = search.rejected(&job.name(), &topic, &record)?;
-                    let again = rejected
-                        .as_ref()
-                        .and_then(|kept| sent_again(kept, job, audience, &record));
+                    let again = rejected.as_ref().and_then(|kept| {
+                        again::sent(
+                            kept,
+                            job.redrive.as_ref(),
+                            &job.resets,
+                            gone_through,
+                            (audience, &record),
+                        )
+                    });
                     explanation.sent_again_time = again.map(model::time::to_wire);
                     explanation.keep_time = rejected.as_ref().and_then(|(_, kept_ms)| time(*kept_ms));
                     explanation.rejected = rejected.map(|(rejected, _)| rejected);
@@ -207,28 +214,14 @@ fn unusable(payload: &[u8], key: &str, job: &ExportJob) -> Option<String> {
     }
 }
 
-/// When it was last asked, after a record was kept, to send that again.
-fn sent_again(
-    (rejected, kept_ms): &(RejectedChange, Option<i64>),
-    job: &ExportJob,
-    audience: &str,
-    record: &Record,
-) -> Option<Timestamp> {
-    let kept = Timestamp::from_millisecond((*kept_ms)?).ok()?;
-    let redrive = job.redrive.as_ref();
-    let redrive = redrive.filter(|redrive| redrive.reasons.is_empty() || redrive.reasons.contains(&rejected.reason));
-    let resets = job.resets.iter().filter(|reset| hands_again(reset, audience, record));
-    let asked = redrive
-        .map(|redrive| redrive.time)
-        .into_iter()
-        .chain(resets.map(|reset| reset.time));
-    asked.filter(|time| *time > kept).max()
-}
-
 /// What progress tells of a record.
-fn written_down(progress: Option<&FeedProgress>, record: &Record) -> ChangeStanding {
+fn written_down(progress: Option<&FeedProgress>, record: &Record) -> (ChangeStanding, GoneThrough) {
     let Some(progress) = progress else {
-        return ChangeStanding::default();
+        return (ChangeStanding::default(), GoneThrough::default());
+    };
+    let gone_through = GoneThrough {
+        reset: progress.reset,
+        redrive: progress.redrive,
     };
     let mut standing = ChangeStanding {
         state: progress.state,
@@ -248,7 +241,7 @@ fn written_down(progress: Option<&FeedProgress>, record: &Record) -> ChangeStand
             standing.records_before = u64::try_from(record.offset - next).unwrap_or(0);
         }
     }
-    standing
+    (standing, gone_through)
 }
 
 /// What the job's own record says goes before what the engine knows of it.

@@ -24,11 +24,20 @@ pub(crate) struct About {
     pub(crate) offset: i64,
 }
 
+/// The newest moves of its job that a feed had gone through when its records fared so.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct GoneThrough {
+    /// Number of the reset.
+    pub(crate) reset: u64,
+    /// Number of the redrive: everything that it sends again was open or settled.
+    pub(crate) redrive: u64,
+}
+
 /// How does this record fare? `None`: there is no such feed yet.
 #[derive(Debug)]
 pub(crate) struct Question {
     pub(crate) about: About,
-    pub(crate) answer: oneshot::Sender<Option<ChangeStanding>>,
+    pub(crate) answer: oneshot::Sender<Option<(ChangeStanding, GoneThrough)>>,
 }
 
 impl Statuses {
@@ -37,7 +46,7 @@ impl Statuses {
         self.known().threads.insert(workspace.to_owned(), events);
     }
 
-    async fn ask(&self, workspace: &str, about: About) -> Option<ChangeStanding> {
+    async fn ask(&self, workspace: &str, about: About) -> Option<(ChangeStanding, GoneThrough)> {
         let events = self.known().threads.get(workspace)?.clone();
         let (answer, answered) = oneshot::channel();
         let asked = async {
@@ -50,7 +59,7 @@ impl Statuses {
 
 impl EngineHandle {
     /// How a record fares in a job, if this replica serves it.
-    pub(crate) async fn standing(&self, job: &ExportJob, about: About) -> Option<ChangeStanding> {
+    pub(crate) async fn standing(&self, job: &ExportJob, about: About) -> Option<(ChangeStanding, GoneThrough)> {
         self.statuses.ask(&job.workspace, about).await
     }
 

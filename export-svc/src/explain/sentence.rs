@@ -149,25 +149,34 @@ fn kept(what: &str, rejected: &RejectedChange) -> (String, String) {
     }
 }
 
-/// It is on `export-rejected`, and that is over: it was sent again since, and Braze has what it says.
+/// It is on `export-rejected`, and that is over: it was sent again since, and Braze has what it says. What Braze does not tell one by
+/// one is over as well: if it had been refused once more, that would be what was kept last.
 fn sent_again(
     facts: &MemberExplanation,
     last: &LastRecord,
     what: &str,
     rejected: &RejectedChange,
 ) -> Option<(String, String)> {
-    let (kept, braze) = (when(facts.keep_time.as_ref()), facts.braze_user.as_ref()?);
     facts.sent_again_time.as_ref()?;
     let why = [&rejected.braze_message, &rejected.detail];
     let why = why
         .into_iter()
         .find(|words| !words.is_empty())
         .unwrap_or(&rejected.reason);
-    let is_so = braze.problem.is_empty() && braze.has_slug == is_enter(last);
-    is_so.then(|| {
-        let told = format!("{what} was refused at {kept} ({why}), was sent again since, and Braze has it now");
-        (told, NOTHING.to_owned())
-    })
+    let refused = format!("{what} was refused at {} ({why})", when(facts.keep_time.as_ref()));
+    let (is_so, since) = if writes_no_attribute(facts) {
+        // Whoever has no identifier is not sent, and not kept once more.
+        let is_so = facts.identifiers.iter().any(|choice| choice.chosen);
+        (
+            is_so,
+            "a redrive or a reset has gone through it since, and it was not refused again",
+        )
+    } else {
+        let braze = facts.braze_user.as_ref()?;
+        let is_so = braze.problem.is_empty() && braze.has_slug == is_enter(last);
+        (is_so, "was sent again since, and Braze has it now")
+    };
+    is_so.then(|| (format!("{refused}, {since}"), NOTHING.to_owned()))
 }
 
 fn is_enter(last: &LastRecord) -> bool {

@@ -5,14 +5,14 @@ use proto::export::v1::{ChangeStage, ChangeStanding, ExportJobState};
 use super::Workspace;
 use crate::batch::Whereabouts;
 use crate::clock::Time;
-use crate::engine::About;
+use crate::engine::{About, GoneThrough};
 use crate::feed::Reading;
 use crate::settle;
 use crate::workspace::Origin;
 
 impl Workspace {
     /// How a record fares; `None` if there is no such feed yet.
-    pub(crate) fn standing(&self, about: &About, now: Time) -> Option<ChangeStanding> {
+    pub(crate) fn standing(&self, about: &About, now: Time) -> Option<(ChangeStanding, GoneThrough)> {
         let (id, feed) = self.feeds.of(&about.job, &about.audience)?;
         let (state, reason) = match &self.unread {
             Some(reason) => (ExportJobState::Fault, Some(reason.as_str())),
@@ -49,7 +49,11 @@ impl Workspace {
                 }
             }
         }
-        Some(standing)
+        let gone_through = GoneThrough {
+            reset: feed.reset,
+            redrive: feed.redriven.number(),
+        };
+        Some((standing, gone_through))
     }
 
     /// What a change of the batch waits for.

@@ -266,6 +266,34 @@ fn what_was_refused_and_sent_again_is_over_once_braze_has_it() {
 }
 
 #[test]
+fn an_event_that_was_refused_is_over_once_it_was_gone_through_again_for_braze_tells_no_single_events() {
+    let told = |sent_again: bool, chosen: bool| {
+        of(enter(ChangeStage::Settled), |facts| {
+            (facts.r#type, facts.braze_user) = ("export_events".into(), None);
+            facts.identifiers = vec![choice(chosen)];
+            facts.rejected = Some(RejectedChange {
+                reason: "blocked".into(),
+                braze_message: "external_id is blacklisted".into(),
+                ..RejectedChange::default()
+            });
+            facts.keep_time = facts.standing.as_ref().unwrap().until;
+            facts.sent_again_time = facts.keep_time.filter(|_| sent_again);
+        })
+    };
+    let over = told(true, true);
+    assert!(
+        over.ends_with(&format!(
+            ": the enter {AT} was refused at 2023-11-14T22:13:20Z (external_id is blacklisted), a redrive or a reset has gone through it \
+             since, and it was not refused again; nothing is to be done."
+        )),
+        "{over}"
+    );
+    for told in [told(false, true), told(true, false)] {
+        assert!(told.contains("for good (blocked)"), "{told}");
+    }
+}
+
+#[test]
 fn what_is_never_sent_says_so() {
     let nameless = of(enter(ChangeStage::Unread), |facts| {
         (facts.identifiers, facts.braze_user) = (vec![choice(false)], None);

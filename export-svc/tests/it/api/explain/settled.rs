@@ -179,6 +179,42 @@ async fn what_was_refused_is_over_once_a_redrive_or_a_reset_has_sent_it_again() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_was_refused_is_over_when_a_redrive_has_run_not_when_it_is_asked_for() {
+    let world = World::new().await;
+    let job = world.job(|job| job.r#type = "export_events".to_owned()).await;
+    world
+        .braze()
+        .refuse_object("cust-1", "provided external_id is blacklisted and disallowed");
+    world.enter().await;
+    let refused = |told: &MemberExplanation| told.sentence.contains("Braze refused the enter");
+    world.until_so(&job, |told| refused(&told)).await;
+    world.braze().clear_faults();
+    world.pause(&job).await;
+    let redrive = proto::export::v1::RedriveOmittedChangesRequest {
+        name: job.clone(),
+        ..Default::default()
+    };
+    let mut omitted =
+        proto::export::v1::omitted_change_service_client::OmittedChangeServiceClient::new(world.service.admin().await);
+    omitted.redrive_omitted_changes(redrive).await.unwrap();
+    let told = world.explain(&job, "vip", "42").await;
+    assert!(refused(&told) && told.sent_again_time.is_none(), "{}", told.sentence);
+    let resume = proto::export::v1::ResumeExportJobRequest {
+        name: job.clone(),
+        ..Default::default()
+    };
+    world.jobs().await.resume_export_job(resume).await.unwrap();
+    let over = |told: MemberExplanation| told.sentence.contains("was not refused again");
+    let told = world.until_so(&job, over).await;
+    assert!(told.sent_again_time.is_some() && told.braze_user.is_none());
+    let user = world
+        .braze()
+        .user("default", &braze_sim::UserRef::external_id("cust-1"));
+    assert_eq!(user.unwrap().custom_events.len(), 1);
+    world.service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_job_does_not_want_or_was_there_before_it_says_so() {
     let world = World::new().await;
     world.enter().await;
