@@ -8,7 +8,7 @@
 mod keep;
 mod probe;
 
-pub(crate) use self::probe::shown;
+pub(crate) use self::probe::{REFUSES, shown};
 
 use std::sync::Arc;
 

@@ -72,6 +72,9 @@ impl Workspace {
     }
 }
 
+/// How it begins if Braze does not take the key, or not for this.
+pub(crate) const REFUSES: &str = "Braze refuses the authorization";
+
 /// Braze refuses a request without updates in any case; what counts is whether that is because of the key.
 pub(crate) fn shown(attempt: &Attempt) -> Probed {
     match &attempt.end {
@@ -91,7 +94,7 @@ pub(crate) fn shown(attempt: &Attempt) -> Probed {
 pub(super) fn reason(refusal: Refusal, message: &str) -> String {
     match refusal {
         Refusal::Unauthorized { status: Some(status) } => {
-            format!("Braze refuses the authorization (status {status}): {message}")
+            format!("{REFUSES} (status {status}): {message}")
         }
         Refusal::Unauthorized { status: None } => format!("the authorization cannot be sent: {message}"),
         Refusal::Other { status } => format!("Braze answers with status {status}: {message}"),

@@ -4,7 +4,7 @@
 //! of one authorization take turns, and within [`ASK_EVERY`] all get the first one's answer. A turn counts from its beginning: who
 //! goes away before Braze has answered has spent it all the same.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -39,9 +39,9 @@ impl Turns {
         Arc::clone(self.turns().entry(name.to_owned()).or_default())
     }
 
-    /// The authorization is gone.
-    pub(super) fn forget(&self, name: &str) {
-        self.turns().remove(name);
+    /// Forgets those of authorizations that are not there. One that comes back is asked about once more.
+    pub(super) fn keep(&self, there: &BTreeSet<String>) {
+        self.turns().retain(|name, _| there.contains(name));
     }
 
     fn turns(&self) -> MutexGuard<'_, HashMap<String, Turn>> {
@@ -95,5 +95,24 @@ impl Health {
             self.note(&name, secret_revision, health.clone());
         }
         health
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::health::rounds::forget;
+    use crate::health::tests::{NAME, health};
+
+    use super::*;
+
+    #[test]
+    fn who_has_asked_about_an_authorization_that_is_gone_is_forgotten_whatever_is_known_of_it() {
+        let health = health();
+        for name in [NAME, "accounts/7/authorizations/gone"] {
+            drop(health.0.turns.of(name));
+        }
+        forget(&health, &BTreeSet::from([NAME.to_owned()]), Timestamp::now());
+        let turns = health.0.turns.turns();
+        assert_eq!(turns.keys().collect::<Vec<_>>(), [NAME]);
     }
 }

@@ -94,7 +94,8 @@ impl Rounds {
             .into_iter()
             .map(|workspace| (workspace.key, workspace.slot))
             .collect();
-        self.forget(&authorizations, now);
+        let there = authorizations.iter().map(Authorization::name).collect();
+        forget(&self.health, &there, now);
         let ours = |authorization: &Authorization| {
             let slot = chosen.get(&authorization.workspace_key());
             slot.is_some_and(|slot| (0..self.slots).contains(slot) && owned.contains(slot))
@@ -137,28 +138,6 @@ impl Rounds {
         Ok(next)
     }
 
-    /// Authorizations that are gone are forgotten, but not one that only this replica has not heard of yet.
-    fn forget(&self, authorizations: &[Authorization], now: Timestamp) {
-        let there: BTreeSet<String> = authorizations.iter().map(Authorization::name).collect();
-        let mut known = self.health.known();
-        let gone: Vec<String> = known
-            .healths
-            .iter()
-            .filter(|(name, _)| !there.contains(*name))
-            .filter(|(_, health)| {
-                let checked = health.health.as_ref().and_then(checked);
-                checked.is_none_or(|checked| now.duration_since(checked) >= FORGET_AFTER)
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in gone {
-            known.healths.remove(&name);
-            self.health.0.turns.forget(&name);
-            known.unwritten.insert(name);
-            self.health.0.unwritten.notify_one();
-        }
-    }
-
     async fn write_down(&self) -> Infallible {
         loop {
             let next = {
@@ -194,6 +173,28 @@ impl Rounds {
             headers: kafka::headers::standard("lytics.export.v1.AuthorizationHealth", &Context::new()),
             ..RecordOut::new(&self.topic)
         })
+    }
+}
+
+/// Authorizations that are gone are forgotten, but not what is known of one that only this replica has not heard of yet.
+pub(super) fn forget(health: &Health, there: &BTreeSet<String>, now: Timestamp) {
+    // Whatever is known of them: another replica may have forgotten that already.
+    health.0.turns.keep(there);
+    let mut known = health.known();
+    let gone: Vec<String> = known
+        .healths
+        .iter()
+        .filter(|(name, _)| !there.contains(*name))
+        .filter(|(_, health)| {
+            let checked = health.health.as_ref().and_then(checked);
+            checked.is_none_or(|checked| now.duration_since(checked) >= FORGET_AFTER)
+        })
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in gone {
+        known.healths.remove(&name);
+        known.unwritten.insert(name);
+        health.0.unwritten.notify_one();
     }
 }
 

@@ -5,9 +5,9 @@ use super::rounds::due;
 use super::uses::{EXPORTS, LOOKUPS, is_whole, looked_up, told};
 use super::*;
 
-const NAME: &str = "accounts/7/authorizations/a";
+pub(super) const NAME: &str = "accounts/7/authorizations/a";
 
-fn health() -> Health {
+pub(super) fn health() -> Health {
     let sealer = Sealer::from_config(&"k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".into());
     let client = braze::Client::new(braze::ClientOptions::default()).unwrap();
     Health::new(client, Arc::new(sealer.unwrap()))
@@ -214,8 +214,36 @@ fn only_a_refusal_of_the_key_is_news_of_the_permission_to_look_users_up() {
     for status in [401, 403] {
         assert!(matches!(answer(Some(status)), Probed::Refused { .. }), "{status}");
     }
-    for status in [None, Some(404), Some(429), Some(503)] {
+    for status in [None, Some(429), Some(503)] {
         assert!(matches!(answer(status), Probed::NotKnown), "{status:?}");
     }
     assert!(matches!(looked_up(Ok(())), Probed::Taken));
+}
+
+#[test]
+fn where_users_cannot_be_looked_up_at_all_that_is_known_and_blamed_on_no_permission() {
+    let message = "Not Found".to_owned();
+    let missing = looked_up::<()>(Err(braze::LookupError {
+        status: Some(404),
+        message,
+    }));
+    let health = told(
+        &[(&EXPORTS, Probed::Taken), (&LOOKUPS, LOOKUPS.explained(missing))],
+        None,
+        Timestamp::now(),
+    );
+    assert!(is_whole(&health), "it is asked about daily, not every 15 minutes");
+    assert_eq!(health.status(), HealthStatus::Healthy);
+    let reason = &health.uses[1].reason;
+    assert!(reason.contains("404") && !reason.contains("permission"), "{reason}");
+}
+
+#[test]
+fn an_answer_about_a_key_that_was_replaced_meanwhile_says_nothing_of_the_new_one() {
+    let health = health();
+    let now = Some(Timestamp::now());
+    health.note(NAME, 2, observed(HealthStatus::Healthy, "", now));
+    health.note(NAME, 1, observed(HealthStatus::Unhealthy, "the old one is gone", now));
+    assert_eq!(status(&health, 2), Some(HealthStatus::Healthy));
+    assert_eq!(status(&health, 1), None);
 }

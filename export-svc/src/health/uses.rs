@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use proto::authorization::v1::{Health as Observed, HealthStatus, UseHealth};
 
 use super::{REASON_CHARS_MAX, is_known, observed};
-use crate::deliver::shown;
+use crate::deliver::{REFUSES, shown};
 use crate::feed::{Credential, Probed};
 
 /// Nobody is called so; who looks for it changes nothing.
@@ -66,13 +66,17 @@ pub(super) fn closed(reason: &str) -> Vec<(&'static Use, Probed)> {
     USES.map(|used_for| (used_for, refused())).into()
 }
 
-/// Only an answer that is about the key counts.
+/// Only an answer that is about the key counts, or 404: no such path is there, as behind a proxy that lets exports alone through. That
+/// mends itself no sooner than a key does.
 pub(super) fn looked_up<T>(answer: Result<T, braze::LookupError>) -> Probed {
     match answer {
         Ok(_) => Probed::Taken,
         Err(error) => match error.status {
             Some(status @ (401 | 403)) => Probed::Refused {
-                reason: format!("Braze refuses the authorization (status {status}): {error}"),
+                reason: format!("{REFUSES} (status {status}): {error}"),
+            },
+            Some(404) => Probed::Refused {
+                reason: format!("users cannot be looked up at this address (status 404): {error}"),
             },
             _ => Probed::NotKnown,
         },
@@ -131,10 +135,11 @@ impl Use {
         }
     }
 
-    /// With what is probably missing. Braze tells a key that it does not know from one without the permission in words alone.
+    /// With what is probably missing, if the key is refused. Braze tells one that it does not know from one without the permission in
+    /// words alone.
     pub(super) fn explained(&self, probed: Probed) -> Probed {
         match probed {
-            Probed::Refused { reason } if !reason.contains("Invalid API key") => {
+            Probed::Refused { reason } if reason.starts_with(REFUSES) && !reason.contains("Invalid API key") => {
                 let Self { what, permission, .. } = self;
                 let reason = format!("{reason}; {what} need a key with the permission {permission}");
                 Probed::Refused { reason }
