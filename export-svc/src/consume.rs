@@ -20,7 +20,7 @@ use crate::positions::Part;
 use crate::route;
 use crate::workspace::{Fate, Origin, Place, Workspace};
 
-/// What a pending change costs besides its payload, in bytes: its place in the batch and in the positions.
+/// What a pending change costs besides its payload and what it says as an event, in bytes: its place in the batch and in the positions.
 const CHANGE_BYTES: usize = 400;
 
 impl Workspace {
@@ -160,13 +160,8 @@ impl Workspace {
             return;
         };
         let (partition, offset) = (origin.partition, origin.offset);
-        let identifiers = &feed.job.identifiers;
-        let present = route::identifier(identifiers, &membership.fields);
         let members_only = feed.tells_members_only(partition, offset);
-        let earlier = match feed.job.leaves_earlier() && !members_only {
-            true => route::earlier(identifiers, membership, present.as_ref()),
-            false => Vec::new(),
-        };
+        let (earlier, present) = users(feed, membership, partition, offset);
         let is_named = present.is_some() || !earlier.is_empty();
         let course = feed.course(membership.action, partition, offset, is_named);
         let leaves = membership.action == Action::Exit && matches!(course, Course::Sent { .. });
@@ -252,6 +247,9 @@ impl Workspace {
                 Err(detail) => return self.keep_unsaid(&origin, detail),
             },
         };
+        let said = occurrence
+            .as_deref()
+            .map_or(0, |clause| size_of_val(clause) + clause.len());
         let flush_at = flush_at(written, feed.job.flush_after, self.config.late_flush_after, now);
         if let Some(takeover) = &self.takeover
             && takeover
@@ -277,7 +275,7 @@ impl Workspace {
             existing_only,
             every_edge,
             flush_at,
-            bytes: CHANGE_BYTES + origin.payload.len(),
+            bytes: CHANGE_BYTES + origin.payload.len() + said,
             origin,
         };
         if let Some(superseded) = self.batch.push(change, &self.order, now) {
@@ -292,6 +290,23 @@ impl Workspace {
             .get(feed)
             .is_some_and(|feed| self.batch.has_too_many_edges(&feed.attribute, &feed.slug))
     }
+}
+
+/// Whom a record of a feed names: under which identifiers the user was known before, and the one of now. Each is a part of it, in this
+/// order.
+pub(crate) fn users(
+    feed: &Feed,
+    membership: &Membership<'_>,
+    partition: i32,
+    offset: i64,
+) -> (Vec<Identifier>, Option<Identifier>) {
+    let identifiers = &feed.job.identifiers;
+    let present = route::identifier(identifiers, &membership.fields);
+    let earlier = match feed.job.leaves_earlier() && !feed.tells_members_only(partition, offset) {
+        true => route::earlier(identifiers, membership, present.as_ref()),
+        false => Vec::new(),
+    };
+    (earlier, present)
 }
 
 /// What a record of an account's topic says. `slug`: its audience, if somebody has it at hand.

@@ -206,6 +206,9 @@ impl Workspace {
                 self.budget.succeeded();
                 self.went_well(request);
                 self.feeds.trust(&sent.used);
+                if split {
+                    tracing::warn!("{NOT_ALL}: those that it may not have taken are sent again, in halves");
+                }
                 let ending = Ending {
                     end: End::Accepted,
                     verdicts,
@@ -332,12 +335,15 @@ impl Workspace {
     }
 }
 
+/// A 2xx that counts fewer objects than were sent, or whose errors name none.
+const NOT_ALL: &str = "not every update was processed, and Braze does not say which";
+
 /// What was said to a request as a whole.
 fn words(end: &braze::End) -> Arc<str> {
     match end {
         // Each update that it has not taken has its own.
         braze::End::Accepted { split: false, .. } => Arc::default(),
-        braze::End::Accepted { .. } => "not every update was processed, and Braze does not say which".into(),
+        braze::End::Accepted { .. } => NOT_ALL.into(),
         braze::End::Refused { message, .. } | braze::End::Unknown { message, .. } => message.as_str().into(),
     }
 }
@@ -350,7 +356,7 @@ fn is_about_updates(refusal: Refusal) -> bool {
     }
 }
 
-fn to_wire(identifier: Identifier) -> rejected_change::Identifier {
+pub(crate) fn to_wire(identifier: Identifier) -> rejected_change::Identifier {
     match identifier {
         Identifier::ExternalId(id) => rejected_change::Identifier::ExternalId(id),
         Identifier::BrazeId(id) => rejected_change::Identifier::BrazeId(id),

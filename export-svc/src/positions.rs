@@ -139,12 +139,14 @@ impl Positions {
         self.settle_part(partition, offset, Part::WHOLE)
     }
 
-    /// A part of the record is settled, and with the last part the record. `false` if the part has been settled before.
+    /// A part of the record is settled, and with the last part the record; all of it, if that is one part now. `false` if the part
+    /// has been settled before.
     pub fn settle_part(&mut self, partition: i32, offset: i64, part: Part) -> bool {
         let Some(state) = self.state_mut(partition) else {
             return false;
         };
-        if part == Part::WHOLE && state.parts.is_empty() {
+        if part == Part::WHOLE {
+            state.parts.remove(&offset);
             return state.close(offset);
         }
         if !state.is_open(offset) {
@@ -388,6 +390,16 @@ mod tests {
             assert!(positions.settle_part(0, 7, second));
             assert!(!positions.settle_part(0, 7, first), "the record is settled");
             assert_eq!(positions.written(|_| 0), [written(8, &[])]);
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_one_change_now_is_settled_with_it_whichever_parts_were_settled_before() {
+        for part in parts::<2>() {
+            let mut positions = Positions::starting(1, &[]);
+            positions.hand(0, 7);
+            assert!(positions.settle_part(0, 7, part) && positions.settle(0, 7));
+            assert_eq!(positions.written(|_| 0), [written(8, &[])], "{part:?}");
         }
     }
 

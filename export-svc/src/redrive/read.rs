@@ -131,7 +131,7 @@ impl Reading {
             from.insert(partition, offset + 1);
             bytes += rejected.encoded_len();
             match self.keys_of(&rejected) {
-                Some(keys) => survey.want(rejected.partition, rejected.offset, &keys),
+                Some(keys) => survey.want(rejected.partition, rejected.offset, &keys, rejected.identifier),
                 // Of an audience that the job does not have any more, or it is another run's.
                 None if rejected
                     .change

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use proto::export::v1::rejected_change::Identifier;
+
 use crate::clock::Time;
 use crate::order::Key;
 
@@ -16,6 +18,8 @@ pub(crate) struct Found {
     pub(crate) payload: Box<[u8]>,
     /// See [`keys`](super::keys).
     pub(crate) keys: Vec<Key>,
+    /// The users under whom it was refused, if they are known.
+    pub(crate) refused: Vec<Identifier>,
 }
 
 /// Where a record is, and when it was written.
@@ -37,7 +41,8 @@ impl At {
 /// Looks at every record of the topic.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
-    omitted: HashSet<(i32, i64)>,
+    /// With the users under whom they were refused, if they are known.
+    omitted: HashMap<(i32, i64), Vec<Identifier>>,
     /// Of each key the last record of each partition that has one.
     newest: HashMap<Key, Vec<At>>,
     found: Vec<Found>,
@@ -46,9 +51,9 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    /// This record was omitted, and is known by these keys.
-    pub(super) fn want(&mut self, partition: i32, offset: i64, keys: &[Key]) {
-        self.omitted.insert((partition, offset));
+    /// This record was omitted, under one of its users if that is known, and is known by these keys.
+    pub(super) fn want(&mut self, partition: i32, offset: i64, keys: &[Key], refused: Option<Identifier>) {
+        self.omitted.entry((partition, offset)).or_default().extend(refused);
         for key in keys {
             self.newest.entry(*key).or_default();
         }
@@ -75,7 +80,7 @@ impl Survey {
                 None => newest.push(at),
             }
         }
-        let Some(payload) = payload.filter(|_| self.omitted.contains(&(at.partition, at.offset))) else {
+        let Some((payload, refused)) = payload.zip(self.omitted.get(&(at.partition, at.offset))) else {
             return;
         };
         if keys.iter().all(|key| self.newest.contains_key(key)) {
@@ -86,6 +91,7 @@ impl Survey {
                 key: key.into(),
                 payload: payload.into(),
                 keys: keys.to_vec(),
+                refused: refused.clone(),
             });
         } else {
             self.unusable += 1;
@@ -149,7 +155,7 @@ mod tests {
             }
             let mut survey = Survey::default();
             for (at, keys, _) in partitions.iter().flatten().filter(|(.., omitted)| *omitted) {
-                survey.want(at.partition, at.offset, keys);
+                survey.want(at.partition, at.offset, keys, None);
             }
             let mut left = [partitions[0].iter(), partitions[1].iter()];
             for turn in turns.into_iter().chain(std::iter::repeat_n(false, 60)).chain(std::iter::repeat_n(true, 60)) {
@@ -181,8 +187,8 @@ mod tests {
             written: None,
         };
         let mut survey = Survey::default();
-        survey.want(0, 0, &[1, 7]);
-        survey.want(0, 1, &[2]);
+        survey.want(0, 0, &[1, 7], None);
+        survey.want(0, 1, &[2], None);
         survey.see(at(0), &[1, 7], b"a/1", Some(b"value"));
         survey.see(at(1), &[2, 8], b"a/2", Some(b"value"));
         survey.see(at(2), &[1], b"a/1", None);

@@ -6,15 +6,16 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
-use model::parse_membership_key;
+use model::{AccountNumber, parse_membership_key};
+use proto::export::v1::rejected_change::Identifier;
 use proto::export::v1::{ExportEvent, ExportLogEntry};
 
 use super::{Origin, Workspace};
 use crate::clock::Time;
 use crate::consume;
-use crate::deliver::Deliverer;
+use crate::deliver::{Deliverer, to_wire};
 use crate::engine::sum;
-use crate::feed::FeedId;
+use crate::feed::{Feed, FeedId};
 use crate::positions::Part;
 use crate::redrive::{self, Counts, Found, Reading, Run, Told};
 use crate::settle;
@@ -165,7 +166,7 @@ impl Workspace {
             let feed = feed.and_then(|id| self.feeds.get_mut(id));
             if run.has_overtaken(&found) {
                 run.counts.overtaken += 1;
-            } else if feed.is_some_and(|feed| feed.positions.reopen(found.partition, found.offset)) {
+            } else if feed.is_some_and(|feed| reopen(feed, self.account, &found)) {
                 run.announced.push(found);
             } else {
                 // It is on its way, or will be read: its feed has gone back.
@@ -262,6 +263,35 @@ impl Workspace {
             ..ExportLogEntry::default()
         }
     }
+}
+
+/// Makes a change open in its feed again: of several parts those alone that were refused, if that is known, for an event that Braze has
+/// taken would be another one there. `false` if it is open, or has still to be read.
+fn reopen(feed: &mut Feed, account: AccountNumber, found: &Found) -> bool {
+    let reopens = feed.positions.reopen(found.partition, found.offset);
+    if reopens {
+        for part in taken(feed, account, found) {
+            feed.positions.settle_part(found.partition, found.offset, part);
+        }
+    }
+    reopens
+}
+
+/// The parts of a change under whose users it was not refused; none if it was under nobody whom it names now.
+fn taken(feed: &Feed, account: AccountNumber, found: &Found) -> Vec<Part> {
+    let key = parse_membership_key(&found.key);
+    let Ok(membership) = consume::read(account, &found.payload, Some(&feed.slug), key) else {
+        return Vec::new();
+    };
+    let (earlier, present) = consume::users(feed, &membership, found.partition, found.offset);
+    let users: Vec<_> = earlier.into_iter().chain(present).map(to_wire).collect();
+    let is_taken = |user: &Identifier| !found.refused.contains(user);
+    if users.iter().all(is_taken) {
+        return Vec::new();
+    }
+    let parts = Part::each(u8::try_from(users.len()).unwrap_or(u8::MAX));
+    let parts = parts.zip(&users).filter(|(_, user)| is_taken(user));
+    parts.map(|(part, _)| part).collect()
 }
 
 /// Whose change it is.

@@ -1,5 +1,6 @@
 //! What a workspace hands to its next owner, and what it takes over.
 
+mod occurrences;
 mod oldest;
 mod redrive;
 mod removal;
@@ -21,13 +22,17 @@ fn at(seconds: i64) -> Time {
 
 /// Taken over at 100 s.
 fn workspace(predecessor: Option<WorkspaceProgress>) -> Workspace {
+    workspace_with(EngineConfig::default(), predecessor)
+}
+
+fn workspace_with(config: EngineConfig, predecessor: Option<WorkspaceProgress>) -> Workspace {
     let restored = Restored {
         workspace: predecessor,
         feeds: HashMap::new(),
         partition: 3,
     };
     let beginning = Beginning {
-        config: EngineConfig::default(),
+        config,
         key: "1234.main".to_owned(),
         account: AccountNumber::new(1234).unwrap(),
         topics: Topics::new(&kafka::Config::default()),

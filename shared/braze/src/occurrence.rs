@@ -158,6 +158,8 @@ impl Clause {
             push_text(buffer, value);
         }
         buffer.push(b'}');
+        // It may wait for long, among many.
+        buffer.shrink_to_fit();
     }
 
     /// `,"<key>":"<text>"`.

@@ -93,6 +93,7 @@ fn surveyed() -> Workspace {
         key: b"vip/1"[..].into(),
         payload: payload.into(),
         keys,
+        refused: Vec::new(),
     });
     workspace.feeds.begin_redrive(&run.feeds);
     workspace.redrive = Some(run);
@@ -202,6 +203,7 @@ fn no_more_are_open_at_once_than_half_of_what_may_be_pending() {
             keys: vec![offset.unsigned_abs()],
             key: first.key.clone(),
             payload: first.payload.clone(),
+            refused: Vec::new(),
             ..*first
         };
         found.push_back(other);

@@ -234,3 +234,56 @@ async fn who_is_known_by_another_identifier_now_has_exited_under_the_one_before_
         engine.drain().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_a_member_was_known_by_before_the_job_began_has_not_exited() {
+    let rig = Rig::new().await;
+    // Somebody else is known by that now.
+    rig.enter("vip", "2", &[("user_id", "cust-1")]).await;
+    rig.enter_from("vip", "1", &[("user_id", "cust-9")], &[("user_id", "cust-1")])
+        .await;
+    let engine = rig.start();
+    let vip = rig
+        .create(NewExportJob {
+            existing_users: true,
+            ..events("vip")
+        })
+        .await;
+    engine.settled(&vip, (2, 0, 0, 0)).await;
+    until_told(&rig, "cust-9", &["entered vip"]).await;
+    assert_eq!(told(&rig, "cust-1"), ["entered vip"]);
+    // From the start on it is an exit.
+    rig.enter_from("vip", "1", &[("user_id", "cust-8")], &[("user_id", "cust-9")])
+        .await;
+    engine.settled(&vip, (3, 0, 0, 0)).await;
+    until_told(&rig, "cust-9", &["entered vip", "exited vip"]).await;
+    engine.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_the_two_events_of_a_changed_identifier_a_redrive_sends_the_one_that_was_refused() {
+    for refused in ["cust-1", "cust-9"] {
+        let rig = Rig::new().await;
+        let engine = rig.start();
+        let vip = rig.create(events("vip")).await;
+        engine.until(&vip, |_| true).await;
+        rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
+        engine.settled(&vip, (1, 0, 0, 0)).await;
+        rig.sim.refuse_object(refused, "external_id is blacklisted");
+        rig.enter_from("vip", "1", &[("user_id", "cust-9")], &[("user_id", "cust-1")])
+            .await;
+        // What counts is what becomes of the one under the new identifier.
+        let (added, rejected) = if refused == "cust-9" { (1, 1) } else { (2, 0) };
+        engine.settled(&vip, (added, 0, 0, rejected)).await;
+        let kept = rig.rejected().await;
+        assert_eq!(kept.len(), 1, "{refused}");
+        rig.sim.clear_faults();
+        redrive(&rig, &vip, &[], 0).await;
+        until_outcomes(&rig, &["1 sent again, 0 overtaken by later changes, 0 still unusable"]).await;
+        engine.until(&vip, |status| status.pending == 0).await;
+        rig.sim.idle().await;
+        until_told(&rig, "cust-1", &["entered vip", "exited vip"]).await;
+        until_told(&rig, "cust-9", &["entered vip"]).await;
+        engine.drain().await;
+    }
+}
