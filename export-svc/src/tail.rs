@@ -77,6 +77,8 @@ pub(crate) fn tail<T>(
             }
             Some(Ok(Polled::Eof { .. })) => is_open = false,
             Some(Err(error)) if error.disposition() == Disposition::Retry => {}
+            // It has become too old for the topic meanwhile: on from the first that is there.
+            Some(Err(kafka::Error::OffsetGone { .. })) => reader.seek(partition, Position::Beginning)?,
             Some(Err(error)) => return Err(error.into()),
             None => {}
         }
@@ -163,5 +165,45 @@ mod tests {
         };
         let found = newest_from(0..100_000, 10, look).unwrap();
         assert_eq!(found, (99_999, false));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_has_become_too_old_meanwhile_is_left_out_and_the_rest_is_read() {
+        let name = "tail::what_has_become_too_old_meanwhile_is_left_out_and_the_rest_is_read";
+        let Some(config) = kafka::testing::real_only(name) else {
+            return;
+        };
+        kafka::topics::ensure(&config, &[]).await.unwrap();
+        let topic = kafka::Topics::new(&config).export_log();
+        let publisher = kafka::Publisher::new(&config, kafka::PublisherOptions::default()).unwrap();
+        for value in ["0", "1", "2"] {
+            let record = kafka::RecordOut::new(&topic).key("job").payload(value);
+            publisher.publish(record).await.unwrap();
+        }
+        let runtime = tokio::runtime::Handle::current();
+        let read = move || {
+            let wanted = Wanted {
+                newest: Some(10),
+                follow: false,
+                patience: Duration::from_secs(30),
+            };
+            let is_cut = std::cell::Cell::new(false);
+            // While the newest are looked for, all but the last one go.
+            let pick = |record: &RecordView<'_>| {
+                if !is_cut.replace(true) {
+                    let cut = kafka::testing::cut_off(&config, &topic, record.partition(), record.offset() + 2);
+                    runtime.block_on(cut).unwrap();
+                }
+                record.payload().map(<[u8]>::to_vec)
+            };
+            let mut read = Vec::new();
+            let take = |value| {
+                read.push(value);
+                Ok(())
+            };
+            tail(&config, (&topic, "job"), &wanted, pick, || true, take).map(|()| read)
+        };
+        let read = tokio::task::spawn_blocking(read).await.unwrap();
+        assert_eq!(read.unwrap(), [b"2".to_vec()]);
     }
 }
