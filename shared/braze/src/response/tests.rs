@@ -437,6 +437,30 @@ fn an_array_of_which_objects_are_missing_leaves_the_others_accepted() {
         split: true,
     };
     assert_eq!(mixed(201, &unknown, [2, 2, 0]), expected, "it may be about any of them");
+    let counted = json!({
+        "message": "success", "attributes_processed": 2, "events_processed": 1, "errors": [{"index": 0, "type": "odd"}],
+    });
+    let expected = End::Accepted {
+        verdicts: vec![Verdict::Accepted, Verdict::Accepted, retry(), retry()],
+        split: true,
+    };
+    assert_eq!(
+        mixed(201, &counted, [2, 2, 0]),
+        expected,
+        "it is not about those of which all are counted"
+    );
+    let all = json!({
+        "message": "success", "attributes_processed": 2, "events_processed": 2, "errors": [{"index": 0, "type": "odd"}],
+    });
+    let expected = End::Accepted {
+        verdicts: vec![Verdict::Accepted; 4],
+        split: false,
+    };
+    assert_eq!(
+        mixed(201, &all, [2, 2, 0]),
+        expected,
+        "it is about none, if all are counted"
+    );
 }
 
 #[test]

@@ -22,6 +22,15 @@ async fn over(brokers: &Brokers, sim: &Sim) -> Service {
     Service::start(config).await
 }
 
+/// A service over a simulator that knows no key, and a client of it.
+async fn started() -> (Brokers, Sim, Service, AuthorizationServiceClient<Channel>) {
+    let brokers = kafka::testing::brokers();
+    let sim = Sim::start(braze_sim::Options::default()).await.unwrap();
+    let service = over(&brokers, &sim).await;
+    let client = AuthorizationServiceClient::new(service.admin().await);
+    (brokers, sim, service, client)
+}
+
 async fn created(
     client: &mut AuthorizationServiceClient<Channel>,
     request: CreateAuthorizationRequest,
@@ -42,12 +51,7 @@ async fn health(client: &mut AuthorizationServiceClient<Channel>, name: &str) ->
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_key_is_asked_about_at_once_and_a_refused_one_is_told_with_the_permission_it_needs() {
-    let (brokers, sim) = (
-        kafka::testing::brokers(),
-        Sim::start(braze_sim::Options::default()).await.unwrap(),
-    );
-    let service = over(&brokers, &sim).await;
-    let mut client = AuthorizationServiceClient::new(service.admin().await);
+    let (_brokers, sim, service, mut client) = started().await;
     sim.handle()
         .put_key(Key::new("other").with_permissions(["users.export.ids"]));
     let with_key = |label: &str, key: &str| CreateAuthorizationRequest {
@@ -146,11 +150,7 @@ async fn every_replica_tells_what_one_has_seen_also_after_a_restart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_owns_the_slot_asks_about_a_key_that_nobody_has_asked_about_for_long() {
-    let (brokers, sim) = (
-        kafka::testing::brokers(),
-        Sim::start(braze_sim::Options::default()).await.unwrap(),
-    );
-    let service = over(&brokers, &sim).await;
+    let (_brokers, sim, service, client) = started().await;
     sim.handle().put_key(Key::new(KEY));
     let new = NewAuthorization {
         label: "Sim".to_owned(),
@@ -166,7 +166,6 @@ async fn whoever_owns_the_slot_asks_about_a_key_that_nobody_has_asked_about_for_
     let long_ago = Timestamp::now() - SignedDuration::from_hours(1);
     let created = authorizations.create(AccountNumber::new(1234).unwrap(), new, 4, &sealer, long_ago);
     let name = created.await.unwrap().name();
-    let client = AuthorizationServiceClient::new(service.admin().await);
     runtime::testing::until("it has been asked about", async || {
         health(&mut client.clone(), &name).await.status() == HealthStatus::Healthy
     })
@@ -183,12 +182,7 @@ fn uses(health: &Health) -> Vec<(&str, &str, HealthStatus)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_key_may_be_used_for_is_told_and_a_permission_that_is_optional_makes_nobody_unhealthy() {
-    let (brokers, sim) = (
-        kafka::testing::brokers(),
-        Sim::start(braze_sim::Options::default()).await.unwrap(),
-    );
-    let service = over(&brokers, &sim).await;
-    let mut client = AuthorizationServiceClient::new(service.admin().await);
+    let (_brokers, sim, service, mut client) = started().await;
     sim.handle().put_key(Key::new(KEY).with_permissions(["users.track"]));
     let seen = created(&mut client, create("Exports only", "")).await.health.unwrap();
     assert_eq!((seen.status(), seen.reason.as_str()), (HealthStatus::Healthy, ""));
@@ -225,13 +219,8 @@ async fn what_a_key_may_be_used_for_is_told_and_a_permission_that_is_optional_ma
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_wants_to_know_now_is_told_what_braze_says_and_a_hundred_at_once_make_it_be_asked_once() {
-    let (brokers, sim) = (
-        kafka::testing::brokers(),
-        Sim::start(braze_sim::Options::default()).await.unwrap(),
-    );
-    let service = over(&brokers, &sim).await;
+    let (_brokers, sim, service, mut client) = started().await;
     sim.handle().put_key(Key::new(KEY));
-    let mut client = AuthorizationServiceClient::new(service.admin().await);
     let name = created(&mut client, create("Sim", "")).await.name;
     sim.handle().reject_key(KEY);
     let before = sim.handle().journal().len();
@@ -261,13 +250,8 @@ async fn who_wants_to_know_now_is_told_what_braze_says_and_a_hundred_at_once_mak
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_goes_away_before_braze_has_answered_has_asked_all_the_same() {
-    let (brokers, sim) = (
-        kafka::testing::brokers(),
-        Sim::start(braze_sim::Options::default()).await.unwrap(),
-    );
-    let service = over(&brokers, &sim).await;
+    let (_brokers, sim, service, mut client) = started().await;
     sim.handle().put_key(Key::new(KEY));
-    let mut client = AuthorizationServiceClient::new(service.admin().await);
     let name = created(&mut client, create("Sim", "")).await.name;
     let before = sim.handle().journal().len();
     sim.handle().inject(Fault::hold());

@@ -66,21 +66,12 @@ async fn options_are_kept_as_given_and_some_can_be_changed_also_of_a_job_whose_t
     let get = || GetExportJobRequest {
         name: created.name.clone(),
     };
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
-    loop {
-        let job = client
-            .get_export_job(get())
-            .await
-            .unwrap()
-            .into_inner()
-            .export_job
-            .unwrap();
-        if job.state() == ExportJobState::Completed && job.state_reason.contains("completed at") {
-            break;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "it is not completed: {job:?}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    runtime::testing::until("it is completed", async || {
+        let job = client.clone().get_export_job(get()).await.unwrap().into_inner();
+        let job = job.export_job.unwrap();
+        job.state() == ExportJobState::Completed && job.state_reason.contains("completed at")
+    })
+    .await;
     let pause = PauseExportJobRequest {
         name: created.name.clone(),
         revision: 0,
