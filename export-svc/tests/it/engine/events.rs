@@ -250,7 +250,8 @@ async fn whom_a_member_was_known_by_before_the_job_began_has_not_exited() {
         })
         .await;
     engine.settled(&vip, (2, 0, 0, 0)).await;
-    until_told(&rig, "cust-9", &["entered vip"]).await;
+    rig.sim.idle().await;
+    assert_eq!(told(&rig, "cust-9"), ["entered vip"]);
     assert_eq!(told(&rig, "cust-1"), ["entered vip"]);
     // From the start on it is an exit.
     rig.enter_from("vip", "1", &[("user_id", "cust-8")], &[("user_id", "cust-9")])
