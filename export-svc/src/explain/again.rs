@@ -28,6 +28,9 @@ pub(super) fn sent(
 
 #[cfg(test)]
 mod tests {
+    use proto::export::v1::FeedProgress;
+
+    use super::super::written_down;
     use super::*;
 
     fn at(seconds: i64) -> Timestamp {

@@ -37,7 +37,8 @@ pub enum Held {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct LookupError {
-    /// The status of the answer, if one arrived. 401 and 403: the key is not known, or lacks the permission `users.export.ids`.
+    /// The status of the answer, if one arrived. 401 and 403: the key is not known, or lacks the permission `users.export.ids`; 404:
+    /// a wrong path, which is no answer about a user.
     pub status: Option<u16>,
     /// For operators: what happened, or Braze's words without our key.
     pub message: String,
