@@ -172,8 +172,14 @@ fn child_at<'a>(
     Ok((account, id))
 }
 
-fn page(size: u32, token: &str) -> Result<Page, Status> {
-    Page::new(size, token).map_err(|error| invalid_argument("page_token", error.to_string()))
+/// The page of a list, which is what `list` says: see [`Page::new`].
+fn page(list: &[&str], size: u32, token: &str) -> Result<Page, Status> {
+    Page::new(list, size, token).map_err(|error| invalid_argument("page_token", error.to_string()))
+}
+
+/// The revision that a request is based on, if it says so.
+fn based_on(revision: u64) -> Option<u64> {
+    (revision != 0).then_some(revision)
 }
 
 /// Notes what is wrong with a field, if something is.

@@ -236,9 +236,8 @@ impl Feeds {
                     ended.push(id);
                 }
                 Some(job) => {
-                    // Whoever edits the job has acted.
                     if feed.job.revision != job.revision || feed.fault == Some(Fault::Unreadable) {
-                        feed.fault = None;
+                        feed.mend(job);
                         self.dirty.insert(id);
                     }
                     feed.job = Arc::clone(job);

@@ -11,7 +11,7 @@ use proto::account::v1::{
 use runtime::grpc::status::{Violations, already_exists, invalid_argument};
 use tonic::{Request, Response, Status};
 
-use super::{READ, check, page};
+use super::{READ, based_on, check, page};
 
 pub(super) struct Service {
     pub(super) directory: Directory,
@@ -96,7 +96,7 @@ impl AccountService for Service {
     ) -> Result<Response<ListAccountsResponse>, Status> {
         let caller = self.directory.admit(&request, READ)?;
         let request = request.get_ref();
-        let page = page(request.page_size, &request.page_token)?;
+        let page = page(&["ListAccounts"], request.page_size, &request.page_token)?;
         let response = match caller.account() {
             None => {
                 let listed = self.directory.accounts().list(&page)?;
@@ -122,8 +122,9 @@ impl AccountService for Service {
         request: Request<DeleteAccountRequest>,
     ) -> Result<Response<DeleteAccountResponse>, Status> {
         self.directory.caller(&request)?.require_installation()?;
-        let number = parse_name(&request.get_ref().name)?;
-        self.directory.accounts().delete(number).await?;
+        let DeleteAccountRequest { name, revision } = request.get_ref();
+        let number = parse_name(name)?;
+        self.directory.accounts().delete(number, based_on(*revision)).await?;
         tracing::info!(account = %number, "deleted accounts/{number}");
         Ok(Response::new(DeleteAccountResponse {}))
     }

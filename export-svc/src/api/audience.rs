@@ -50,7 +50,11 @@ impl AudienceService for Service {
         let caller = self.directory.admit(&request, READ)?;
         let request = request.get_ref();
         let account = parent(&caller, &request.parent, READ)?;
-        let page: Page = page(request.page_size, &request.page_token)?;
+        let page: Page = page(
+            &["ListAudiences", &request.parent],
+            request.page_size,
+            &request.page_token,
+        )?;
         self.directory.account(AccountRef::Number(account))?;
         // The later pages are of the same reading.
         let listing = if request.page_token.is_empty() {

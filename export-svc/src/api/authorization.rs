@@ -21,7 +21,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tonic::{Request, Response, Status};
 
 use self::parse::{edit, key, parse};
-use super::{READ, WRITE, child, page, parent, providers};
+use super::{READ, WRITE, based_on, child, page, parent, providers};
 use crate::engine::EngineHandle;
 
 pub(super) struct Service {
@@ -88,7 +88,8 @@ impl AuthorizationService for Service {
         let caller = self.directory.admit(&request, READ)?;
         let request = request.get_ref();
         let account = parent(&caller, &request.parent, READ)?;
-        let page = page(request.page_size, &request.page_token)?;
+        let list = ["ListAuthorizations", &request.parent];
+        let page = page(&list, request.page_size, &request.page_token)?;
         let listed = self.directory.authorizations().list(account, &page)?;
         let authorizations = listed.items.iter().map(|item| self.observed(item)).collect();
         Ok(Response::new(ListAuthorizationsResponse {
@@ -111,7 +112,7 @@ impl AuthorizationService for Service {
         let (account, id) = named.map_err(|error| invalid_argument("authorization.name", error.to_string()))?;
         caller.require(account, WRITE)?;
         let edit = edit(&new, &update_mask.unwrap_or_default())?;
-        let based_on = (new.revision != 0).then_some(new.revision);
+        let based_on = based_on(new.revision);
         let authorizations = self.directory.authorizations();
         let updated = authorizations
             .update(account, id, based_on, edit, Timestamp::now())
@@ -127,13 +128,17 @@ impl AuthorizationService for Service {
         request: Request<RotateAuthorizationKeyRequest>,
     ) -> Result<Response<RotateAuthorizationKeyResponse>, Status> {
         let caller = self.directory.admit(&request, WRITE)?;
-        let RotateAuthorizationKeyRequest { name, rest_api_key } = request.into_inner();
+        let RotateAuthorizationKeyRequest {
+            name,
+            rest_api_key,
+            revision,
+        } = request.into_inner();
         let new = SecretString::from(rest_api_key);
         let (account, id) = child(&caller, &name, name::AUTHORIZATIONS, WRITE)?;
         key(new.expose_secret()).map_err(|problem| invalid_argument("rest_api_key", problem))?;
         let authorizations = self.directory.authorizations();
         let rotated = authorizations
-            .rotate_key(account, id, new, &self.sealer, Timestamp::now())
+            .rotate_key(account, id, new, &self.sealer, based_on(revision), Timestamp::now())
             .await?;
         tracing::info!(%account, "{name} has a new key");
         Ok(Response::new(RotateAuthorizationKeyResponse {
@@ -170,10 +175,11 @@ impl AuthorizationService for Service {
         request: Request<DeleteAuthorizationRequest>,
     ) -> Result<Response<DeleteAuthorizationResponse>, Status> {
         let caller = self.directory.admit(&request, WRITE)?;
-        let name = &request.get_ref().name;
+        let DeleteAuthorizationRequest { name, revision } = request.get_ref();
         let (account, id) = child(&caller, name, name::AUTHORIZATIONS, WRITE)?;
         let removed = self.engine.removed(account);
-        self.directory.authorizations().delete(account, id, removed).await?;
+        let authorizations = self.directory.authorizations();
+        authorizations.delete(account, id, removed, based_on(*revision)).await?;
         tracing::info!(%account, "deleted {name}");
         Ok(Response::new(DeleteAuthorizationResponse {}))
     }

@@ -15,7 +15,7 @@ mod writes;
 
 use std::sync::Arc;
 
-use control::{Directory, NewExportJob, NewReset};
+use control::{Directory, Move, NewExportJob, NewReset};
 use futures::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
 use kafka::{Reader, ReaderOptions, Topics};
@@ -36,7 +36,7 @@ use tonic::{Request, Response, Status};
 
 use self::reset::Target;
 use super::observed::Observer;
-use super::{READ, WRITE, child, child_at, page, parent};
+use super::{READ, WRITE, based_on, child, child_at, page, parent};
 use crate::catalog::Catalog;
 
 #[derive(Clone)]
@@ -122,11 +122,6 @@ impl Service {
     }
 }
 
-/// The revision that a request is based on, if it says so.
-fn based_on(revision: u64) -> Option<u64> {
-    (revision != 0).then_some(revision)
-}
-
 #[tonic::async_trait]
 impl ExportJobService for Service {
     type WatchExportJobStream = BoxStream<'static, Result<WatchExportJobResponse, Status>>;
@@ -173,10 +168,10 @@ impl ExportJobService for Service {
         let caller = self.directory.admit(&request, READ)?;
         let request = request.get_ref();
         let account = parent(&caller, &request.parent, READ)?;
-        let listed = self
-            .directory
-            .export_jobs()
-            .list(account, &page(request.page_size, &request.page_token)?)?;
+        let states = format!("{:?}", request.states);
+        let list = ["ListExportJobs", &request.parent, &states, &request.authorization];
+        let page = page(&list, request.page_size, &request.page_token)?;
+        let listed = self.directory.export_jobs().list(account, &page)?;
         let wanted = |job: &ExportJob| {
             let of_state = request.states.is_empty() || request.states.contains(&job.state);
             of_state && [job.authorization.as_str(), ""].contains(&request.authorization.as_str())
@@ -217,10 +212,11 @@ impl ExportJobService for Service {
         request: Request<DeleteExportJobRequest>,
     ) -> Result<Response<DeleteExportJobResponse>, Status> {
         let caller = self.directory.admit(&request, WRITE)?;
-        let name = &request.get_ref().name;
+        let DeleteExportJobRequest { name, revision } = request.get_ref();
         let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
         let counters = self.observer.counters(name);
-        self.directory.export_jobs().delete(account, id).await?;
+        let jobs = self.directory.export_jobs();
+        jobs.delete(account, id, based_on(*revision)).await?;
         self.observer.note(&caller, name, ExportEvent::Deleted, counters, "");
         Ok(Response::new(DeleteExportJobResponse {}))
     }
@@ -241,17 +237,23 @@ impl ExportJobService for Service {
         let mut edit = edit::parse(wanted, &update_mask.unwrap_or_default(), Timestamp::now())?;
         removal::check(remove_slugs, &edit)?;
         edit.remove_slugs = remove_slugs;
-        if edit.audiences.is_some() {
+        let mut added = Vec::new();
+        if let Some(wanted) = &edit.audiences {
             // A job that does not exist may have no topic to ask.
-            self.directory.export_jobs().get(account, id)?;
+            let present = self.directory.export_jobs().get(account, id)?.audiences;
+            added.extend(wanted.iter().filter(|slug| !present.contains(slug)).cloned());
             edit.start = self.ends(account).await?;
         }
         let jobs = self.jobs(account);
-        let job = jobs
-            .update(account, id, edit, based_on(revision), Timestamp::now())
-            .await?;
+        let (job, warnings) = create::noted(
+            Box::pin(jobs.update(account, id, edit, based_on(revision), Timestamp::now())),
+            |job| self.observer.done(&caller, &job, ExportEvent::Updated),
+            Box::pin(self.catalog.audience_warnings(account, &added)),
+        )
+        .await?;
         Ok(Response::new(UpdateExportJobResponse {
-            export_job: Some(self.observer.done(&caller, &job, ExportEvent::Updated)),
+            export_job: Some(job),
+            warnings,
         }))
     }
 
@@ -296,6 +298,7 @@ impl ExportJobService for Service {
         let PauseExportJobRequest { name, revision } = request.get_ref();
         let (account, id) = child(&caller, name, name::EXPORT_JOBS, WRITE)?;
         let (jobs, based_on) = (self.directory.export_jobs(), based_on(*revision));
+        self.must_not_have_failed(account, id, Move::Pause)?;
         let job = jobs.pause(account, id, based_on, Timestamp::now()).await?;
         Ok(Response::new(PauseExportJobResponse {
             export_job: Some(self.observer.done(&caller, &job, ExportEvent::Paused)),

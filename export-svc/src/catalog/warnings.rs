@@ -1,4 +1,4 @@
-//! What looks wrong with a new job, going by what its topic holds: a hint, never a reason not to create it.
+//! What looks wrong with a job or an edit of it, going by what its topic holds: a hint, never a reason to refuse it.
 
 use std::time::Duration;
 
@@ -32,17 +32,31 @@ impl Catalog {
                 warnings.extend(about_fields(&sample, identifiers.fields().chain(writes.fields())));
                 warnings
             }
-            Ok((Err(error), _) | (_, Err(error))) => {
-                vec![format!(
-                    "audiences and fields are unchecked, the membership topic cannot be read: {}",
-                    runtime::error::chain(&error)
-                )]
-            }
-            Err(_) => {
-                vec!["audiences and fields are unchecked, reading the membership topic takes too long".to_owned()]
-            }
+            Ok((Err(error), _) | (_, Err(error))) => vec![unreadable("audiences and fields", &error)],
+            Err(_) => vec![slow("audiences and fields")],
         }
     }
+
+    /// Of audiences that come to a job, those that no record is about.
+    pub(crate) async fn audience_warnings(&self, account: AccountNumber, audiences: &[String]) -> Vec<String> {
+        if audiences.is_empty() {
+            return Vec::new();
+        }
+        match tokio::time::timeout(2 * WITHIN, self.audiences(account, WITHIN)).await {
+            Ok(Ok(listing)) => about_audiences(&listing, audiences),
+            Ok(Err(error)) => vec![unreadable("audiences", &error)],
+            Err(_) => vec![slow("audiences")],
+        }
+    }
+}
+
+fn unreadable(unchecked: &str, error: &super::Error) -> String {
+    let error = runtime::error::chain(error);
+    format!("{unchecked} are unchecked, the membership topic cannot be read: {error}")
+}
+
+fn slow(unchecked: &str) -> String {
+    format!("{unchecked} are unchecked, reading the membership topic takes too long")
 }
 
 fn about_audiences(listing: &Listing, audiences: &[String]) -> Vec<String> {

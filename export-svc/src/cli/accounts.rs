@@ -35,7 +35,7 @@ pub(super) enum Accounts {
     ///
     /// When a customer has left. Its jobs and authorizations must be deleted before; its topics stay.
     #[command(after_long_help = examples!("accounts delete 1234"))]
-    Delete(One),
+    Delete(Delete),
 }
 
 #[derive(Debug, Args)]
@@ -60,6 +60,15 @@ pub(super) struct One {
     number: AccountNumber,
     #[command(flatten)]
     remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Delete {
+    #[command(flatten)]
+    one: One,
+    /// Only if this is still its revision.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
+    revision: u64,
 }
 
 #[derive(Debug, Args)]
@@ -128,13 +137,15 @@ impl Accounts {
                 });
                 remote.output.list(&accounts.await?);
             }
-            Self::Delete(One { number, remote }) => {
+            Self::Delete(Delete { one, revision }) => {
+                let One { number, remote } = one;
                 let name = name::format_account(number);
                 let mut client = AccountServiceClient::new(remote.connect().await?);
-                client
-                    .delete_account(wire::DeleteAccountRequest { name: name.clone() })
-                    .await
-                    .map_err(refused)?;
+                let request = wire::DeleteAccountRequest {
+                    name: name.clone(),
+                    revision,
+                };
+                client.delete_account(request).await.map_err(refused)?;
                 remote
                     .output
                     .done(&format!("deleted {name}"), vec![("deleted", json!(name))]);

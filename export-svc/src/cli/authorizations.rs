@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tonic::Status;
 
 use super::output::{Show, time};
-use super::resource::{One, Resource, all};
+use super::resource::{Moved, One, Resource, all};
 use super::{Account, Remote, refused};
 
 #[derive(Debug, Subcommand)]
@@ -74,7 +74,7 @@ pub(super) enum Authorizations {
     ///
     /// Refused while export jobs use it, with their names; kill or delete these before.
     #[command(after_long_help = examples!("authorizations delete --account 1234 Sim"))]
-    Delete(One),
+    Delete(Moved),
 }
 
 #[derive(Debug, Args)]
@@ -158,7 +158,7 @@ impl FromStr for Figure {
 #[derive(Debug, Args)]
 pub(super) struct RotateKey {
     #[command(flatten)]
-    one: One,
+    moved: Moved,
     /// File that holds the new REST API key, or - for stdin: a key of the same Braze workspace, with the permissions users.track and,
     /// for `explain`, users.export.ids.
     #[arg(long, value_name = "FILE")]
@@ -283,13 +283,15 @@ impl Authorizations {
                     .list(&all::<wire::Authorization>(&channel, &account.name()).await?);
             }
             Self::Update(update) => update.run().await?,
-            Self::RotateKey(RotateKey { one, key_file }) => {
+            Self::RotateKey(RotateKey { moved, key_file }) => {
+                let Moved { one, revision } = moved;
                 let key = runtime::secrets::read(&key_file).map_err(Failure::call)?;
                 let (channel, name) = one.find::<wire::Authorization>().await?;
                 let mut client = AuthorizationServiceClient::new(channel);
                 let request = wire::RotateAuthorizationKeyRequest {
                     name,
                     rest_api_key: key.expose_secret().to_owned(),
+                    revision,
                 };
                 let answer = client.rotate_authorization_key(request).await;
                 let rotated = answer.map_err(refused)?.into_inner().authorization;
@@ -298,10 +300,13 @@ impl Authorizations {
             }
             Self::Check(check) => check.run().await?,
             Self::Providers(Providers { remote }) => providers::show(&remote).await?,
-            Self::Delete(one) => {
+            Self::Delete(Moved { one, revision }) => {
                 let (channel, name) = one.find::<wire::Authorization>().await?;
                 let mut client = AuthorizationServiceClient::new(channel);
-                let request = wire::DeleteAuthorizationRequest { name: name.clone() };
+                let request = wire::DeleteAuthorizationRequest {
+                    name: name.clone(),
+                    revision,
+                };
                 client.delete_authorization(request).await.map_err(refused)?;
                 one.remote
                     .output

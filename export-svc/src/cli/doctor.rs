@@ -21,6 +21,11 @@ use crate::app;
 use crate::config::Config;
 use crate::health::{self, Health};
 
+/// Said before the faults of a configuration. Whoever has a service that runs need not mend them: they look in the wrong place.
+const NOT_THE_SERVICES: &str = "\
+with this configuration no service runs. Let doctor have the one of yours: run it where the service runs, such as \
+`docker compose exec export-svc export-svc doctor`, or say --config with the service's file, or set the EXPORT_SVC__ variables \
+that it has. What is wrong with this one:";
 /// How long Kafka may take to answer.
 const OPEN_MAX: Duration = Duration::from_secs(10);
 
@@ -36,7 +41,7 @@ pub(super) struct Doctor {
 
 impl Doctor {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let mut config = serve::load(self.config.as_ref())?;
+        let mut config = serve::load(self.config.as_ref()).inspect_err(|_| eprintln!("{NOT_THE_SERVICES}"))?;
         config.kafka.open_timeout = config.kafka.open_timeout.min(OPEN_MAX);
         let mut findings = vec![Finding::ok("configuration", "it is good")];
         examine(&config, &mut findings).await;

@@ -40,7 +40,7 @@ use self::reset::Reset;
 use self::resume::Resume;
 use self::update::Update;
 use self::writes::Writes;
-use super::resource::{One, Resource, resolve};
+use super::resource::{Moved, One, Resource, resolve};
 use super::{Account, Remote, refused};
 
 #[derive(Debug, Subcommand)]
@@ -156,7 +156,7 @@ pub(super) enum Jobs {
     /// Its position and its counters are gone then. The slugs that it wrote stay in Braze, also those that it was still removing.
     /// `jobs kill` keeps it listed.
     #[command(after_long_help = examples!("jobs delete --account 1234 'VIP to Braze'"))]
-    Delete(One),
+    Delete(Moved),
 }
 
 #[derive(Debug, Args)]
@@ -224,16 +224,6 @@ pub(super) struct Create {
     options: Options,
     #[command(flatten)]
     remote: Remote,
-}
-
-/// Arguments of a move that needs no others.
-#[derive(Debug, Args)]
-pub(super) struct Moved {
-    #[command(flatten)]
-    one: One,
-    /// Only if this is still the job's revision.
-    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
-    revision: u64,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -311,6 +301,10 @@ impl Resource for wire::ExportJob {
     }
 }
 
+fn warn(warnings: &[String]) {
+    warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+}
+
 impl Jobs {
     pub(super) async fn run(self) -> Result<(), Failure> {
         match self {
@@ -338,10 +332,13 @@ impl Jobs {
             Self::Omitted(omitted) => omitted.run().await?,
             Self::Log(log) => log.run().await?,
             Self::Redrive(redrive) => redrive.run().await?,
-            Self::Delete(one) => {
+            Self::Delete(Moved { one, revision }) => {
                 let (channel, name) = one.find::<wire::ExportJob>().await?;
                 let mut client = ExportJobServiceClient::new(channel);
-                let request = wire::DeleteExportJobRequest { name: name.clone() };
+                let request = wire::DeleteExportJobRequest {
+                    name: name.clone(),
+                    revision,
+                };
                 client.delete_export_job(request).await.map_err(refused)?;
                 one.remote
                     .output
@@ -394,10 +391,7 @@ impl Create {
         };
         let mut client = ExportJobServiceClient::new(channel);
         let created = client.create_export_job(request).await.map_err(refused)?.into_inner();
-        created
-            .warnings
-            .iter()
-            .for_each(|warning| eprintln!("warning: {warning}"));
+        warn(&created.warnings);
         self.remote.output.one(&created.export_job.unwrap_or_default());
         Ok(())
     }

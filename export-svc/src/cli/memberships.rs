@@ -30,7 +30,7 @@ pub(super) enum Memberships {
     ///
     /// For what a webhook of Lytics has sent, or would send.
     ///
-    /// Plain or as CloudEvents. Each enter and exit among a message's segment_events is published.
+    /// Plain or as CloudEvents. Each enter and exit among a message's segment_events is published. Blank lines are passed over.
     #[command(after_long_help = examples!(
         "memberships trigger --account 1234 \\\n      --profile-id-field uid messages.ndjson",
         "memberships trigger --account 1234 \\\n      --profile-id-field uid < messages.ndjson",

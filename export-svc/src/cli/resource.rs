@@ -49,6 +49,16 @@ impl One {
     }
 }
 
+/// Arguments of a command that changes a resource and needs no others.
+#[derive(Debug, Args)]
+pub(super) struct Moved {
+    #[command(flatten)]
+    pub(super) one: One,
+    /// Only if this is still its revision.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
+    pub(super) revision: u64,
+}
+
 /// Every resource below `parent`.
 pub(super) async fn all<T: Resource>(channel: &Channel, parent: &str) -> Result<Vec<T>, Failure> {
     every_page(async |page_token| T::page(channel, parent, page_token).await).await

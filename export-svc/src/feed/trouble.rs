@@ -7,9 +7,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use control::ExportJob;
 use proto::export::v1::{ErrorRun, FeedProgress};
 
-use super::{Feed, FeedId, Feeds, Used};
+use super::{Fault, Feed, FeedId, Feeds, Used};
 use crate::clock::Time;
 use crate::settle;
 
@@ -108,6 +109,14 @@ impl Trouble {
 impl Feed {
     fn must_bounce(&self) -> bool {
         self.trouble.bounces < self.job.bounces
+    }
+
+    /// Ends its fault if its job is like this now: it is bounced, or can be read again. A reset does so itself, and no other edit
+    /// can have mended anything.
+    pub(super) fn mend(&mut self, job: &ExportJob) {
+        if self.job.bounces < job.bounces || self.fault == Some(Fault::Unreadable) {
+            self.fault = None;
+        }
     }
 }
 

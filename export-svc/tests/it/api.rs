@@ -10,8 +10,10 @@ mod job_log;
 mod jobs;
 mod memberships;
 mod omitted;
+mod pages;
 mod plan;
 mod progress;
+mod revisions;
 
 use tonic::{Code, Status};
 use tonic_types::StatusExt;

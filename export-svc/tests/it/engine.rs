@@ -354,7 +354,11 @@ async fn a_deleted_job_takes_its_pending_changes_and_its_progress_with_it() {
     let news = rig.create(job("news")).await;
     rig.enter("vip", "1", &[("user_id", "cust-1")]).await;
     engine.until(&vip, |status| status.pending == 1).await;
-    rig.directory.export_jobs().delete(rig.account, &vip.id).await.unwrap();
+    rig.directory
+        .export_jobs()
+        .delete(rig.account, &vip.id, None)
+        .await
+        .unwrap();
     until(
         || engine.handle.job_status(&vip.name()).is_none(),
         || "the job is forgotten".to_owned(),
@@ -400,7 +404,11 @@ async fn what_jobs_left_behind_that_were_deleted_while_nobody_served_is_cleared_
     engine.drain().await;
     assert!(progress_of("vip").await.is_some_and(|value| !value.is_empty()));
 
-    rig.directory.export_jobs().delete(rig.account, &vip.id).await.unwrap();
+    rig.directory
+        .export_jobs()
+        .delete(rig.account, &vip.id, None)
+        .await
+        .unwrap();
     let engine = rig.start();
     let cleared = async || progress_of("vip").await == Some(Vec::new());
     runtime::testing::until("a tombstone", cleared).await;
@@ -408,7 +416,11 @@ async fn what_jobs_left_behind_that_were_deleted_while_nobody_served_is_cleared_
     assert!(progress_of("news").await.is_some_and(|value| !value.is_empty()));
 
     // Nobody serves a Braze workspace without jobs; whoever serves it again clears it.
-    rig.directory.export_jobs().delete(rig.account, &news.id).await.unwrap();
+    rig.directory
+        .export_jobs()
+        .delete(rig.account, &news.id, None)
+        .await
+        .unwrap();
     let engine = rig.start();
     let gold = rig.create(job("gold")).await;
     engine.until(&gold, |_| true).await;

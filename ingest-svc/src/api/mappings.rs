@@ -74,8 +74,9 @@ fn aliased<'a>(name: &'a str, collection: &'static str) -> Result<(AccountNumber
     name::aliased(name, collection).map_err(|error| status::invalid_argument("name", error.to_string()))
 }
 
-fn page(size: u32, token: &str) -> Result<Page, Status> {
-    Page::new(size, token).map_err(|error| status::invalid_argument("page_token", error.to_string()))
+/// The page of a list, which is what `list` says: see [`Page::new`].
+fn page(list: &[&str], size: u32, token: &str) -> Result<Page, Status> {
+    Page::new(list, size, token).map_err(|error| status::invalid_argument("page_token", error.to_string()))
 }
 
 #[tonic::async_trait]
@@ -122,10 +123,8 @@ impl MappingService for Mappings {
             page_token,
         } = request.get_ref();
         let account = self.parent(&request, parent, READ)?;
-        let listed = self
-            .directory
-            .mappings()
-            .list(account, &page(*page_size, page_token)?)?;
+        let page = page(&["ListMappings", parent], *page_size, page_token)?;
+        let listed = self.directory.mappings().list(account, &page)?;
         Ok(Response::new(wire::ListMappingsResponse {
             mappings: listed.items.iter().map(control::Mapping::to_wire).collect(),
             next_page_token: listed.next_page_token,
@@ -229,7 +228,8 @@ impl MappingService for Mappings {
             page_token,
         } = request.get_ref();
         let account = self.parent(&request, parent, READ)?;
-        let listed = self.directory.shadows().list(account, &page(*page_size, page_token)?)?;
+        let page = page(&["ListShadows", parent], *page_size, page_token)?;
+        let listed = self.directory.shadows().list(account, &page)?;
         Ok(Response::new(wire::ListShadowsResponse {
             shadows: listed.items.iter().map(control::Shadow::to_wire).collect(),
             next_page_token: listed.next_page_token,
@@ -240,9 +240,9 @@ impl MappingService for Mappings {
         &self,
         request: Request<wire::DeleteShadowRequest>,
     ) -> Result<Response<wire::DeleteShadowResponse>, Status> {
-        let name = &request.get_ref().name;
+        let wire::DeleteShadowRequest { name, if_revision } = request.get_ref();
         let (account, alias) = self.aliased(&request, name, name::SHADOWS, WRITE)?;
-        self.directory.shadows().delete(account, alias).await?;
+        self.directory.shadows().delete(account, alias, *if_revision).await?;
         tracing::info!(shadow = name, "deleted {name}");
         Ok(Response::new(wire::DeleteShadowResponse {}))
     }

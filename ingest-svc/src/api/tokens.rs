@@ -89,7 +89,8 @@ impl ApiTokenService for Tokens {
     ) -> Result<Response<wire::ListApiTokensResponse>, Status> {
         let account = self.parent(&request, &request.get_ref().parent)?;
         let request = request.get_ref();
-        let page = Page::new(request.page_size, &request.page_token);
+        let list = ["ListApiTokens", &request.parent];
+        let page = Page::new(&list, request.page_size, &request.page_token);
         let page = page.map_err(|error| status::invalid_argument("page_token", error.to_string()))?;
         let listed = self.directory.api_tokens().list(account, &page)?;
         Ok(Response::new(wire::ListApiTokensResponse {
@@ -119,9 +120,10 @@ impl ApiTokenService for Tokens {
         &self,
         request: Request<wire::DeleteApiTokenRequest>,
     ) -> Result<Response<wire::DeleteApiTokenResponse>, Status> {
-        let name = &request.get_ref().name;
+        let wire::DeleteApiTokenRequest { name, revision } = request.get_ref();
         let (account, id) = self.child(&request, "name", name)?;
-        self.directory.api_tokens().delete(account, id).await?;
+        let based_on = (*revision != 0).then_some(*revision);
+        self.directory.api_tokens().delete(account, id, based_on).await?;
         tracing::info!(token = name, "revoked {name}");
         Ok(Response::new(wire::DeleteApiTokenResponse {}))
     }

@@ -149,7 +149,7 @@ pub(super) struct Named {
 pub(super) struct Delete {
     #[command(flatten)]
     name: Name,
-    /// Refuse if the mapping is not at this revision
+    /// Refuse if it is not at this revision
     #[arg(long, value_name = "REVISION")]
     if_revision: Option<u64>,
 }

@@ -79,6 +79,9 @@ pub(super) enum Command {
     Delete {
         /// accounts/{number}/apiTokens/{id}
         name: String,
+        /// Only if this is still its revision
+        #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
+        revision: u64,
     },
 }
 
@@ -229,8 +232,11 @@ pub(super) async fn run(connection: &Connection, command: Command) -> Result<(),
             let token = answer.map_err(refused)?.into_inner().api_token;
             stdout::line(show::token(&token.unwrap_or_default()));
         }
-        Command::Delete { name } => {
-            let request = wire::DeleteApiTokenRequest { name: name.clone() };
+        Command::Delete { name, revision } => {
+            let request = wire::DeleteApiTokenRequest {
+                name: name.clone(),
+                revision,
+            };
             client.delete_api_token(request).await.map_err(refused)?;
             stdout::line(format_args!("revoked {name}"));
         }

@@ -139,7 +139,7 @@ async fn a_revoked_key_is_401_soon() {
     let path = format!("/c/{account}/braze_users?key={token}");
     service.post(&path, "[]").await.counts(0, 0);
     let id = token.split('_').nth(2).unwrap();
-    service.directory.api_tokens().delete(account, id).await.unwrap();
+    service.directory.api_tokens().delete(account, id, None).await.unwrap();
     harness::wait_for("the revoked token is refused", async || {
         (service.post(&path, "[]").await.status == 401).then_some(())
     })

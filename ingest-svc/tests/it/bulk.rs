@@ -201,7 +201,7 @@ async fn a_token_that_is_revoked_during_an_upload_sends_nothing_more() {
     let mut upload = upload(service, &token).await;
     chunk(&mut upload, "braze_id\nb-1\n").await;
     let id = token.split('_').nth(2).unwrap();
-    service.directory.api_tokens().delete(account, id).await.unwrap();
+    service.directory.api_tokens().delete(account, id, None).await.unwrap();
     harness::wait_for("the revoked token is refused", async || {
         let answer = service
             .post(&format!("/c/{account}/braze_users?key={token}"), "[]")

@@ -78,10 +78,13 @@ async fn a_token_is_created_used_read_listed_and_deleted() {
     let last = client.list_api_tokens(list).await.unwrap().into_inner();
     assert_eq!((last.api_tokens.len(), last.next_page_token.as_str()), (1, ""));
 
-    client
-        .delete_api_token(tokens::DeleteApiTokenRequest { name: token.name })
-        .await
-        .unwrap();
+    let delete = |revision| tokens::DeleteApiTokenRequest {
+        name: token.name.clone(),
+        revision,
+    };
+    let stale = client.delete_api_token(delete(token.revision + 1)).await.unwrap_err();
+    assert_eq!(stale.code(), Code::Aborted, "{stale}");
+    client.delete_api_token(delete(token.revision)).await.unwrap();
     assert_eq!(client.get_api_token(get).await.unwrap_err().code(), Code::NotFound);
     service.post(path, "[]").await.refusal(401);
 }
@@ -156,7 +159,10 @@ async fn only_an_admin_of_the_account_manages_its_tokens() {
                 .await
                 .map_or_else(|status| status.code(), |_| Code::Ok),
             client
-                .delete_api_token(tokens::DeleteApiTokenRequest { name: name.clone() })
+                .delete_api_token(tokens::DeleteApiTokenRequest {
+                    name: name.clone(),
+                    revision: 0,
+                })
                 .await
                 .map_or_else(|status| status.code(), |_| Code::Ok),
             client
@@ -299,7 +305,7 @@ async fn a_stream_ends_when_its_token_is_revoked() {
     service
         .directory
         .api_tokens()
-        .delete(account, token.split('_').nth(2).unwrap())
+        .delete(account, token.split('_').nth(2).unwrap(), None)
         .await
         .unwrap();
     let status = harness::wait_for("the stream ends", async || {

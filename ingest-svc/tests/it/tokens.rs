@@ -247,6 +247,7 @@ async fn what_one_replica_revokes_or_changes_every_other_knows() {
 
     let delete = wire::DeleteApiTokenRequest {
         name: name(account, &token),
+        revision: 0,
     };
     client.delete_api_token(delete).await.unwrap();
     until_answered(&one, &path, 401).await;

@@ -110,9 +110,14 @@ fn decide_create(state: &impl State, account: &Account) -> Result<(Vec<Change>, 
 }
 
 /// Takes the account's tokens and mappings with it; refuses while somebody's work hangs on it.
-pub(crate) fn decide_delete(state: &impl State, number: AccountNumber) -> Result<(Vec<Change>, ()), Error> {
-    must_exist(state, number)?;
+pub(crate) fn decide_delete(
+    state: &impl State,
+    number: AccountNumber,
+    based_on: Option<u64>,
+) -> Result<(Vec<Change>, ()), Error> {
     let name = name::format_account(number);
+    let known: Account = record::fetch(state, &name)?;
+    record::check_revision(&name, Some(known.revision), based_on)?;
     let under = format!("{name}/");
     let jobs = record::scan::<ExportJob>(state, &under).map(|(job, _)| job);
     let authorizations = record::all::<Authorization>(state, &under).map(|(authorization, _)| authorization);
@@ -209,9 +214,11 @@ impl Accounts<'_> {
     /// Deletes an account, its tokens and its mappings. Its topics stay: whoever deletes data does it knowingly, at Kafka.
     ///
     /// # Errors
-    /// [`Error::FailedPrecondition`] while authorizations or jobs belong to it, naming them.
-    pub async fn delete(&self, number: AccountNumber) -> Result<(), Error> {
-        self.0.mutate(move |view| decide_delete(view, number)).await.map(|_| ())
+    /// [`Error::NotFound`]; [`Error::Stale`] when it is at another revision than `based_on`; [`Error::FailedPrecondition`] while
+    /// authorizations or jobs belong to it, naming them.
+    pub async fn delete(&self, number: AccountNumber, based_on: Option<u64>) -> Result<(), Error> {
+        let decide = move |view: &kafka::View| decide_delete(view, number, based_on);
+        self.0.mutate(decide).await.map(|_| ())
     }
 }
 
@@ -264,7 +271,7 @@ pub(crate) mod tests {
     fn deleting_what_is_not_there_is_not_found() {
         let number = account(7).number;
         assert!(matches!(
-            decide_delete(&Map::default(), number),
+            decide_delete(&Map::default(), number, None),
             Err(Error::NotFound(_))
         ));
     }

@@ -186,9 +186,11 @@ fn decide_rotate(
     name: &str,
     sealer: &Sealer,
     key: &SecretString,
+    based_on: Option<u64>,
     now: Timestamp,
 ) -> Result<(Vec<Change>, Authorization), Error> {
     let known: Authorization = record::fetch(state, name)?;
+    record::check_revision(name, Some(known.revision), based_on)?;
     let rotated = Authorization {
         sealed: sealer.seal(name, known.sealed.secret_revision + 1, key)?,
         update_time: now,
@@ -202,8 +204,10 @@ pub(crate) fn decide_delete(
     account: AccountNumber,
     name: &str,
     removed: &Removed,
+    based_on: Option<u64>,
 ) -> Result<(Vec<Change>, ()), Error> {
     let leaving: Authorization = record::fetch(state, name)?;
+    record::check_revision(name, Some(leaving.revision), based_on)?;
     let jobs = name::format_child(account, name::EXPORT_JOBS, "");
     let users: Vec<String> = record::all::<ExportJob>(state, &jobs)
         .filter(|(_, job)| job.authorization == name)
@@ -295,18 +299,19 @@ impl Authorizations<'_> {
     /// Replaces the key of an authorization, and nothing else.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`]; [`Error::Stale`] when it is at another revision than `based_on`.
     pub async fn rotate_key(
         &self,
         account: AccountNumber,
         id: &str,
         rest_api_key: SecretString,
         sealer: &Arc<Sealer>,
+        based_on: Option<u64>,
         now: Timestamp,
     ) -> Result<Authorization, Error> {
         let name = name::format_child(account, name::AUTHORIZATIONS, id);
         let sealer = Arc::clone(sealer);
-        let decide = move |view: &kafka::View| decide_rotate(view, &name, &sealer, &rest_api_key, now);
+        let decide = move |view: &kafka::View| decide_rotate(view, &name, &sealer, &rest_api_key, based_on, now);
         let (rotated, revision) = self.0.mutate(decide).await?;
         Ok(Authorization { revision, ..rotated })
     }
@@ -314,13 +319,18 @@ impl Authorizations<'_> {
     /// Deletes an authorization and the key in it. `removed`: the removals that are over.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::FailedPrecondition`] while jobs use it, naming them.
-    pub async fn delete(&self, account: AccountNumber, id: &str, removed: Removed) -> Result<(), Error> {
+    /// [`Error::NotFound`]; [`Error::Stale`] when it is at another revision than `based_on`; [`Error::FailedPrecondition`] while
+    /// jobs use it, naming them.
+    pub async fn delete(
+        &self,
+        account: AccountNumber,
+        id: &str,
+        removed: Removed,
+        based_on: Option<u64>,
+    ) -> Result<(), Error> {
         let name = name::format_child(account, name::AUTHORIZATIONS, id);
-        self.0
-            .mutate(move |view| decide_delete(view, account, &name, &removed))
-            .await
-            .map(|_| ())
+        let decide = move |view: &kafka::View| decide_delete(view, account, &name, &removed, based_on);
+        self.0.mutate(decide).await.map(|_| ())
     }
 }
 

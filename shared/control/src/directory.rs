@@ -3,7 +3,7 @@
 mod known;
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use http::HeaderMap;
 use jiff::Timestamp;
@@ -37,7 +37,7 @@ struct Inner {
     admin_token_hash: Option<[u8; 32]>,
     trusted_proxies: Vec<Network>,
     uses: Uses,
-    known: Mutex<Known>,
+    known: Known,
 }
 
 impl Directory {
@@ -50,7 +50,7 @@ impl Directory {
         let admin_token = auth.admin_token.as_ref();
         Ok(Self {
             inner: Arc::new(Inner {
-                known: Mutex::new(Known::new(table.changed())),
+                known: Known::new(&table.changed()),
                 table,
                 admin_token_hash: admin_token.map(|token| token::hash(token.expose_secret())),
                 trusted_proxies: auth.trusted_proxies.clone(),
@@ -139,17 +139,12 @@ impl Directory {
         if !self.is_fresh_at(at) {
             return Err(AuthError::Unavailable);
         }
-        let find = |account, id: &str| self.decoded().credential(&self.inner.table, account, id);
+        let find = |account, id: &str| self.inner.known.credential(&self.inner.table, account, id);
         let caller = token::authenticate(find, token, &hash, from, now)?;
         if let Some(token) = caller.token() {
             self.inner.uses.note(&token.name, now);
         }
         Ok(caller)
-    }
-
-    fn decoded(&self) -> MutexGuard<'_, Known> {
-        // Whatever panicked elsewhere, what was kept is complete in itself.
-        self.inner.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn uses(&self) -> &Uses {
@@ -175,7 +170,7 @@ impl Directory {
     /// As of [`Directory::account`].
     pub fn account_number(&self, account: AccountRef) -> Result<AccountNumber, Error> {
         self.fresh()?;
-        let number = self.decoded().account(&self.inner.table, account)?;
+        let number = self.inner.known.account(&self.inner.table, account)?;
         number.ok_or_else(|| {
             Error::NotFound(match account {
                 AccountRef::Number(number) => name::format_account(number),

@@ -367,13 +367,6 @@ fn check_others(state: &impl State, job: &ExportJob) -> Result<(), Error> {
     Ok(())
 }
 
-fn decide_delete(state: &impl State, name: &str) -> Result<(Vec<Change>, ()), Error> {
-    match state.get(&record::key::<ExportJob>(name)) {
-        Some(_) => Ok((vec![record::delete::<ExportJob>(name)], ())),
-        None => Err(Error::NotFound(name.to_owned())),
-    }
-}
-
 /// The export jobs of every account.
 #[derive(Debug, Default)]
 pub struct AllExportJobs {
@@ -445,18 +438,6 @@ impl ExportJobs<'_> {
     /// [`Error::Unavailable`] when the table is too old.
     pub fn all(&self) -> Result<AllExportJobs, Error> {
         Ok(self.directory.scan("accounts/")?.into_iter().collect())
-    }
-
-    /// Deletes a job, also one whose record cannot be read: it ends, and its position is forgotten.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
-    pub async fn delete(&self, account: AccountNumber, id: &str) -> Result<(), Error> {
-        let name = name::format_child(account, name::EXPORT_JOBS, id);
-        self.directory
-            .mutate(move |view| decide_delete(view, &name))
-            .await
-            .map(|_| ())
     }
 }
 

@@ -110,8 +110,9 @@ fn decide_put(state: &impl State, shadow: &Shadow, if_revision: Option<u64>) -> 
     Ok((vec![shadow.put()], ()))
 }
 
-fn decide_delete(state: &impl State, name: &str) -> Result<(Vec<Change>, ()), Error> {
-    record::fetch::<Shadow>(state, name)?;
+fn decide_delete(state: &impl State, name: &str, if_revision: Option<u64>) -> Result<(Vec<Change>, ()), Error> {
+    let present: Shadow = record::fetch(state, name)?;
+    record::check_revision(name, Some(present.revision), if_revision)?;
     Ok((vec![record::delete::<Shadow>(name)], ()))
 }
 
@@ -178,10 +179,11 @@ impl Shadows<'_> {
     /// Takes a shadow away.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
-    pub async fn delete(&self, account: AccountNumber, alias: &str) -> Result<(), Error> {
+    /// [`Error::NotFound`]; [`Error::Stale`] when it is at another revision than `if_revision`.
+    pub async fn delete(&self, account: AccountNumber, alias: &str, if_revision: Option<u64>) -> Result<(), Error> {
         let name = name::format_child(account, name::SHADOWS, alias);
-        self.0.mutate(move |view| decide_delete(view, &name)).await.map(|_| ())
+        let decide = move |view: &_| decide_delete(view, &name, if_revision);
+        self.0.mutate(decide).await.map(|_| ())
     }
 }
 
@@ -221,7 +223,11 @@ mod tests {
         );
         assert!(matches!(decide_put(&map, &first, Some(0)), Err(Error::Stale(_))));
         map.apply(decide_put(&map, &first, Some(2))).unwrap();
-        map.apply(decide_delete(&map, &first.name())).unwrap();
+        assert!(matches!(
+            decide_delete(&map, &first.name(), Some(2)),
+            Err(Error::Stale(_))
+        ));
+        map.apply(decide_delete(&map, &first.name(), Some(3))).unwrap();
         map.apply(decide_put(&map, &other, None)).unwrap();
     }
 

@@ -292,8 +292,9 @@ fn decide_update(
     Ok((vec![token.put()], token))
 }
 
-fn decide_delete(state: &impl State, name: &str) -> Result<(Vec<Change>, ()), Error> {
-    record::fetch::<ApiToken>(state, name)?;
+fn decide_delete(state: &impl State, name: &str, based_on: Option<u64>) -> Result<(Vec<Change>, ()), Error> {
+    let known: ApiToken = record::fetch(state, name)?;
+    record::check_revision(name, Some(known.revision), based_on)?;
     Ok((forget(state, name), ()))
 }
 
@@ -374,10 +375,11 @@ impl ApiTokens<'_> {
     /// Revokes a token; every replica knows within about a second.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
-    pub async fn delete(&self, account: AccountNumber, id: &str) -> Result<(), Error> {
+    /// [`Error::NotFound`]; [`Error::Stale`] when it is at another revision than `based_on`.
+    pub async fn delete(&self, account: AccountNumber, id: &str, based_on: Option<u64>) -> Result<(), Error> {
         let name = name::format_child(account, name::API_TOKENS, id);
-        self.0.mutate(move |view| decide_delete(view, &name)).await.map(|_| ())
+        let decide = move |view: &kafka::View| decide_delete(view, &name, based_on);
+        self.0.mutate(decide).await.map(|_| ())
     }
 }
 

@@ -1,8 +1,8 @@
-//! What becomes of a new job while it is looked for what may be wrong with it.
+//! What becomes of a job that is new, or edited, while it is looked for what may be wrong with it.
 
 use std::future::Future;
 
-/// Waits for the job and for its warnings at once, and notes the job as soon as there is one: it is served from then on, and
+/// Waits for the job and for its warnings at once, and notes the job as soon as it is written: it is served so from then on, and
 /// warnings take longer.
 pub(super) async fn noted<J, N, E, W>(
     create: impl Future<Output = Result<J, E>>,

@@ -1,6 +1,6 @@
-//! Jobs that their guards have paused.
+//! Jobs that their guards have paused, or that have failed: what the engine knows of a job, and its record does not.
 
-use control::ExportJob;
+use control::{ExportJob, Move};
 use jiff::Timestamp;
 use model::{AccountNumber, name};
 use proto::export::v1::ExportJobState;
@@ -48,6 +48,16 @@ impl Service {
         let mut status = self.observer.0.job_status(&job.name())?;
         confirmed(&mut status, job);
         status.guarded.then_some(status.reason)
+    }
+
+    /// That the job has not failed, if whoever has cannot be moved so: that is observed, its record does not say it.
+    pub(super) fn must_not_have_failed(&self, account: AccountNumber, id: &str, what: Move) -> Result<(), Status> {
+        let job = self.directory.export_jobs().get(account, id)?;
+        let failed = self.observer.observed(&job).state() == ExportJobState::Failed;
+        match what.refusal(ExportJobState::Failed).filter(|_| failed) {
+            Some(problem) => Err(failed_precondition(format!("{} {problem}", job.name()))),
+            None => Ok(()),
+        }
     }
 
     /// That no guard has paused the job, for which the move that is asked for does nothing, as it says.

@@ -5,8 +5,8 @@ use proto::export::v1 as wire;
 use proto::export::v1::export_job_service_client::ExportJobServiceClient;
 use runtime::exit::Failure;
 
-use super::Moved;
 use crate::cli::refused;
+use crate::cli::resource::Moved;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Kill {

@@ -131,8 +131,9 @@ impl Update {
             update_mask: Some(FieldMask { paths }),
             remove_slugs,
         };
-        let answer = client.update_export_job(request).await;
-        one.show(answer.map_err(refused)?.into_inner().export_job);
+        let updated = client.update_export_job(request).await.map_err(refused)?.into_inner();
+        super::warn(&updated.warnings);
+        one.show(updated.export_job);
         Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! `memberships trigger`.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
@@ -36,18 +38,25 @@ impl Trigger {
         let mut client = AudienceMembershipServiceClient::new(self.remote.connect().await?);
         let (unread, broken) = oneshot::channel();
         let field = self.profile_id_field;
-        let requests = lines(open(&self.file).await?, unread).map(move |line| PublishMembershipChangesRequest {
-            trigger_message: Some(TriggerMessage {
-                account,
-                profile_id_field: field.clone(),
-                json: line.into(),
-            }),
-            ..Default::default()
+        // Which lines are not answered yet, in order: as many as the service takes.
+        let unanswered = Arc::new(Mutex::new(VecDeque::new()));
+        let sent = Arc::clone(&unanswered);
+        let requests = lines(open(&self.file).await?, unread).map(move |(number, line)| {
+            lock(&sent).push_back(number);
+            PublishMembershipChangesRequest {
+                trigger_message: Some(TriggerMessage {
+                    account,
+                    profile_id_field: field.clone(),
+                    json: line.into(),
+                }),
+                ..Default::default()
+            }
         });
         let answers = client.publish_membership_changes(requests).await.map_err(refused)?;
         let mut answers = answers.into_inner();
         let (mut published, mut ignored, mut rejected) = (0, 0, 0);
         while let Some(answer) = answers.message().await.map_err(refused)? {
+            let line = lock(&unanswered).pop_front().unwrap_or_default();
             match answer.outcome {
                 Some(Outcome::PublishedTrigger(trigger)) => {
                     published += trigger.published.len();
@@ -55,7 +64,7 @@ impl Trigger {
                 }
                 Some(Outcome::RejectedReason(reason)) => {
                     rejected += 1;
-                    eprintln!("line {}: {reason}", answer.index + 1);
+                    eprintln!("line {line}: {reason}");
                 }
                 Some(Outcome::Published(_)) | None => {}
             }
@@ -91,15 +100,27 @@ async fn open(file: &Path) -> Result<Input, Failure> {
     Ok(Box::new(BufReader::new(opened)))
 }
 
-/// Each line, empty ones included, so that the answers count them. An error ends it, and is told to `unread`.
-fn lines(input: Input, unread: oneshot::Sender<std::io::Error>) -> impl Stream<Item = String> + Send + 'static {
-    stream::unfold((input.lines(), unread), |(mut lines, unread)| async {
-        match lines.next_line().await {
-            Ok(line) => Some((line?, (lines, unread))),
-            Err(error) => {
-                drop(unread.send(error));
-                None
+/// Each line that is not blank, with its number, from 1. An error ends it, and is told to `unread`.
+fn lines(input: Input, unread: oneshot::Sender<std::io::Error>) -> impl Stream<Item = (u64, String)> + Send + 'static {
+    stream::unfold(
+        (input.lines(), 0, unread),
+        |(mut lines, mut number, unread)| async move {
+            loop {
+                number += 1;
+                match lines.next_line().await {
+                    Ok(Some(blank)) if blank.trim().is_empty() => {}
+                    Ok(line) => return Some(((number, line?), (lines, number, unread))),
+                    Err(error) => {
+                        drop(unread.send(error));
+                        return None;
+                    }
+                }
             }
-        }
-    })
+        },
+    )
+}
+
+/// Whatever panicked elsewhere, the numbers are good.
+fn lock(numbers: &Mutex<VecDeque<u64>>) -> MutexGuard<'_, VecDeque<u64>> {
+    numbers.lock().unwrap_or_else(PoisonError::into_inner)
 }

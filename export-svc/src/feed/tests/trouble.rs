@@ -135,3 +135,34 @@ fn an_audience_that_is_added_to_a_job_that_has_failed_has_failed_with_it() {
     world.apply();
     assert_eq!(state(&world, 1), ExportJobState::Failed);
 }
+
+#[test]
+fn no_edit_of_a_job_that_is_in_fault_lets_it_go_on_but_a_bounce() {
+    let mut world = world();
+    let id = of(&world, 0);
+    let edit = |world: &mut World, edit: &dyn Fn(&mut ExportJob)| {
+        let job = Arc::make_mut(world.jobs.get_mut(&0).unwrap());
+        edit(job);
+        job.revision += 1;
+        world.apply();
+        let feed = world.feeds.get(id).unwrap();
+        (world.feeds.condition(feed).0, feed.is_served())
+    };
+    world.feeds.stick(&[id], |_| "resync needed".to_owned());
+    let edits: [fn(&mut ExportJob); 5] = [
+        |job| job.description = "For the winter".to_owned(),
+        |job| job.guard.percent = 30,
+        |job| job.options.user_cap = Some(super::hold::hourly(5)),
+        |job| job.paused = true,
+        |job| job.paused = false,
+    ];
+    for in_vain in edits {
+        let (state, served) = edit(&mut world, &in_vain);
+        assert!(!served && state != ExportJobState::Runnable, "{state:?}");
+    }
+    assert_eq!(state(&world, 0), ExportJobState::Fault);
+    assert_eq!(
+        edit(&mut world, &|job| job.bounces += 1),
+        (ExportJobState::Runnable, true)
+    );
+}

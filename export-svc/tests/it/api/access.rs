@@ -239,7 +239,7 @@ async fn a_revoked_token_is_refused_from_then_on() {
     service
         .directory
         .api_tokens()
-        .delete(1234.to_string().parse().unwrap(), id)
+        .delete(1234.to_string().parse().unwrap(), id, None)
         .await
         .unwrap();
     assert_eq!(

@@ -65,7 +65,10 @@ async fn an_account_is_created_read_listed_and_deleted() {
     client.create_account(create(9, &"ab".repeat(16))).await.unwrap();
     assert_eq!(numbers(&mut client).await, [1234, 7, 9]);
     client
-        .delete_account(DeleteAccountRequest { name: name.clone() })
+        .delete_account(DeleteAccountRequest {
+            name: name.clone(),
+            revision: 0,
+        })
         .await
         .unwrap();
     assert_eq!(
@@ -73,7 +76,7 @@ async fn an_account_is_created_read_listed_and_deleted() {
         Code::NotFound
     );
     assert_eq!(
-        code(client.delete_account(DeleteAccountRequest { name }).await),
+        code(client.delete_account(DeleteAccountRequest { name, revision: 0 }).await),
         Code::NotFound
     );
     service.stop().await;

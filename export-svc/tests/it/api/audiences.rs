@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use proto::export::v1::ExportJob;
 use proto::export::v1::export_job_service_client::ExportJobServiceClient;
+use proto::export::v1::{ExportJob, UpdateExportJobRequest};
 use proto::membership::v1::audience_membership_service_client::AudienceMembershipServiceClient;
 use proto::membership::v1::audience_service_client::AudienceServiceClient;
 use proto::membership::v1::publish_membership_changes_response::Outcome;
@@ -129,13 +129,14 @@ async fn a_job_for_an_audience_or_by_a_field_that_no_record_has_is_created_with_
     let brokers = kafka::testing::brokers();
     let service = Service::start(config(&brokers)).await;
     let authorization = jobs::authorization(&service, "Sim", "").await;
-    publish(&service, &[("vip", "1", MembershipAction::Enter)]).await;
+    let entered = ["vip", "new"].map(|audience| (audience, "1", MembershipAction::Enter));
+    publish(&service, &entered).await;
     let mut client = ExportJobServiceClient::new(service.admin().await);
     let typo = client
         .create_export_job(jobs::create("Typo", "vpi", &authorization))
         .await;
     let typo = typo.unwrap().into_inner();
-    assert!(typo.export_job.is_some_and(|job| !job.name.is_empty()));
+    assert!(typo.export_job.as_ref().is_some_and(|job| !job.name.is_empty()));
     let [audience, field] = &typo.warnings[..] else {
         panic!("{:?}", typo.warnings)
     };
@@ -151,5 +152,36 @@ async fn a_job_for_an_audience_or_by_a_field_that_no_record_has_is_created_with_
     });
     let good = client.create_export_job(good).await.unwrap().into_inner();
     assert_eq!(good.warnings, [""; 0]);
+    // Of an edit only what it adds.
+    let name = typo.export_job.unwrap().name;
+    let edit = |audiences: &[&str]| UpdateExportJobRequest {
+        export_job: Some(ExportJob {
+            name: name.clone(),
+            audiences: audiences.iter().map(|&slug| slug.to_owned()).collect(),
+            ..ExportJob::default()
+        }),
+        ..UpdateExportJobRequest::default()
+    };
+    let updated = client
+        .update_export_job(edit(&["vpi", "vppi"]))
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(
+        matches!(&updated.warnings[..], [audience] if audience.starts_with("audience \"vppi\"")),
+        "{:?}",
+        updated.warnings
+    );
+    assert_eq!(
+        updated.export_job.unwrap().audiences,
+        ["vpi", "vppi"],
+        "it is changed all the same"
+    );
+    let known = client
+        .update_export_job(edit(&["vppi", "new"]))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(known.warnings, [""; 0]);
     service.stop().await;
 }

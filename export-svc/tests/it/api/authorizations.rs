@@ -24,6 +24,7 @@ fn rotate(name: &str, key: &str) -> RotateAuthorizationKeyRequest {
     RotateAuthorizationKeyRequest {
         name: name.to_owned(),
         rest_api_key: key.to_owned(),
+        revision: 0,
     }
 }
 
@@ -90,7 +91,10 @@ async fn an_authorization_is_created_read_listed_and_deleted() {
         Code::AlreadyExists
     );
     client
-        .delete_authorization(DeleteAuthorizationRequest { name: name.clone() })
+        .delete_authorization(DeleteAuthorizationRequest {
+            name: name.clone(),
+            revision: 0,
+        })
         .await
         .unwrap();
     assert_eq!(code(client.get_authorization(get()).await), Code::NotFound);

@@ -1,5 +1,6 @@
 //! ExportJobService.
 
+mod failed;
 mod life;
 mod options;
 mod removal;
@@ -101,7 +102,10 @@ async fn a_job_is_created_read_listed_and_deleted() {
         1
     );
     client
-        .delete_export_job(DeleteExportJobRequest { name: name.clone() })
+        .delete_export_job(DeleteExportJobRequest {
+            name: name.clone(),
+            revision: 0,
+        })
         .await
         .unwrap();
     assert_eq!(code(client.get_export_job(get()).await), Code::NotFound);
@@ -149,7 +153,10 @@ async fn a_job_is_paused_and_resumed_and_what_is_impossible_is_refused() {
     assert_eq!(resumed.state(), ExportJobState::Runnable);
     assert_eq!((resumed.label, resumed.audiences), (created.label, created.audiences));
     client
-        .delete_export_job(DeleteExportJobRequest { name: name.clone() })
+        .delete_export_job(DeleteExportJobRequest {
+            name: name.clone(),
+            revision: 0,
+        })
         .await
         .unwrap();
     assert_eq!(code(client.pause_export_job(pause()).await), Code::NotFound);
@@ -331,13 +338,19 @@ async fn an_authorization_that_a_job_uses_stays_and_the_job_is_named() {
         .export_job
         .unwrap();
     let mut authorizations = AuthorizationServiceClient::new(service.admin().await);
-    let delete = || DeleteAuthorizationRequest { name: sim.clone() };
+    let delete = || DeleteAuthorizationRequest {
+        name: sim.clone(),
+        revision: 0,
+    };
     let status = authorizations.delete_authorization(delete()).await.unwrap_err();
     assert_eq!(status.code(), Code::FailedPrecondition);
     assert!(status.message().contains(&job.name), "{}", status.message());
-    jobs.delete_export_job(DeleteExportJobRequest { name: job.name })
-        .await
-        .unwrap();
+    jobs.delete_export_job(DeleteExportJobRequest {
+        name: job.name,
+        revision: 0,
+    })
+    .await
+    .unwrap();
     authorizations.delete_authorization(delete()).await.unwrap();
     service.stop().await;
 }

@@ -380,7 +380,7 @@ async fn a_stream_ends_when_its_token_is_revoked() {
     answers.message().await.unwrap().unwrap();
     let id = token.split('_').nth(2).unwrap();
     let account = model::AccountNumber::new(1234).unwrap();
-    service.directory.api_tokens().delete(account, id).await.unwrap();
+    service.directory.api_tokens().delete(account, id, None).await.unwrap();
     let refused = async {
         loop {
             // The stream is gone once it has ended, which its answers tell.

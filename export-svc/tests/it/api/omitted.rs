@@ -163,8 +163,12 @@ async fn those_that_come_are_told_until_nobody_listens_and_not_beyond_a_token() 
     assert_eq!(offset(answers.message().await.unwrap().unwrap()), 2);
     let tokens = service.directory.api_tokens();
     let account = model::AccountNumber::new(1234).unwrap();
-    for token in tokens.list(account, &control::Page::new(0, "").unwrap()).unwrap().items {
-        tokens.delete(account, &token.id).await.unwrap();
+    for token in tokens
+        .list(account, &control::Page::new(&["ListApiTokens"], 0, "").unwrap())
+        .unwrap()
+        .items
+    {
+        tokens.delete(account, &token.id, None).await.unwrap();
     }
     let ended = answers.message().await.unwrap_err();
     assert_eq!(ended.code(), Code::Unauthenticated, "{ended}");

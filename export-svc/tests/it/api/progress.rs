@@ -116,7 +116,10 @@ async fn the_log_of_a_job_begins_with_its_creation_and_ends_with_its_totals() {
     let deleted = begin(&service, "News", "news", &authorization).await;
     let mut said = log(&service, &deleted).await;
     until(&service, &deleted, added).await;
-    let delete = DeleteExportJobRequest { name: deleted };
+    let delete = DeleteExportJobRequest {
+        name: deleted,
+        revision: 0,
+    };
     client.delete_export_job(delete).await.unwrap();
     let last = up_to(&mut said, ExportEvent::Deleted).await.pop().unwrap();
     assert_eq!(last.counters.unwrap().added, 3);

@@ -164,7 +164,10 @@ async fn trigger_messages_are_published_line_by_line_and_a_job_shows_whom_it_did
     let nobody = run_line("jobs omitted --account 1234 VIP".to_owned()).await;
     assert_eq!(stdout(&nobody), "none\n", "{}", stderr(&nobody));
     let triggers = r#"{"data": {"uid": "42", "segment_events": [{"slug": "vip", "event": "enter"}, {"slug": "x", "event": "change"}]}}
+
+   
 {"data": {"uid": "43"}}
+
 "#;
     let triggers = file(folder.path(), "triggers.json", triggers);
     let output = run_line(format!(
@@ -178,7 +181,7 @@ async fn trigger_messages_are_published_line_by_line_and_a_job_shows_whom_it_did
         "published 1 changes; ignored 1 other events; rejected 1 messages\n"
     );
     assert!(
-        stderr(&output).starts_with("line 2: json is no trigger message: missing field `segment_events`"),
+        stderr(&output).starts_with("line 4: json is no trigger message: missing field `segment_events`"),
         "{}",
         stderr(&output)
     );

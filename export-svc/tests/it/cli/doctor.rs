@@ -121,5 +121,13 @@ async fn a_refused_key_a_lost_sealing_key_and_a_kafka_that_is_away_are_told_with
     );
     let bad = ward.doctor(&[("EXPORT_SVC__SECRETS__KEYS", "nonsense")]).await;
     assert_eq!(bad.status.code(), Some(64));
+    let (said, faults) = (stderr(&bad), "EXPORT_SVC__SECRETS__KEYS (secrets.keys)");
+    let hint = said
+        .find("run it where the service runs")
+        .unwrap_or_else(|| panic!("{said}"));
+    assert!(
+        said.find(faults).is_some_and(|at| at > hint) && said.contains("--config"),
+        "{said}"
+    );
     ward.service.stop().await;
 }

@@ -87,7 +87,7 @@ async fn a_second_job_for_an_audience_that_was_exported_before_sends_the_exits()
     engine.until(&first, |_| true).await;
     rig.directory
         .export_jobs()
-        .delete(rig.account, &first.id)
+        .delete(rig.account, &first.id, None)
         .await
         .unwrap();
     exit(&rig, 0..5).await;

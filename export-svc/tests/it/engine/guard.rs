@@ -156,7 +156,7 @@ async fn what_was_there_before_the_job_and_what_is_not_sent_is_none_of_the_guard
     // The audience is not new to Braze, so that no exit is needless.
     let first = rig.create(guarded_job("vip")).await;
     let jobs = rig.directory.export_jobs();
-    jobs.delete(rig.account, &first.id).await.unwrap();
+    jobs.delete(rig.account, &first.id, None).await.unwrap();
     enter(&rig, "vip", 0..150).await;
     exit(&rig, "vip", 150..250).await;
     let vip = rig.create(guarded_job("vip")).await;

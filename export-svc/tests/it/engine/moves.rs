@@ -261,7 +261,7 @@ async fn a_job_that_follows_a_deleted_one_after_a_crash_waits_for_what_that_one_
     let rig = Rig::new().await;
     let (first, patient) = rig.crash_before_the_enter_takes_effect().await;
     let jobs = rig.directory.export_jobs();
-    jobs.delete(rig.account, &first.id).await.unwrap();
+    jobs.delete(rig.account, &first.id, None).await.unwrap();
     let second = rig.create(job("vip")).await;
     rig.exit("vip", "1", &[("user_id", "cust-1")]).await;
     let engine = rig.start_with(patient);

@@ -152,7 +152,11 @@ async fn another_number_of_partitions_is_a_fault_until_the_jobs_begin_anew() {
         "{}",
         status.reason
     );
-    rig.directory.export_jobs().delete(rig.account, &vip.id).await.unwrap();
+    rig.directory
+        .export_jobs()
+        .delete(rig.account, &vip.id, None)
+        .await
+        .unwrap();
     let again = rig.create(job("vip")).await;
     rig.enter("vip", "2", &[("user_id", "cust-2")]).await;
     engine.settled(&again, (1, 0, 0, 0)).await;

@@ -146,7 +146,7 @@ impl Rig {
     pub(super) async fn rotate_key(&self, key: &str) {
         let id = self.authorization.rsplit('/').next().unwrap();
         let authorizations = self.directory.authorizations();
-        let rotated = authorizations.rotate_key(self.account, id, key.into(), &self.sealer, Timestamp::now());
+        let rotated = authorizations.rotate_key(self.account, id, key.into(), &self.sealer, None, Timestamp::now());
         rotated.await.unwrap();
     }
 

@@ -9,7 +9,7 @@ use runtime::exit::Failure;
 use runtime::stdout;
 
 use super::show::{Format, lines, report, table};
-use super::{Client, List, Name, Named, refused, statement};
+use super::{Client, Delete, List, Named, refused, statement};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
@@ -34,7 +34,7 @@ pub(in crate::cli) enum Command {
     ///
     /// When it has been put as the mapping, or given up. What was compared is forgotten.
     #[command(after_long_help = examples!("mappings shadow delete braze_users --account 1234"))]
-    Delete(Name),
+    Delete(Delete),
 }
 
 #[derive(Debug, Args)]
@@ -78,9 +78,12 @@ pub(super) async fn run(client: &mut Client, command: Command) -> Result<(), Fai
             let answer = client.list_shadows(request).await.map_err(refused)?.into_inner();
             stdout::text(table(format, &answer.shadows));
         }
-        Command::Delete(name) => {
+        Command::Delete(Delete { name, if_revision }) => {
             let name = name.full(name::SHADOWS)?;
-            let request = wire::DeleteShadowRequest { name: name.clone() };
+            let request = wire::DeleteShadowRequest {
+                name: name.clone(),
+                if_revision,
+            };
             client.delete_shadow(request).await.map_err(refused)?;
             stdout::line(format_args!("deleted {name}"));
         }

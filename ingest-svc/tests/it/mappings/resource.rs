@@ -1,11 +1,13 @@
 //! What a mapping is as a resource: its versions, its revision, and who may do what.
 
 use model::{AccountNumber, Role};
+use proto::apitoken::v1::ListApiTokensRequest;
 use proto::mapping::v1 as wire;
 use proto::mapping::v1::test_mapping_request::Mapping as Tried;
 use tonic::{Code, Status};
 
 use super::{WEB, client, delete, get, name, parent, put, try_put};
+use crate::grpc::token_client;
 use crate::harness::{self, ADMIN_TOKEN};
 
 #[tokio::test]
@@ -173,6 +175,7 @@ async fn whoever_may_read_may_not_write_and_nobody_sees_another_account() {
         };
         let delete_shadow = wire::DeleteShadowRequest {
             name: format!("accounts/{account}/shadows/web"),
+            if_revision: None,
         };
         let wrote = [
             code(try_put(&mut client, account, WEB, None).await.map(drop)),
@@ -193,5 +196,64 @@ async fn whoever_may_read_may_not_write_and_nobody_sees_another_account() {
     assert_eq!(
         try_put(&mut admin, nobody, WEB, None).await.unwrap_err().code(),
         Code::NotFound
+    );
+}
+
+#[tokio::test]
+async fn a_page_token_is_refused_by_every_list_but_the_one_that_gave_it() {
+    let service = harness::shared().await;
+    let ((account, _), (other, _)) = (service.sender().await, service.sender().await);
+    let mut client = client(service, ADMIN_TOKEN).await;
+    for lql in [WEB, &WEB.replace("web", "shop")] {
+        put(&mut client, account, lql).await;
+    }
+    service.token(account, Role::Observer, None).await;
+    let mappings = |parent: String, page_token: &str| wire::ListMappingsRequest {
+        parent,
+        page_size: 1,
+        page_token: page_token.to_owned(),
+    };
+    let listed = client.list_mappings(mappings(parent(account), "")).await.unwrap();
+    let of_mappings = listed.into_inner().next_page_token;
+    let shadows = wire::ListShadowsRequest {
+        parent: parent(account),
+        page_size: 1,
+        page_token: of_mappings.clone(),
+    };
+    let mut tokens = token_client(service, Some(ADMIN_TOKEN)).await;
+    let api_tokens = |page_token: &str| ListApiTokensRequest {
+        parent: parent(account),
+        page_size: 1,
+        page_token: page_token.to_owned(),
+    };
+    let of_tokens = tokens.list_api_tokens(api_tokens("")).await.unwrap().into_inner();
+    assert_ne!((of_mappings.as_str(), of_tokens.next_page_token.as_str()), ("", ""));
+    for refused in [
+        client.list_shadows(shadows).await.map(drop),
+        client
+            .list_mappings(mappings(parent(other), &of_mappings))
+            .await
+            .map(drop),
+        client
+            .list_mappings(mappings(parent(account), &of_tokens.next_page_token))
+            .await
+            .map(drop),
+        tokens.list_api_tokens(api_tokens(&of_mappings)).await.map(drop),
+    ] {
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+        assert!(refused.message().contains("page_token"), "{refused}");
+    }
+    assert!(
+        client
+            .list_mappings(mappings(parent(account), &of_mappings))
+            .await
+            .is_ok()
+    );
+    assert!(
+        tokens
+            .list_api_tokens(api_tokens(&of_tokens.next_page_token))
+            .await
+            .is_ok()
     );
 }

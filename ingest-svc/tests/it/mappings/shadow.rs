@@ -112,10 +112,16 @@ async fn a_candidate_is_compared_field_by_field_and_nothing_of_it_is_published()
     })
     .await;
     assert_eq!(anew.different, 0);
-    let delete = wire::DeleteShadowRequest {
+    let delete = |if_revision| wire::DeleteShadowRequest {
         name: shadow.name.clone(),
+        if_revision,
     };
-    client.delete_shadow(delete).await.unwrap();
+    let stale = client
+        .delete_shadow(delete(Some(shadow.revision + 1)))
+        .await
+        .unwrap_err();
+    assert_eq!(stale.code(), tonic::Code::Aborted, "{stale}");
+    client.delete_shadow(delete(None)).await.unwrap();
     let list = wire::ListShadowsRequest {
         parent: parent(account),
         ..Default::default()

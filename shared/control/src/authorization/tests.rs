@@ -122,7 +122,8 @@ fn a_rotated_key_replaces_the_old_one_which_does_not_open_if_it_is_put_back() {
     let name = "accounts/7/authorizations/a";
     let before: Authorization = record::fetch(&map, name).unwrap();
     let (key, now) = (SecretString::from("another-key"), Timestamp::now());
-    map.apply(decide_rotate(&map, name, &sealer(), &key, now)).unwrap();
+    map.apply(decide_rotate(&map, name, &sealer(), &key, None, now))
+        .unwrap();
     let after: Authorization = record::fetch(&map, name).unwrap();
     assert_eq!(after.rest_api_key(&sealer()).unwrap().expose_secret(), "another-key");
     assert!(after.revision > before.revision && after.sealed.secret_revision == 2);
@@ -137,7 +138,7 @@ fn a_rotated_key_replaces_the_old_one_which_does_not_open_if_it_is_put_back() {
     put_back.sealed.ciphertext = before.sealed.ciphertext;
     put_back.sealed.nonce = before.sealed.nonce;
     assert!(put_back.rest_api_key(&sealer()).is_err());
-    let nobody = decide_rotate(&map, "accounts/7/authorizations/z", &sealer(), &key, now);
+    let nobody = decide_rotate(&map, "accounts/7/authorizations/z", &sealer(), &key, None, now);
     assert!(matches!(nobody, Err(Error::NotFound(_))));
 }
 
@@ -149,6 +150,7 @@ fn deleting_it_makes_the_label_free_again() {
         account(7).number,
         "accounts/7/authorizations/a",
         &Removed::default(),
+        None,
     ))
     .unwrap();
     assert_eq!(map.keys(), ["account/accounts/7"]);

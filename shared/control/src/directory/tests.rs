@@ -93,7 +93,7 @@ async fn what_one_replica_writes_another_knows_within_a_second() {
         .await
         .expect("the token is known");
     let id = token.expose_secret().split('_').nth(2).unwrap();
-    one.api_tokens().delete(number(7), id).await.unwrap();
+    one.api_tokens().delete(number(7), id, None).await.unwrap();
     tokio::time::timeout(Duration::from_secs(5), known(false))
         .await
         .expect("the token is revoked");
@@ -130,7 +130,7 @@ async fn an_edit_and_a_revocation_count_from_the_next_request_on() {
     let after = ask().unwrap();
     assert_eq!((can_write(&after), after.token().unwrap().limits), (true, limits));
 
-    tokens.delete(number(7), id).await.unwrap();
+    tokens.delete(number(7), id, None).await.unwrap();
     assert_eq!(ask(), Err(AuthError::Unknown));
 }
 
@@ -146,7 +146,7 @@ async fn an_account_is_found_by_either_spelling_as_it_is_now() {
         second,
         "newer than the first look-up"
     );
-    directory.accounts().delete(number(7)).await.unwrap();
+    directory.accounts().delete(number(7), None).await.unwrap();
     assert!(matches!(
         directory.account(AccountRef::Hex(first.hex)),
         Err(Error::NotFound(_))
@@ -219,7 +219,7 @@ async fn a_thousand_uses_at_two_replicas_are_one_write() {
     );
     let all = one
         .api_tokens()
-        .list(number(7), &Page::new(0, "").unwrap())
+        .list(number(7), &Page::new(&["ListExportJobs"], 0, "").unwrap())
         .unwrap()
         .items;
     assert_eq!(

@@ -119,14 +119,19 @@ pub(super) fn decide_update(
     based_on: Option<u64>,
     now: Timestamp,
 ) -> Result<(Vec<Change>, ExportJob), Error> {
-    let what = if edit.audiences.is_some() {
-        Move::SetAudiences
-    } else if edit.options != OptionsEdit::default() {
+    let what = if edit.options != OptionsEdit::default() {
         Move::SetOptions
+    } else if edit.audiences.is_some() {
+        Move::SetAudiences
     } else {
         Move::Describe
     };
     let mut job = fetch_for(what, state, name, based_on, now)?;
+    job.options.edit(&edit.options);
+    if edit.audiences.is_some() {
+        // With a later expiry it is completed no more.
+        job.must_allow(Move::SetAudiences, now)?;
+    }
     if edit.guard_percent.is_some_and(|percent| percent > 0) && !job.options.writes.is_attribute() {
         return Err(Error::FailedPrecondition(format!(
             "{name} is of type {}: it removes nothing at Braze, so it has no guard; leave guard_percent out",
@@ -137,7 +142,6 @@ pub(super) fn decide_update(
     job.label = edit.label.clone().unwrap_or(job.label);
     job.description = edit.description.clone().unwrap_or(job.description);
     job.guard.percent = edit.guard_percent.unwrap_or(job.guard.percent);
-    job.options.edit(&edit.options);
     if let Some(wanted) = &edit.audiences {
         let leaving = job
             .audiences

@@ -104,6 +104,7 @@ impl Move {
             (Self::SetOptions, State::Completed) => None,
             (_, State::Completed) => Some("is completed; let it expire later, or create another job"),
             (Self::Pause, State::Paused) => Some("is paused already"),
+            (Self::Pause, State::Failed) => Some("has failed, and does nothing until it is bounced"),
             (Self::Bounce, State::Paused) => Some("is paused; resume it"),
             (Self::Pause | Self::Reset | Self::Redrive | Self::SetAudiences | Self::SetOptions | Self::Confirm, _)
             | (Self::Resume, State::Paused)
@@ -130,6 +131,19 @@ impl ExportJob {
             observed => observed,
         }
     }
+
+    /// That it can be moved so, as far as its record says.
+    pub(super) fn must_allow(&self, what: Move, now: Timestamp) -> Result<(), Error> {
+        // Only the engine knows whether it has failed; whoever bounces it takes that for granted.
+        let observed = match what {
+            Move::Bounce => ExportJobState::Failed,
+            _ => ExportJobState::Runnable,
+        };
+        match what.refusal(self.state(observed, now)) {
+            Some(problem) => Err(Error::FailedPrecondition(format!("{} {problem}", self.name()))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The job, if it can be moved so.
@@ -142,15 +156,8 @@ pub(super) fn fetch_for(
 ) -> Result<ExportJob, Error> {
     let job: ExportJob = record::fetch(state, name)?;
     record::check_revision(name, Some(job.revision), based_on)?;
-    // Only the engine knows whether it has failed; whoever bounces it takes that for granted.
-    let observed = match what {
-        Move::Bounce => ExportJobState::Failed,
-        _ => ExportJobState::Runnable,
-    };
-    match what.refusal(job.state(observed, now)) {
-        Some(problem) => Err(Error::FailedPrecondition(format!("{name} {problem}"))),
-        None => Ok(job),
-    }
+    job.must_allow(what, now)?;
+    Ok(job)
 }
 
 pub(super) fn decide_reset(
@@ -200,6 +207,15 @@ pub(super) fn decide_move(
     apply(&mut job);
     job.update_time = now;
     Ok((vec![job.put()], job))
+}
+
+/// Ends the job, also one whose record cannot be read.
+pub(super) fn decide_delete(state: &impl State, name: &str, based_on: Option<u64>) -> Result<(Vec<Change>, ()), Error> {
+    let Some(entry) = state.get(&record::key::<ExportJob>(name)) else {
+        return Err(Error::NotFound(name.to_owned()));
+    };
+    record::check_revision(name, Some(entry.revision), based_on)?;
+    Ok((vec![record::delete::<ExportJob>(name)], ()))
 }
 
 /// Each of them fails with [`Error::NotFound`], with [`Error::Stale`] when the job is not at the revision that was asked for, and
@@ -281,6 +297,16 @@ impl ExportJobs<'_> {
     ) -> Result<ExportJob, Error> {
         let decide = move |view: &kafka::View, name: &str| decide_reset(view, name, &new, based_on, now);
         self.write(account, id, decide).await
+    }
+
+    /// Deletes a job, also one whose record cannot be read: it ends, and its position is forgotten.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Stale`] when it is at another revision than `based_on`.
+    pub async fn delete(&self, account: AccountNumber, id: &str, based_on: Option<u64>) -> Result<(), Error> {
+        let name = name::format_child(account, name::EXPORT_JOBS, id);
+        let decide = move |view: &kafka::View| decide_delete(view, &name, based_on);
+        self.directory.mutate(decide).await.map(|_| ())
     }
 
     /// Writes what is decided of the job of this name. Gives it back as it is then.

@@ -6,7 +6,7 @@ mod redrive;
 mod removal;
 mod writes;
 
-use super::moves::decide_reset;
+use super::moves::{decide_delete, decide_reset};
 use super::*;
 use crate::account::tests::account;
 use crate::authorization::tests::{authorization, state};
@@ -140,7 +140,7 @@ fn an_audience_is_new_to_each_attribute_by_itself() {
     let (changes, created) = decide_create(&map, &to_other(job("k", &["vip"], "a"))).unwrap();
     assert_eq!(created.new_audiences, ["vip"], "nobody has it there");
     map.apply(Ok((changes, created))).unwrap();
-    map.apply(decide_delete(&map, "accounts/7/exportJobs/k")).unwrap();
+    map.apply(decide_delete(&map, "accounts/7/exportJobs/k", None)).unwrap();
     let again = decide_create(&map, &to_other(job("l", &["vip", "new"], "a")))
         .unwrap()
         .1;
@@ -160,7 +160,7 @@ fn a_job_of_before_there_were_attributes_has_the_one_that_there_was() {
 #[test]
 fn an_audience_is_new_to_an_instance_once_whatever_becomes_of_the_job_and_its_authorization() {
     let mut map = state_with_job();
-    map.apply(decide_delete(&map, "accounts/7/exportJobs/j")).unwrap();
+    map.apply(decide_delete(&map, "accounts/7/exportJobs/j", None)).unwrap();
     for id in ["a", "b"] {
         let name = format!("accounts/7/authorizations/{id}");
         map.apply(crate::authorization::decide_delete(
@@ -168,6 +168,7 @@ fn an_audience_is_new_to_an_instance_once_whatever_becomes_of_the_job_and_its_au
             account(7).number,
             &name,
             &Removed::default(),
+            None,
         ))
         .unwrap();
     }
@@ -237,10 +238,10 @@ fn resets_are_numbered_and_the_newest_are_kept_with_all_that_wait_to_be_carried_
 #[test]
 fn a_deleted_job_frees_its_audiences_and_its_authorization() {
     let mut map = state_with_job();
-    map.apply(decide_delete(&map, "accounts/7/exportJobs/j")).unwrap();
+    map.apply(decide_delete(&map, "accounts/7/exportJobs/j", None)).unwrap();
     assert!(decide_create(&map, &job("k", &["vip"], "b")).is_ok());
     assert!(matches!(
-        decide_delete(&map, "accounts/7/exportJobs/j"),
+        decide_delete(&map, "accounts/7/exportJobs/j", None),
         Err(Error::NotFound(_))
     ));
 }
@@ -254,6 +255,7 @@ fn an_authorization_in_use_cannot_be_deleted_and_its_jobs_are_named() {
             account(7).number,
             &format!("accounts/7/authorizations/{id}"),
             &Removed::default(),
+            None,
         )
     };
     let error = delete(&map, "a").unwrap_err();
@@ -265,7 +267,7 @@ fn an_authorization_in_use_cannot_be_deleted_and_its_jobs_are_named() {
         delete(&map, "b").is_ok(),
         "the same workspace, but no job names this one"
     );
-    map.apply(decide_delete(&map, "accounts/7/exportJobs/j")).unwrap();
+    map.apply(decide_delete(&map, "accounts/7/exportJobs/j", None)).unwrap();
     assert!(delete(&map, "a").is_ok());
 }
 
@@ -273,7 +275,7 @@ fn an_authorization_in_use_cannot_be_deleted_and_its_jobs_are_named() {
 fn an_account_that_owns_something_cannot_be_deleted() {
     let mut map = state_with_job();
     let number = account(7).number;
-    let error = crate::account::decide_delete(&map, number).unwrap_err();
+    let error = crate::account::decide_delete(&map, number, None).unwrap_err();
     let Error::FailedPrecondition(text) = &error else {
         panic!("{error}")
     };
@@ -281,7 +283,7 @@ fn an_account_that_owns_something_cannot_be_deleted() {
         text.contains("accounts/7/exportJobs/j") && text.contains("accounts/7/authorizations/c"),
         "{text}"
     );
-    map.apply(decide_delete(&map, "accounts/7/exportJobs/j")).unwrap();
+    map.apply(decide_delete(&map, "accounts/7/exportJobs/j", None)).unwrap();
     for id in ["a", "b", "c"] {
         let name = format!("accounts/7/authorizations/{id}");
         map.apply(crate::authorization::decide_delete(
@@ -289,10 +291,11 @@ fn an_account_that_owns_something_cannot_be_deleted() {
             number,
             &name,
             &Removed::default(),
+            None,
         ))
         .unwrap();
     }
-    map.apply(crate::account::decide_delete(&map, number)).unwrap();
+    map.apply(crate::account::decide_delete(&map, number, None)).unwrap();
     let left = map.keys();
     assert!(
         left.iter().all(|key| key.starts_with("exportedAudience/7/")),
@@ -313,13 +316,13 @@ fn a_job_whose_record_cannot_be_read_still_exists_until_it_is_deleted() {
         panic!("{error}")
     };
     assert!(text.contains("accounts/7/exportJobs/k"), "{text}");
-    let error = crate::account::decide_delete(&map, account(7).number).unwrap_err();
+    let error = crate::account::decide_delete(&map, account(7).number, None).unwrap_err();
     assert!(error.to_string().contains("accounts/7/exportJobs/k"), "{error}");
-    map.apply(decide_delete(&map, "accounts/7/exportJobs/k")).unwrap();
+    map.apply(decide_delete(&map, "accounts/7/exportJobs/k", None)).unwrap();
     assert_eq!(all(&map).unreadable, [""; 0]);
     assert!(decide_create(&map, &job("l", &["new"], "a")).is_ok());
     assert!(matches!(
-        decide_delete(&map, "accounts/7/exportJobs/k"),
+        decide_delete(&map, "accounts/7/exportJobs/k", None),
         Err(Error::NotFound(_))
     ));
 }

@@ -132,6 +132,7 @@ fn an_account_takes_its_mappings_with_it() {
     put(&mut map, "web", "web", "one").unwrap();
     put(&mut map, "web", "web", "two").unwrap();
     assert!(map.keys().len() > 3);
-    map.apply(account::decide_delete(&map, account(7).number)).unwrap();
+    map.apply(account::decide_delete(&map, account(7).number, None))
+        .unwrap();
     assert_eq!(map.keys(), [""; 0]);
 }

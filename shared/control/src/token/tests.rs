@@ -91,12 +91,15 @@ fn a_token_is_refused_from_its_expiry_on() {
 #[test]
 fn a_revoked_token_is_unknown() {
     let (mut map, token, secret) = state_with_token(None);
-    map.apply(decide_delete(&map, &token.name())).unwrap();
+    map.apply(decide_delete(&map, &token.name(), None)).unwrap();
     assert_eq!(
         authenticate(&map, secret.expose_secret(), None, NOW),
         Err(AuthError::Unknown)
     );
-    assert!(matches!(decide_delete(&map, &token.name()), Err(Error::NotFound(_))));
+    assert!(matches!(
+        decide_delete(&map, &token.name(), None),
+        Err(Error::NotFound(_))
+    ));
 }
 
 #[test]

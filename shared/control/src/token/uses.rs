@@ -195,7 +195,8 @@ mod tests {
     fn a_token_that_was_revoked_meanwhile_leaves_nothing_behind() {
         let (mut map, token, _) = state_with_token(None);
         assert!(write(&mut map, &token, 0));
-        map.apply(super::super::decide_delete(&map, &token.name())).unwrap();
+        map.apply(super::super::decide_delete(&map, &token.name(), None))
+            .unwrap();
         assert_eq!(map.keys(), ["account/accounts/7"]);
         assert!(!write(&mut map, &token, 100));
     }

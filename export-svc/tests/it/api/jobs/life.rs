@@ -121,7 +121,10 @@ async fn a_killed_job_is_still_listed_and_nothing_moves_it_any_more() {
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert!(refused.message().contains("is killed"), "{refused}");
     client.create_export_job(create("Heir", "vip", &sim)).await.unwrap();
-    client.delete_export_job(DeleteExportJobRequest { name }).await.unwrap();
+    client
+        .delete_export_job(DeleteExportJobRequest { name, revision: 0 })
+        .await
+        .unwrap();
     service.stop().await;
 }
 
@@ -229,7 +232,10 @@ async fn a_job_is_watched_until_it_is_gone_or_the_service_ends() {
     };
     client.pause_export_job(pause).await.unwrap();
     until(ExportJobState::Paused).await.unwrap();
-    let delete = DeleteExportJobRequest { name: name.clone() };
+    let delete = DeleteExportJobRequest {
+        name: name.clone(),
+        revision: 0,
+    };
     client.delete_export_job(delete).await.unwrap();
     assert_eq!(code(until(ExportJobState::Killed).await), Code::NotFound);
     assert_eq!(

@@ -122,7 +122,10 @@ async fn a_job_that_is_killed_with_its_slugs_is_removing_and_holds_its_audiences
         "{refused}"
     );
     let mut authorizations = AuthorizationServiceClient::new(service.admin().await);
-    let delete = DeleteAuthorizationRequest { name: sim.clone() };
+    let delete = DeleteAuthorizationRequest {
+        name: sim.clone(),
+        revision: 0,
+    };
     let refused = authorizations.delete_authorization(delete).await.unwrap_err();
     assert!(refused.message().contains(&name), "{refused}");
     let bounce = BounceExportJobRequest {
@@ -131,7 +134,10 @@ async fn a_job_that_is_killed_with_its_slugs_is_removing_and_holds_its_audiences
     };
     client.bounce_export_job(bounce).await.unwrap();
     // Whoever cannot wait.
-    client.delete_export_job(DeleteExportJobRequest { name }).await.unwrap();
+    client
+        .delete_export_job(DeleteExportJobRequest { name, revision: 0 })
+        .await
+        .unwrap();
     client.create_export_job(create("Heir", "vip", &sim)).await.unwrap();
     service.stop().await;
 }

@@ -1,4 +1,4 @@
-//! `audiences`, and what `jobs create` warns of.
+//! `audiences`, and what `jobs create` and `jobs update` warn of.
 
 use serde_json::{Value, json};
 
@@ -51,6 +51,14 @@ async fn what_there_is_to_choose_from_is_listed_and_a_typo_is_a_warning_on_stder
     let warnings = stderr(&output);
     assert!(
         warnings.contains("warning: audience \"vpi\"") && warnings.contains("warning: external_id_field \"user\""),
+        "{warnings}"
+    );
+    let update = ["jobs", "update", "J", "--account", "1234", "--add-audience", "vpp"];
+    let output = run(&service, &update).await;
+    assert!(output.status.success() && stdout(&output).contains("vpp"), "{output:?}");
+    let warnings = stderr(&output);
+    assert!(
+        warnings.starts_with("warning: audience \"vpp\"") && warnings.lines().count() == 1,
         "{warnings}"
     );
     service.stop().await;

@@ -84,7 +84,7 @@ fn apply(map: &mut Map, tokens: &[(ApiToken, SecretString)], step: Step) {
 }
 
 /// That both answer the same, whoever asks for whatever.
-fn compare(known: &mut Known, map: &Map, tokens: &[(ApiToken, SecretString)]) {
+fn compare(known: &Known, map: &Map, tokens: &[(ApiToken, SecretString)]) {
     for (token, secret) in tokens {
         let wrong = format!("lb_{}_{}_wrong", token.account, token.id);
         for text in [secret.expose_secret(), &wrong] {
@@ -116,13 +116,13 @@ proptest! {
     fn what_is_kept_answers_as_the_table_does_after_any_change(steps in vec(step(), 1..20)) {
         let (tokens, mut map) = (tokens(), Map::default());
         let (changed, receiver) = watch::channel(0);
-        let mut known = Known::new(receiver);
+        let known = Known::new(&receiver);
         for step in steps {
             apply(&mut map, &tokens, step);
             // Also a table that was loaded anew tells so, be its last revision the same.
             changed.send_replace(1);
-            compare(&mut known, &map, &tokens);
-            compare(&mut known, &map, &tokens);
+            compare(&known, &map, &tokens);
+            compare(&known, &map, &tokens);
         }
     }
 }
@@ -134,17 +134,45 @@ fn what_is_there_is_decoded_once_and_what_is_not_takes_no_memory() {
     apply(&mut map, &tokens, Step::Put(0, ApiTokenSettings::default(), None));
     apply(&mut map, &tokens, Step::PutAccount(ACCOUNTS[0], 1));
     let (changed, receiver) = watch::channel(0);
-    let mut known = Known::new(receiver);
-    let of = |known: &mut Known, id: &str| known.credential(&map, account, id).unwrap();
-    let first = of(&mut known, &token.id).unwrap();
-    assert!(Arc::ptr_eq(&first, &of(&mut known, &token.id).unwrap()));
-    assert!(of(&mut known, "nobody").is_none());
+    let known = Known::new(&receiver);
+    let of = |id: &str| known.credential(&map, account, id).unwrap();
+    let first = of(&token.id).unwrap();
+    assert!(Arc::ptr_eq(&first, &of(&token.id).unwrap()));
+    assert!(of("nobody").is_none());
     assert_eq!(known.account(&map, AccountRef::Number(number(8))).unwrap(), None);
     assert_eq!(known.account(&map, AccountRef::Number(account)).unwrap(), Some(account));
-    assert_eq!(known.decoded.credentials[&account].len(), 1);
-    assert_eq!(known.decoded.accounts.len(), 1);
+    assert_eq!(lock(&known.named).decoded.credentials[&account].len(), 1);
+    assert_eq!(lock(&known.named).decoded.accounts.len(), 1);
 
     changed.send_replace(0);
     known.account(&map, AccountRef::Number(account)).unwrap();
-    assert!(known.decoded.credentials.is_empty(), "a change is the end of all");
+    assert!(
+        lock(&known.named).decoded.credentials.is_empty(),
+        "a change is the end of all"
+    );
+}
+
+/// Looks at what it is decoded under.
+struct Decoding<'a>(&'a Map, &'a Known);
+
+impl State for Decoding<'_> {
+    fn get(&self, key: &str) -> Option<kafka::Entry> {
+        self.0.get(key)
+    }
+
+    fn scan(&self, prefix: &str) -> Vec<(String, kafka::Entry)> {
+        assert!(self.1.named.try_lock().is_ok(), "tokens wait for every account");
+        self.0.scan(prefix)
+    }
+}
+
+#[test]
+fn no_token_waits_until_every_account_is_decoded() {
+    let (tokens, mut map) = (tokens(), Map::default());
+    apply(&mut map, &tokens, Step::PutAccount(ACCOUNTS[0], 1));
+    let (_changed, receiver) = watch::channel(0);
+    let known = Known::new(&receiver);
+    let hex = AccountRef::Hex(AccountHex::new(1));
+    let found = known.account(&Decoding(&map, &known), hex).unwrap();
+    assert_eq!(found, Some(number(ACCOUNTS[0])));
 }

@@ -151,3 +151,36 @@ fn additions_end_before_their_record_grows_too_large() {
     let job = update(&mut map, &with(50_000)).unwrap();
     assert!(prost::Message::encoded_len(&job.to_record()) < 900_000);
 }
+
+#[test]
+fn a_completed_job_takes_an_audience_with_a_later_expiry_and_not_without() {
+    let mut map = state_with_job();
+    let known: ExportJob = record::fetch(&map, NAME).unwrap();
+    let expires = known.options.expire_time.unwrap();
+    let update = |map: &mut Map, edit: &ExportJobEdit| {
+        let now = expires + jiff::Span::new().hours(1);
+        map.apply(decide_update(map, NAME, edit, &Removed::default(), None, now))
+    };
+    let refused = update(&mut map, &audiences(&["vip", "gold", "new"])).unwrap_err();
+    assert!(
+        matches!(&refused, Error::FailedPrecondition(text) if text.contains("is completed")),
+        "{refused}"
+    );
+    let capped = ExportJobEdit {
+        options: OptionsEdit {
+            user_cap: Some(None),
+            ..OptionsEdit::default()
+        },
+        ..audiences(&["vip", "gold", "new"])
+    };
+    assert!(matches!(update(&mut map, &capped), Err(Error::FailedPrecondition(_))));
+    let later = ExportJobEdit {
+        options: OptionsEdit {
+            expire_time: Some(Some(expires + jiff::Span::new().hours(2))),
+            ..OptionsEdit::default()
+        },
+        ..audiences(&["vip", "gold", "new"])
+    };
+    let job = update(&mut map, &later).unwrap();
+    assert_eq!(job.audiences, ["vip", "gold", "new"]);
+}

@@ -37,10 +37,7 @@ fn every_move_of_every_state_is_allowed_or_refused() {
                 State::Removing,
             ],
         ),
-        (
-            Move::Pause,
-            &[State::Runnable, State::Sleeping, State::Fault, State::Failed],
-        ),
+        (Move::Pause, &[State::Runnable, State::Sleeping, State::Fault]),
         (Move::Resume, &[State::Paused]),
         (
             Move::Confirm,
@@ -186,7 +183,7 @@ fn a_job_is_paused_resumed_and_killed_and_any_other_move_is_refused() {
     for what in [Move::Pause, Move::Resume, Move::Bounce, Move::Kill] {
         refused(make(&mut map, what, None), "is killed");
     }
-    map.apply(decide_delete(&map, NAME)).unwrap();
+    map.apply(decide_delete(&map, NAME, None)).unwrap();
     assert!(matches!(make(&mut map, Move::Pause, None), Err(Error::NotFound(_))));
 }
 
@@ -225,6 +222,7 @@ fn a_killed_job_frees_its_audiences_and_its_authorization_but_not_its_label() {
         account(7).number,
         authorization,
         &Removed::default(),
+        None,
     ))
     .unwrap();
 }

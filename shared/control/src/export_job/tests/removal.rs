@@ -129,7 +129,7 @@ fn a_job_is_killed_when_its_slugs_are_removed_and_meanwhile_it_can_be_bounced_an
     // Its key is still needed, until it is over.
     let authorization = "accounts/7/authorizations/a";
     let delete =
-        |removed: &Removed| crate::authorization::decide_delete(&map, account(7).number, authorization, removed);
+        |removed: &Removed| crate::authorization::decide_delete(&map, account(7).number, authorization, removed, None);
     for removed in [none, done(&["vip"], 1)] {
         assert!(matches!(delete(&removed), Err(Error::FailedPrecondition(text)) if text.contains(NAME)));
     }

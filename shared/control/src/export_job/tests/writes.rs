@@ -92,7 +92,7 @@ fn one_job_only_sends_events_of_a_name_about_an_audience() {
 #[test]
 fn to_a_job_that_sends_events_every_audience_is_new_whatever_was_sent_before() {
     let mut map = state_with_events();
-    assert!(map.apply(decide_delete(&map, NAME)).is_ok());
+    assert!(map.apply(decide_delete(&map, NAME, None)).is_ok());
     let (_, again) = decide_create(&map, &events("f", "entered")).unwrap();
     assert_eq!(again.new_audiences, ["vip", "gold"]);
 }

@@ -178,7 +178,10 @@ impl World {
     /// # Errors
     /// When it is refused.
     pub(crate) async fn delete_job(&self, name: &str) -> anyhow::Result<()> {
-        let request = DeleteExportJobRequest { name: name.to_owned() };
+        let request = DeleteExportJobRequest {
+            name: name.to_owned(),
+            revision: 0,
+        };
         ExportJobServiceClient::new(self.channel.clone())
             .delete_export_job(request)
             .await?;

@@ -124,7 +124,10 @@ impl Control {
     /// When it is refused, or nobody answers.
     pub(crate) async fn delete_job(&self, name: &str) -> anyhow::Result<()> {
         let delete = |channel| {
-            let request = DeleteExportJobRequest { name: name.to_owned() };
+            let request = DeleteExportJobRequest {
+                name: name.to_owned(),
+                revision: 0,
+            };
             async move { ExportJobServiceClient::new(channel).delete_export_job(request).await }
         };
         match self.ask(delete).await? {
@@ -142,6 +145,7 @@ impl Control {
             let request = RotateAuthorizationKeyRequest {
                 name: authorization.to_owned(),
                 rest_api_key: key.to_owned(),
+                revision: 0,
             };
             async move {
                 AuthorizationServiceClient::new(channel)
