@@ -28,9 +28,6 @@ pub(super) fn sent(
 
 #[cfg(test)]
 mod tests {
-    use proto::export::v1::FeedProgress;
-
-    use super::super::written_down;
     use super::*;
 
     fn at(seconds: i64) -> Timestamp {
