@@ -147,6 +147,15 @@ impl Stack {
         self.broker.config()
     }
 
+    /// The environment in which `export-svc doctor` looks at this stack.
+    pub(crate) fn doctor_env(&self) -> String {
+        let (broker, sim) = (self.broker.config().brokers, self.sim.base_url());
+        format!(
+            "EXPORT_SVC__KAFKA__BROKERS={broker} EXPORT_SVC__KAFKA__IN_PROCESS=true EXPORT_SVC__BRAZE__ENDPOINT={sim} \
+             EXPORT_SVC__SECRETS__KEYS={SEALING_KEY}"
+        )
+    }
+
     /// The simulator.
     pub(crate) fn sim(&self) -> SimHandle {
         self.sim.handle()

@@ -16,7 +16,7 @@ pub(crate) async fn run(free_ports: bool) -> Result<(), Failure> {
     lifecycle.listen_for_signals().map_err(Failure::internal)?;
     let ports = if free_ports { Ports::free() } else { Ports::usual() };
     let stack = Stack::start(ports).await.map_err(Failure::precondition)?;
-    println!("{}", manual(&stack.ports));
+    println!("{}", manual(&stack.ports, &stack.doctor_env()));
     let asked = lifecycle.token();
     tokio::select! {
         () = asked.cancelled() => println!("draining; once more ends it at once"),
@@ -28,7 +28,7 @@ pub(crate) async fn run(free_ports: bool) -> Result<(), Failure> {
 }
 
 /// What somebody needs who sees the stack for the first time.
-fn manual(ports: &Ports) -> String {
+fn manual(ports: &Ports, doctor_env: &str) -> String {
     let Ports {
         ingest_http,
         ingest_grpc,
@@ -45,6 +45,8 @@ fn manual(ports: &Ports) -> String {
   {ingest_admin}  ingest-svc, probes and metrics  {sim}  Braze simulator
 
   admin token {ADMIN_TOKEN}, Braze REST API key {BRAZE_KEY}, account {ACCOUNT}
+
+  To let the doctor look at it: {doctor_env} export-svc doctor
 
 In a second terminal, in this folder:
 
