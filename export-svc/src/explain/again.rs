@@ -28,13 +28,16 @@ pub(super) fn sent(
 
 #[cfg(test)]
 mod tests {
+    use proto::export::v1::FeedProgress;
+
+    use super::super::written_down;
     use super::*;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(seconds).unwrap()
     }
 
-    /// Kept at 10 s; the audience has gone through these numbers.
+    /// Kept at 10 s; the audience has gone through the reset and the redrive of these numbers.
     fn again(redrive: Option<&Redrive>, resets: &[Reset], gone_through: (u64, u64)) -> Option<Timestamp> {
         let rejected = RejectedChange {
             reason: "blocked".to_owned(),
@@ -46,11 +49,13 @@ mod tests {
             time_ms: None,
             payload: None,
         };
-        let (reset, redrive_done) = gone_through;
-        let gone_through = GoneThrough {
-            reset,
-            redrive: redrive_done,
+        let progress = FeedProgress {
+            reset: gone_through.0,
+            redrive: gone_through.1,
+            ..FeedProgress::default()
         };
+        // As a replica tells it that does not serve the workspace.
+        let (_, gone_through) = written_down(Some(&progress), &record);
         sent(
             &(rejected, Some(10_000)),
             redrive,
