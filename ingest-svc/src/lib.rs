@@ -6,6 +6,7 @@ mod api;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod files;
 mod mappings;
 pub mod metrics;
 pub mod normalize;

@@ -3,6 +3,7 @@
 
 pub mod body;
 pub mod currents;
+pub(crate) mod growth;
 pub mod rows;
 pub(crate) mod webhook;
 

@@ -1,9 +1,11 @@
 //! Records out of a body that is read as it arrives, CSV or a JSON object a line, in memory that does not grow with it.
 
 mod csv;
+mod dialect;
 mod lines;
 
-pub use csv::{BadHeader, Csv, CsvOptions};
+pub use csv::{BadHeader, Csv, CsvOptions, delimiter};
+pub use dialect::Dialect;
 pub use lines::Lines;
 
 use super::Raw;

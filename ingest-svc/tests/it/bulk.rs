@@ -87,7 +87,7 @@ async fn with_droperrors_bad_rows_are_counted_told_and_kept_and_the_others_publi
         data["rejected"],
         json!([
             {"index": 1, "reason": "line 3: the row does not have as many columns (1) as are named (2)"},
-            {"index": 2, "reason": "line 4: the row is not UTF-8"},
+            {"index": 2, "reason": "line 4: the row is not UTF-8 in column 2 \"city\""},
             {"index": 3, "reason": "line 5: the row is larger than 16384 bytes; is a quote missing?"},
         ])
     );

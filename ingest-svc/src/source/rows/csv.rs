@@ -1,19 +1,21 @@
 //! CSV: each row becomes a JSON object of texts, by the names of the header.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use serde_json::{Map, Value};
 
-use super::RECORD_BYTES_MAX;
+use super::dialect::{Dialect, push_text};
 use crate::source::Raw;
 
 /// Columns of a row, at most.
 const COLUMNS_MAX: usize = 1_000;
 
 /// The header of a CSV cannot be used, so none of its rows can.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the header of the CSV cannot be used: {0}; name the columns in the parameter `headers`")]
-pub struct BadHeader(&'static str);
+pub struct BadHeader(Cow<'static, str>);
 
 /// How a CSV is to be read.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,9 +28,21 @@ pub struct CsvOptions {
     pub append: Map<String, Value>,
 }
 
+/// What stands between two columns, by what somebody calls it: a comma, `t` for a tab, `|` or `;`.
+pub fn delimiter(word: &str) -> Option<u8> {
+    match word {
+        "," => Some(b','),
+        "t" | "\t" => Some(b'\t'),
+        "|" => Some(b'|'),
+        ";" => Some(b';'),
+        _ => None,
+    }
+}
+
 /// Finds the rows in the pieces of a body.
 pub struct Csv {
     reader: Reader,
+    dialect: Dialect,
     row: Row,
     /// Each column's name as JSON with its colon; empty for a column without a name, which is left out.
     names: Option<Vec<Vec<u8>>>,
@@ -50,7 +64,12 @@ struct Row {
 }
 
 impl Csv {
+    /// As the Collect API takes it.
     pub fn new(options: &CsvOptions) -> Self {
+        Self::in_dialect(options, Dialect::default())
+    }
+
+    pub fn in_dialect(options: &CsvOptions, dialect: Dialect) -> Self {
         let append = serde_json::to_vec(&options.append).unwrap_or_default();
         let headers = options.headers.as_ref();
         Self {
@@ -58,17 +77,18 @@ impl Csv {
             row: Row {
                 line: 1,
                 // One more than may be, so that a row of just the limit is told from one beyond it.
-                cells: vec![0; RECORD_BYTES_MAX + 1],
+                cells: vec![0; dialect.row_bytes_max + 1],
                 cells_len: 0,
                 ends: vec![0; COLUMNS_MAX + 1],
                 ends_len: 0,
                 too_large: None,
             },
-            names: headers.map(|names| names.iter().map(|name| member(name)).collect()),
+            names: headers.map(|names| names.iter().map(|name| member(name, &dialect)).collect()),
             append: append
                 .get(1..append.len().saturating_sub(1))
                 .unwrap_or_default()
                 .to_vec(),
+            dialect,
         }
     }
 
@@ -104,25 +124,25 @@ impl Csv {
         row.cells_len += written;
         row.ends_len += ended;
         if matches!(result, ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull) {
-            row.is_too_large();
+            row.is_too_large(self.dialect.row_bytes_max);
         }
         result
     }
 
     /// The row that has just ended, unless it was the header.
     fn record(&mut self) -> Result<Option<Raw>, BadHeader> {
-        let row = &mut self.row;
-        if row.cells_len > RECORD_BYTES_MAX || row.ends_len > COLUMNS_MAX {
-            row.is_too_large();
+        let (row, bytes_max) = (&mut self.row, self.dialect.row_bytes_max);
+        if row.cells_len > bytes_max || row.ends_len > COLUMNS_MAX {
+            row.is_too_large(bytes_max);
         }
         let raw = match (row.too_large.take(), &self.names) {
-            (Some(_), None) => return Err(BadHeader("it is too large")),
+            (Some(_), None) => return Err(BadHeader("it is too large".into())),
             (Some(raw), Some(_)) => Some(raw),
             (None, None) => {
-                self.names = Some(row.names()?);
+                self.names = Some(row.names(&self.dialect)?);
                 None
             }
-            (None, Some(names)) => Some(row.raw(names, &self.append)),
+            (None, Some(names)) => Some(row.raw(names, &self.append, &self.dialect)),
         };
         (row.cells_len, row.ends_len, row.line) = (0, 0, self.reader.line());
         Ok(raw)
@@ -138,12 +158,19 @@ impl Row {
     }
 
     /// The names of the columns, if this is the header.
-    fn names(&self) -> Result<Vec<Vec<u8>>, BadHeader> {
-        let names: Option<Vec<_>> = self.cells().map(|name| name.map(member)).collect();
-        names.ok_or(BadHeader("it is not UTF-8"))
+    fn names(&self, dialect: &Dialect) -> Result<Vec<Vec<u8>>, BadHeader> {
+        let names: Option<Vec<_>> = self.cells().collect();
+        let names = names.ok_or(BadHeader("it is not UTF-8".into()))?;
+        let is_there = |wanted: &&String| names.iter().any(|name| name.trim() == wanted.trim());
+        if let Some(wanted) = dialect.keep.iter().find(|wanted| !is_there(wanted)) {
+            return Err(BadHeader(
+                format!("it has no column `{wanted}`, which is to be kept").into(),
+            ));
+        }
+        Ok(names.into_iter().map(|name| member(name, dialect)).collect())
     }
 
-    fn raw(&self, names: &[Vec<u8>], append: &[u8]) -> Raw {
+    fn raw(&self, names: &[Vec<u8>], append: &[u8], dialect: &Dialect) -> Raw {
         if self.ends_len != names.len() {
             let (found, named) = (self.ends_len, names.len());
             return self.unusable(format!(
@@ -152,14 +179,16 @@ impl Row {
         }
         let mut json =
             Vec::with_capacity(names.iter().map(Vec::len).sum::<usize>() + self.cells_len * 5 / 4 + append.len());
-        for (name, cell) in names.iter().zip(self.cells()) {
+        for (column, (name, cell)) in names.iter().zip(self.cells()).enumerate() {
             let Some(cell) = cell else {
-                return self.unusable("the row is not UTF-8".to_owned());
+                let name = String::from_utf8_lossy(name);
+                let name = name.trim_end_matches(':');
+                return self.unusable(format!("the row is not UTF-8 in column {} {name}", column + 1));
             };
             if !name.is_empty() {
                 json.push(if json.is_empty() { b'{' } else { b',' });
                 json.extend_from_slice(name);
-                push_text(&mut json, cell);
+                (dialect.cell)(&mut json, cell);
             }
         }
         if !append.is_empty() || json.is_empty() {
@@ -171,12 +200,12 @@ impl Row {
     }
 
     /// Makes room for the rest of a row that is read to its end, but not kept.
-    fn is_too_large(&mut self) {
+    fn is_too_large(&mut self, bytes_max: usize) {
         if self.too_large.is_none() {
             let problem = if self.ends_len > COLUMNS_MAX {
                 format!("the row has more than {COLUMNS_MAX} columns")
             } else {
-                format!("the row is larger than {RECORD_BYTES_MAX} bytes; is a quote missing?")
+                format!("the row is larger than {bytes_max} bytes; is a quote missing?")
             };
             self.too_large = Some(self.unusable(problem));
         }
@@ -199,27 +228,23 @@ impl Row {
     }
 }
 
-/// A member's name and its colon; nothing if it has no name.
-fn member(name: &str) -> Vec<u8> {
+/// A member's name and its colon; nothing if it has no name, or is not to be kept.
+fn member(name: &str, dialect: &Dialect) -> Vec<u8> {
     let mut member = Vec::new();
     let name = name.trim();
-    if !name.is_empty() {
-        push_text(&mut member, name);
+    let is_kept = dialect.keep.is_empty() || dialect.keep.iter().any(|kept| kept.trim() == name);
+    if !name.is_empty() && is_kept {
+        push_text(&mut member, (dialect.name)(name));
         member.push(b':');
     }
     member
-}
-
-fn push_text(json: &mut Vec<u8>, text: &str) {
-    // Writing to a `Vec` cannot fail, and a text is always JSON.
-    let _infallible = serde_json::to_writer(json, text).is_ok();
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::super::{Rows, read};
+    use super::super::{RECORD_BYTES_MAX, Rows, read};
     use super::*;
 
     fn options() -> CsvOptions {
@@ -289,8 +314,8 @@ mod tests {
                 [
                     "line 2: the row does not have as many columns (1) as are named (2)",
                     "line 3: the row does not have as many columns (3) as are named (2)",
-                    "line 4: the row is not UTF-8",
-                    "line 5: the row is not UTF-8",
+                    "line 4: the row is not UTF-8 in column 2 \"b\"",
+                    "line 5: the row is not UTF-8 in column 1 \"a\"",
                     "",
                     &too_large(7),
                     &too_large(8),

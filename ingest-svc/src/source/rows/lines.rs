@@ -6,8 +6,10 @@ use super::RECORD_BYTES_MAX;
 use crate::source::{Raw, body};
 
 /// Finds the lines in the pieces of a body. Blank ones are passed over.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Lines {
+    /// Bytes of a record, at most.
+    record_bytes_max: usize,
     /// What there is of the line so far, at most the limit.
     line: Vec<u8>,
     too_large: bool,
@@ -15,7 +17,23 @@ pub struct Lines {
     number: u64,
 }
 
+impl Default for Lines {
+    fn default() -> Self {
+        Self::new(RECORD_BYTES_MAX)
+    }
+}
+
 impl Lines {
+    /// Of records of at most so many bytes.
+    pub fn new(record_bytes_max: usize) -> Self {
+        Self {
+            record_bytes_max,
+            line: Vec::new(),
+            too_large: false,
+            number: 0,
+        }
+    }
+
     /// See [`Rows::next`](super::Rows::next).
     pub fn next(&mut self, input: &mut &[u8]) -> Option<Raw> {
         while let Some(end) = memchr::memchr(b'\n', input) {
@@ -40,8 +58,8 @@ impl Lines {
         self.line.clear();
         if std::mem::take(&mut self.too_large) {
             let problem = format!(
-                "line {}: the record is larger than {RECORD_BYTES_MAX} bytes",
-                self.number
+                "line {}: the record is larger than {} bytes",
+                self.number, self.record_bytes_max
             );
             return Some(Raw {
                 json,
@@ -52,7 +70,7 @@ impl Lines {
     }
 
     fn take(&mut self, part: &[u8]) {
-        let room = RECORD_BYTES_MAX - self.line.len();
+        let room = self.record_bytes_max - self.line.len();
         self.too_large |= part.len() > room;
         self.line.extend_from_slice(&part[..part.len().min(room)]);
     }

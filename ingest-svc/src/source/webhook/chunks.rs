@@ -16,14 +16,10 @@ use tokio_util::io::StreamReader;
 use super::inflate::Inflate;
 use super::refused::Refused;
 use crate::metrics;
+use crate::source::growth::{GROWTH_MAX, is_bomb};
 
 /// What is decompressed at a time.
 const PIECE_BYTES: usize = 64 << 10;
-/// How much a body may grow by being decompressed before anybody asks by what factor: 10 MB.
-const GROWTH_BYTES_FREE: u64 = 10_000_000;
-/// The most by which records shrink when they are compressed. Those of real people shrink by a factor of 5 to 50; what is made to
-/// exhaust us, by 1,000.
-const GROWTH_MAX: u64 = 250;
 
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,10 +170,6 @@ impl Compressed<'_> {
         }
         Ok((read > 0).then(|| piece.freeze()))
     }
-}
-
-fn is_bomb(received: u64, grown: u64) -> bool {
-    grown > GROWTH_BYTES_FREE && grown / GROWTH_MAX > received
 }
 
 fn cut() -> Refused {

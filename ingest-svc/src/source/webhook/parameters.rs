@@ -6,7 +6,7 @@ use http::{HeaderMap, Uri, header};
 use secrecy::SecretString;
 use serde_json::Map;
 
-use crate::source::rows::CsvOptions;
+use crate::source::rows::{self, CsvOptions};
 
 /// A parameter that cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -71,11 +71,8 @@ impl Parameters {
     /// When one of the parameters for it cannot be used.
     pub(super) fn csv(&self) -> Result<CsvOptions, BadParameter> {
         let delimiter = match &*self.delimiter {
-            "" | "," => b',',
-            "t" | "\t" => b'\t',
-            "|" => b'|',
-            ";" => b';',
-            _ => return Err(BadParameter::Delimiter),
+            "" => b',',
+            word => rows::delimiter(word).ok_or(BadParameter::Delimiter)?,
         };
         let append = match &*self.append {
             "" => Map::new(),

@@ -1,0 +1,169 @@
+//! What a file is: as somebody says, else by the ending of its name, else by its first bytes.
+
+use std::str::FromStr;
+
+/// How the rows of a file are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// A header, then a record a row.
+    Csv,
+    /// A JSON object a line.
+    Lines,
+}
+
+/// How a file is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    None,
+    Gzip,
+    /// Any number of files in it, each plain or deflated.
+    Zip,
+}
+
+/// What a file is, as far as that is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Format {
+    /// `None`: that is seen by each file's name, or its first bytes.
+    pub what: Option<What>,
+    /// `None`: that is seen by the first bytes.
+    pub compression: Option<Compression>,
+}
+
+/// A word that names no format.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{given}` is none of {known}")]
+pub struct Unknown {
+    given: String,
+    known: &'static str,
+}
+
+impl FromStr for What {
+    type Err = Unknown;
+
+    fn from_str(word: &str) -> Result<Self, Unknown> {
+        match word {
+            "csv" => Ok(Self::Csv),
+            "ndjson" => Ok(Self::Lines),
+            _ => Err(unknown(word, "csv and ndjson")),
+        }
+    }
+}
+
+impl FromStr for Compression {
+    type Err = Unknown;
+
+    fn from_str(word: &str) -> Result<Self, Unknown> {
+        match word {
+            "none" => Ok(Self::None),
+            "gzip" => Ok(Self::Gzip),
+            "zip" => Ok(Self::Zip),
+            _ => Err(unknown(word, "none, gzip and zip")),
+        }
+    }
+}
+
+fn unknown(given: &str, known: &'static str) -> Unknown {
+    let given = given.to_owned();
+    Unknown { given, known }
+}
+
+impl What {
+    /// By a file's name, without the ending of a compression.
+    pub(super) fn of_name(name: &str) -> Option<Self> {
+        match ending(name)?.as_str() {
+            "csv" | "tsv" => Some(Self::Csv),
+            "ndjson" | "jsonl" | "json" => Some(Self::Lines),
+            _ => None,
+        }
+    }
+
+    /// By its first bytes. A file of no bytes is anything.
+    pub(super) fn of_beginning(beginning: &[u8]) -> Self {
+        let beginning = beginning.strip_prefix("\u{feff}".as_bytes()).unwrap_or(beginning);
+        match beginning.trim_ascii_start().first() {
+            Some(b'{') => Self::Lines,
+            _ => Self::Csv,
+        }
+    }
+}
+
+impl Compression {
+    /// By a file's name.
+    pub(super) fn of_name(name: &str) -> Option<Self> {
+        match ending(name)?.as_str() {
+            "gz" | "gzip" => Some(Self::Gzip),
+            "zip" => Some(Self::Zip),
+            _ => None,
+        }
+    }
+
+    /// By its first four bytes.
+    pub(super) fn of_beginning(beginning: &[u8]) -> Self {
+        match beginning {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            // Of a zip without files there is only its end.
+            [b'P', b'K', 3, 4] | [b'P', b'K', 5, 6] => Self::Zip,
+            _ => Self::None,
+        }
+    }
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Zip => "zip",
+        }
+    }
+}
+
+/// A file's name without the ending that its compression gave it.
+pub(super) fn without_compression(name: &str) -> &str {
+    match (Compression::of_name(name), name.rsplit_once('.')) {
+        (Some(_), Some((name, _))) => name,
+        _ => name,
+    }
+}
+
+/// Whether columns stand between tabs.
+pub(super) fn is_tsv(name: &str) -> bool {
+    ending(name).as_deref() == Some("tsv")
+}
+
+fn ending(name: &str) -> Option<String> {
+    let (_, ending) = name.rsplit_once('.')?;
+    Some(ending.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_known_by_the_ending_of_its_name() {
+        for (name, what, compression) in [
+            ("a/b.csv", Some(What::Csv), None),
+            ("b.TSV.gz", Some(What::Csv), Some(Compression::Gzip)),
+            ("b.ndjson.zip", Some(What::Lines), Some(Compression::Zip)),
+            ("b.jsonl", Some(What::Lines), None),
+            ("b.json.gzip", Some(What::Lines), Some(Compression::Gzip)),
+            ("b.gz", None, Some(Compression::Gzip)),
+            ("b.txt", None, None),
+            ("b", None, None),
+        ] {
+            assert_eq!(What::of_name(without_compression(name)), what, "{name}");
+            assert_eq!(Compression::of_name(name), compression, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_known_by_its_first_bytes() {
+        for (beginning, what) in [
+            ("{\"a\":1}", What::Lines),
+            ("\u{feff} \n{", What::Lines),
+            ("a,b", What::Csv),
+            ("", What::Csv),
+        ] {
+            assert_eq!(What::of_beginning(beginning.as_bytes()), what, "{beginning}");
+        }
+    }
+}
