@@ -6,6 +6,7 @@ macro_rules! examples {
 }
 
 mod events;
+mod import;
 mod mappings;
 mod tokens;
 
@@ -29,7 +30,7 @@ const TELEMETRY_BUDGET: Duration = Duration::from_secs(2);
 
 /// Takes what Braze sends and publishes it as profile events on Kafka: the service, and the commands that set it up.
 ///
-/// Every command but `serve` and `completions` calls a running service over gRPC at --endpoint, with an API token from --token-file or from
+/// Every command but `serve`, `completions` and `import` calls a running service over gRPC at --endpoint, with an API token from --token-file or from
 /// the environment variable LYTICS_TOKEN. Secrets are never given as arguments, because other users of the machine can read those.
 #[derive(Debug, Parser)]
 #[command(name = "ingest-svc", version, max_term_width = 100, after_long_help = FIRST_HOUR)]
@@ -101,6 +102,17 @@ enum Command {
     #[command(after_long_help = examples!("events tail --account 1234"))]
     #[command(subcommand)]
     Events(events::Command),
+    /// Send a file's rows to a stream
+    ///
+    /// For what is in a file already: a CSV, or a JSON object a line; plain, gzip, or in a zip. It is read a row at a time, however
+    /// large it is, and sent in requests that Kafka has each when they are answered. Interrupted or refused, it says the row to go on
+    /// with. It calls the service over HTTP at --url, not at --endpoint.
+    #[command(after_long_help = examples!(
+        "import people.csv --account 1234 --stream braze_users --dry-run",
+        "import a.csv.gz --account 1234 --stream braze_users --from-row 5001",
+        "import a.txt --account 1234 --stream crm --format csv --delimiter t",
+    ))]
+    Import(import::Import),
     /// Print what a shell needs to complete these commands
     ///
     /// For bash, into the present shell: source <(ingest-svc completions bash)
@@ -152,6 +164,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Tokens(command) => tokens::run(&cli.connection, command).await,
         Command::Mappings(command) => mappings::run(&cli.connection, command).await,
         Command::Events(command) => events::run(&cli.connection, command).await,
+        Command::Import(import) => import::run(&cli.connection, import).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "ingest-svc", &mut script);
@@ -233,6 +246,7 @@ mod tests {
             "ingest-svc tokens create --account 1234 --role data_write --requests-max 4 --allow braze:US-03 --allow 10.0.0.0/8",
             "ingest-svc tokens update accounts/1234/apiTokens/a --requests-per-second 50 --allow-anywhere",
             "ingest-svc events tail --account 1234",
+            "ingest-svc import a.csv --account 1234 --stream s --columns id,mail --compression none --delimiter |",
             "ingest-svc events tail --account 1234 --newest 5 --no-follow --endpoint http://localhost:1",
             "ingest-svc serve --check-config",
             "ingest-svc mappings put web.lql --account 1234 --if-revision 0",

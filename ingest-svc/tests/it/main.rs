@@ -11,6 +11,7 @@ mod currents;
 mod drain;
 mod grpc;
 mod harness;
+mod import;
 mod mappings;
 mod normalize;
 mod outage;
