@@ -1,17 +1,20 @@
-//! Files → rows: CSV, a JSON object a line; each plain, gzip, or in a zip.
+//! Files → rows: CSV, a JSON object a line, Avro; each plain, gzip, or in a zip.
 //!
 //! ```text
-//! bytes ─▶ unpack (gzip, zip) ─▶ source/rows (CSV, lines) ─▶ Row { number, member, records } ─▶ normalize
+//! bytes ─▶ unpack (gzip, zip) ─▶ source/rows (CSV, lines), avro ─▶ Row { number, member, records } ─▶ normalize
+//!                                                 └▶ braze: in the words of its webhooks and of Currents over HTTP
 //! ```
 //!
-//! * Nothing is held but a piece of 64 KiB and a row of at most [`ROW_BYTES_MAX`], however large the file is and whatever is in it.
+//! * Nothing is held but a piece of 64 KiB and a row of at most [`ROW_BYTES_MAX`], or a block of Avro of at most 16 MiB, however large the file is and whatever is in it.
 //! * Rows are numbered from 1 as they stand in the file, through all members of a zip; the header of a CSV and blank lines are none.
 //!   A row that cannot be read has a number, too, and the reason with its line and column; the next one is read all the same.
 //! * To go on at row n, open the file again with [`Options::from_row`] n: what comes before is read and dropped, without being turned into
 //!   records. Of one file a row always has the same number.
-//! * What is broken beyond that – a gzip that is cut off, a checksum – ends the file with a [`Fault`] that says behind which row.
+//! * What is broken beyond that – a gzip that is cut off, a checksum, a block of Avro – ends the file with a [`Fault`] that says behind which row.
 //!   What came before it stands.
 
+mod avro;
+mod braze;
 mod format;
 mod reader;
 #[cfg(test)]
@@ -23,7 +26,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-pub use self::format::{Compression, Format, What};
+pub use self::format::{Compression, Format, Kind, What};
 pub use self::reader::Reader;
 use crate::source::Raw;
 
@@ -65,7 +68,8 @@ pub struct Row {
     pub number: u64,
     /// The file within the zip that it is in.
     pub member: Option<Arc<str>>,
-    /// What it says: one record, which may be unusable.
+    /// What it says: one record, which may be unusable. Of a user of a segment export there are more: each campaign and Canvas that
+    /// they received.
     pub records: Vec<Raw>,
 }
 

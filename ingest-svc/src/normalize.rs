@@ -42,7 +42,7 @@ use expression::Scope;
 use jiff::Timestamp;
 use proto::profile::v1::ProfileEvent;
 
-pub(crate) use activity::CURRENTS_STREAM;
+pub(crate) use activity::{CAMPAIGN_SUMMARY, CANVAS_SUMMARY, CURRENTS_STREAM, members};
 pub use event_id::EventId;
 pub use identity::record_key;
 pub use kind::Kind;

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
+use indicatif::ProgressDrawTarget;
 use model::AccountNumber;
 use runtime::exit::Failure;
 use runtime::stdout;
@@ -24,7 +25,7 @@ use self::batch::Batch;
 use self::collect::Collect;
 use self::progress::Progress;
 use super::Connection;
-use crate::files::{Compression, Format, Options, Reader, Row, What};
+use crate::files::{Compression, Format, Kind, Options, Reader, Row, What};
 use crate::source::rows::delimiter;
 
 #[derive(Debug, Args)]
@@ -45,12 +46,16 @@ pub(super) struct Import {
         default_value = "http://localhost:8080"
     )]
     url: Url,
-    /// How its rows are written, csv or ndjson; else its name says so, or its beginning
+    /// How its rows are written, csv, ndjson or avro; else its name says so, or its beginning
     #[arg(long, value_name = "FORMAT")]
     format: Option<What>,
     /// none, gzip or zip; else its beginning says so
     #[arg(long, value_name = "HOW")]
     compression: Option<Compression>,
+    /// Whose it is: braze for the dashboard's CSV, a segment export and Currents, whose rows come in the words of Braze's webhooks;
+    /// plain for anybody's. Else its path says so
+    #[arg(long, value_name = "WHOSE")]
+    kind: Option<Kind>,
     /// What stands between the columns of a CSV: a comma, t for a tab, | or ;
     #[arg(long, value_name = "CHARACTER", value_parser = delimiter_word)]
     delimiter: Option<u8>,
@@ -83,7 +88,7 @@ pub(super) async fn run(connection: &Connection, import: Import) -> Result<(), F
     let token = runtime::secrets::token(connection.token_file.as_deref(), variable).map_err(Failure::precondition)?;
     let collect = Collect::new(&import, token).map_err(Failure::precondition)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::internal)?;
-    let progress = Progress::new();
+    let progress = Progress::new(ProgressDrawTarget::stderr());
     let next = Cell::new(import.from_row.get());
     let sent = tokio::select! {
         sent = import.send(&collect, &progress, &next) => sent,
@@ -132,6 +137,7 @@ impl Import {
             format: Format {
                 what: self.format,
                 compression: self.compression,
+                kind: self.kind,
             },
             delimiter: self.delimiter,
             headers: self.headers.clone(),

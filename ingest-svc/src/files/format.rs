@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use super::avro;
+
 /// How the rows of a file are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
@@ -9,6 +11,8 @@ pub enum What {
     Csv,
     /// A JSON object a line.
     Lines,
+    /// Avro's object container file.
+    Avro,
 }
 
 /// How a file is compressed.
@@ -20,6 +24,15 @@ pub enum Compression {
     Zip,
 }
 
+/// Whose a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Anybody's: its rows are records as they are.
+    Plain,
+    /// Braze's: the dashboard's CSV, a segment export, or Currents.
+    Braze,
+}
+
 /// What a file is, as far as that is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Format {
@@ -27,6 +40,8 @@ pub struct Format {
     pub what: Option<What>,
     /// `None`: that is seen by the first bytes.
     pub compression: Option<Compression>,
+    /// `None`: that is seen by the path that Braze gives its files, and by the name of an Avro file's record.
+    pub kind: Option<Kind>,
 }
 
 /// A word that names no format.
@@ -44,7 +59,8 @@ impl FromStr for What {
         match word {
             "csv" => Ok(Self::Csv),
             "ndjson" => Ok(Self::Lines),
-            _ => Err(unknown(word, "csv and ndjson")),
+            "avro" => Ok(Self::Avro),
+            _ => Err(unknown(word, "csv, ndjson and avro")),
         }
     }
 }
@@ -62,6 +78,18 @@ impl FromStr for Compression {
     }
 }
 
+impl FromStr for Kind {
+    type Err = Unknown;
+
+    fn from_str(word: &str) -> Result<Self, Unknown> {
+        match word {
+            "plain" => Ok(Self::Plain),
+            "braze" => Ok(Self::Braze),
+            _ => Err(unknown(word, "plain and braze")),
+        }
+    }
+}
+
 fn unknown(given: &str, known: &'static str) -> Unknown {
     let given = given.to_owned();
     Unknown { given, known }
@@ -73,17 +101,30 @@ impl What {
         match ending(name)?.as_str() {
             "csv" | "tsv" => Some(Self::Csv),
             "ndjson" | "jsonl" | "json" => Some(Self::Lines),
+            "avro" => Some(Self::Avro),
             _ => None,
         }
     }
 
     /// By its first bytes. A file of no bytes is anything.
     pub(super) fn of_beginning(beginning: &[u8]) -> Self {
+        if beginning.starts_with(avro::MAGIC) {
+            return Self::Avro;
+        }
         let beginning = beginning.strip_prefix("\u{feff}".as_bytes()).unwrap_or(beginning);
         match beginning.trim_ascii_start().first() {
             Some(b'{') => Self::Lines,
             _ => Self::Csv,
         }
+    }
+}
+
+impl Kind {
+    /// By a file's path, as Braze makes it for its exports and for Currents.
+    pub(super) fn of_path(path: &str) -> Option<Self> {
+        let mut parts = path.split(['/', '\\']);
+        let is_brazes = parts.any(|part| part == "segment-export" || part.starts_with("event_type="));
+        is_brazes.then_some(Self::Braze)
     }
 }
 
@@ -147,6 +188,7 @@ mod tests {
             ("b.jsonl", Some(What::Lines), None),
             ("b.json.gzip", Some(What::Lines), Some(Compression::Gzip)),
             ("b.gz", None, Some(Compression::Gzip)),
+            ("b.avro", Some(What::Avro), None),
             ("b.txt", None, None),
             ("b", None, None),
         ] {
@@ -160,6 +202,7 @@ mod tests {
         for (beginning, what) in [
             ("{\"a\":1}", What::Lines),
             ("\u{feff} \n{", What::Lines),
+            ("Obj\u{1}", What::Avro),
             ("a,b", What::Csv),
             ("", What::Csv),
         ] {

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::Map;
 use tokio::io::AsyncRead;
 
-use super::format::{Compression, What, is_tsv, without_compression};
+use super::avro::Avro;
+use super::braze::{dashboard, segment};
+use super::format::{Compression, Kind, What, is_tsv, without_compression};
 use super::unpack::{PIECE_BYTES, SourceFailed, Unpacked, invalid};
 use super::{Fault, Options, Place, ROW_BYTES_MAX, Row};
 use crate::source::Raw;
@@ -18,6 +20,30 @@ use crate::source::rows::{Csv, CsvOptions, Dialect, Lines, Rows};
 /// Of so many bytes of a file it shows what it is, a byte order mark in front of them included.
 const BEGINNING_BYTES: usize = 4;
 
+/// What finds rows in the pieces of a file.
+enum Parser {
+    Rows(Rows),
+    Avro(Box<Avro>),
+}
+
+impl Parser {
+    /// The next row that ends within `input`, which is cut off up to there. `None` when all of it has been read.
+    fn next(&mut self, input: &mut &[u8]) -> io::Result<Option<Raw>> {
+        match self {
+            Self::Rows(rows) => rows.next(input).map_err(|error| invalid(error.to_string())),
+            Self::Avro(avro) => avro.next(input).map_err(invalid),
+        }
+    }
+
+    /// The row that the end of the file ends, if there is one.
+    fn end(&mut self) -> io::Result<Option<Raw>> {
+        match self {
+            Self::Rows(rows) => rows.end().map_err(|error| invalid(error.to_string())),
+            Self::Avro(avro) => avro.end().map_err(invalid).map(|()| None),
+        }
+    }
+}
+
 /// A file whose rows are read one after the other. After a [`Fault`] there are no more.
 pub struct Reader {
     file: Unpacked,
@@ -25,12 +51,16 @@ pub struct Reader {
     name: String,
     options: Options,
     /// Finds the rows of the present member.
-    rows: Option<Rows>,
+    rows: Option<Parser>,
+    /// They are lines of a segment export.
+    is_segment: bool,
     member: Option<Arc<str>>,
     piece: Box<[u8]>,
     unread: Range<usize>,
     /// The number of the last row.
     number: u64,
+    /// It goes no further.
+    is_over: bool,
     /// Bytes of the file so far, and what became of them.
     received: Arc<AtomicU64>,
     grown: u64,
@@ -55,10 +85,12 @@ impl Reader {
             name: without_compression(name).to_owned(),
             options,
             rows: None,
+            is_segment: false,
             member: None,
             piece: vec![0; PIECE_BYTES].into(),
             unread: 0..0,
             number: 0,
+            is_over: false,
             received,
             grown: 0,
         })
@@ -69,18 +101,24 @@ impl Reader {
     /// # Errors
     /// When the file cannot be read any further.
     pub async fn next(&mut self) -> Result<Option<Row>, Fault> {
-        loop {
-            let raw = self.raw().await.map_err(|error| fault(error, self.place()))?;
-            let Some(raw) = raw else { return Ok(None) };
+        while !self.is_over {
+            let raw = self.raw().await;
+            self.is_over = !matches!(raw, Ok(Some(_)));
+            let raw = raw.map_err(|error| fault(error, self.place()))?;
+            let Some(raw) = raw else { break };
             self.number += 1;
             if self.number >= self.options.from_row {
                 return Ok(Some(Row {
                     number: self.number,
                     member: self.member.clone(),
-                    records: vec![raw],
+                    records: match self.is_segment {
+                        true => segment::records(raw),
+                        false => vec![raw],
+                    },
                 }));
             }
         }
+        Ok(None)
     }
 
     fn place(&self) -> Place {
@@ -101,7 +139,7 @@ impl Reader {
             let mut input = &self.piece[self.unread.clone()];
             let found = rows.next(&mut input);
             self.unread.start = self.unread.end - input.len();
-            if let Some(raw) = found.map_err(|error| invalid(error.to_string()))? {
+            if let Some(raw) = found? {
                 return Ok(Some(raw));
             }
             if self.fill().await? {
@@ -109,7 +147,7 @@ impl Reader {
             }
             let last = self.rows.take().and_then(|mut rows| rows.end().transpose());
             if let Some(raw) = last {
-                return raw.map(Some).map_err(|error| invalid(error.to_string()));
+                return raw.map(Some);
             }
         }
     }
@@ -125,14 +163,19 @@ impl Reader {
         let name = self.member.as_deref().unwrap_or(&self.name);
         let what = self.options.format.what.or(What::of_name(name));
         let what = what.unwrap_or_else(|| What::of_beginning(&self.piece[self.unread.clone()]));
-        self.rows = Some(match what {
-            What::Csv => self.csv(is_tsv(name))?,
-            What::Lines => Rows::Lines(Lines::new(ROW_BYTES_MAX)),
-        });
+        let kind = self.options.format.kind.or_else(|| Kind::of_path(&self.name));
+        let is_brazes = kind == Some(Kind::Braze);
+        let parser = match what {
+            What::Csv => Parser::Rows(self.csv(is_tsv(name), is_brazes)?),
+            What::Lines => Parser::Rows(Rows::Lines(Lines::new(ROW_BYTES_MAX))),
+            What::Avro => Parser::Avro(Box::new(Avro::new(&self.name, kind))),
+        };
+        self.rows = Some(parser);
+        self.is_segment = is_brazes && what == What::Lines;
         Ok(true)
     }
 
-    fn csv(&self, is_tsv: bool) -> io::Result<Rows> {
+    fn csv(&self, is_tsv: bool, is_brazes: bool) -> io::Result<Rows> {
         let Options { headers, columns, .. } = &self.options;
         let is_named = |column: &&String| headers.as_ref().is_none_or(|names| names.contains(column));
         if let Some(missing) = columns.iter().find(|column| !is_named(column)) {
@@ -145,10 +188,18 @@ impl Reader {
             headers: headers.clone(),
             append: Map::new(),
         };
-        let dialect = Dialect {
+        let plain = Dialect {
             row_bytes_max: ROW_BYTES_MAX,
             keep: columns.clone(),
             ..Dialect::default()
+        };
+        let dialect = match is_brazes {
+            true => Dialect {
+                name: dashboard::name,
+                cell: dashboard::cell,
+                ..plain
+            },
+            false => plain,
         };
         Ok(Rows::Csv(Box::new(Csv::in_dialect(&options, dialect))))
     }

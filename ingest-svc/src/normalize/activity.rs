@@ -12,7 +12,7 @@
 //!   text in a typed place are as good as missing.
 
 mod fields;
-mod members;
+pub(crate) mod members;
 mod types;
 
 use jiff::Timestamp;
@@ -24,6 +24,11 @@ use super::{RawRecord, Reason, dates};
 
 /// The stream of Currents' events, one a record.
 pub(crate) const CURRENTS_STREAM: &str = "braze_currents";
+
+/// What we call the summary of all that a user received of a campaign, or of a Canvas, which a segment export has. No event, and none of
+/// Braze's types.
+pub(crate) const CAMPAIGN_SUMMARY: &str = "users.campaigns.Summary";
+pub(crate) const CANVAS_SUMMARY: &str = "users.canvas.Summary";
 
 /// The field that such a record has.
 pub(super) const EVENT_TYPE: &str = "event_type";
@@ -57,6 +62,7 @@ pub(super) fn read<'r>(raw: &RawRecord<'r>, received: Timestamp) -> Result<Optio
         _ => {}
     }
     let (channel, action) = types::of(&event_type);
+    let is_summary = [CAMPAIGN_SUMMARY, CANVAS_SUMMARY].contains(&&*event_type);
     let mut activity = Box::new(Activity {
         event_type,
         channel: channel.into(),
@@ -88,11 +94,12 @@ pub(super) fn read<'r>(raw: &RawRecord<'r>, received: Timestamp) -> Result<Optio
             },
             name => fields::take(&mut activity, name, value),
         };
-        if !has_place {
+        // Elsewhere the mapping says what is kept of the record itself.
+        if !has_place && from_currents {
             rest.push(name, value.get());
         }
     }
-    if from_currents {
+    if from_currents || is_summary {
         activity.rest = rest.finish();
     }
     let merged = || {

@@ -6,6 +6,7 @@ mod lines;
 
 pub use csv::{BadHeader, Csv, CsvOptions, delimiter};
 pub use dialect::Dialect;
+pub(crate) use dialect::push_text;
 pub use lines::Lines;
 
 use super::Raw;

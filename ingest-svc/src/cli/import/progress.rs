@@ -21,8 +21,9 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    /// Nothing yet.
+    pub(super) fn new(target: ProgressDrawTarget) -> Self {
+        let bar = ProgressBar::with_draw_target(None, target);
         if let Ok(style) = ProgressStyle::with_template(BAR) {
             bar.set_style(style);
         }
@@ -96,5 +97,27 @@ impl Progress {
 
     fn say(&self, text: &str) {
         self.bar.suspend(|| eprintln!("{text}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use indicatif::InMemoryTerm;
+
+    use super::*;
+
+    #[test]
+    fn the_bar_goes_by_the_bytes_of_the_file_and_tells_what_became_of_its_rows() {
+        let terminal = InMemoryTerm::new(24, 80);
+        let progress = Progress::new(ProgressDrawTarget::term_like(Box::new(terminal.clone())));
+        progress.begin(1_000);
+        progress.bar().inc(500);
+        progress.read();
+        progress.read();
+        progress.took(1, 1);
+        let drawn = terminal.contents();
+        assert!(drawn.contains(" 500 B/1000 B "), "{drawn}");
+        assert!(drawn.ends_with("2 rows read, 1 records taken, 1 rejected"), "{drawn}");
+        assert!(drawn.lines().all(|line| line.chars().count() <= 80), "{drawn}");
     }
 }

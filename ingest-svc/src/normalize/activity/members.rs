@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 /// The members of an object, in its order.
 #[derive(Default)]
-pub(super) struct Members<'r>(Vec<(Name<'r>, &'r RawValue)>);
+pub(crate) struct Members<'r>(Vec<(Name<'r>, &'r RawValue)>);
 
 /// Borrowed unless something in it is escaped.
 #[derive(Deserialize)]
@@ -17,26 +17,26 @@ struct Name<'r>(#[serde(borrow)] Cow<'r, str>);
 
 impl<'r> Members<'r> {
     /// Those of a value, if it is an object.
-    pub(super) fn of(value: &'r RawValue) -> Option<Self> {
+    pub(crate) fn of(value: &'r RawValue) -> Option<Self> {
         serde_json::from_str(value.get()).ok()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &'r RawValue)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'r RawValue)> {
         self.0.iter().map(|(name, value)| (&*name.0, *value))
     }
 
-    fn get(&self, name: &str) -> Option<&'r RawValue> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'r RawValue> {
         let (_, value) = self.iter().find(|(other, _)| *other == name)?;
         Some(value)
     }
 
     /// A member that is a text and not empty.
-    pub(super) fn text(&self, name: &str) -> Option<String> {
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
         text(self.get(name)?)
     }
 
     /// The same, of the object itself, of its `user` or of its `properties`.
-    pub(super) fn text_within(&self, name: &str) -> Option<String> {
+    pub(crate) fn text_within(&self, name: &str) -> Option<String> {
         let inner = |object: &&str| Self::of(self.get(object)?)?.text(name);
         self.text(name)
             .or_else(|| ["user", "properties"].iter().find_map(inner))
@@ -44,7 +44,7 @@ impl<'r> Members<'r> {
 }
 
 /// A text that is not empty.
-pub(super) fn text(value: &RawValue) -> Option<String> {
+pub(crate) fn text(value: &RawValue) -> Option<String> {
     let text: String = serde_json::from_str(value.get()).ok()?;
     (!text.is_empty()).then_some(text)
 }
@@ -73,10 +73,10 @@ impl<'r> Deserialize<'r> for Members<'r> {
 
 /// A JSON object that is put together from members as they were written.
 #[derive(Default)]
-pub(super) struct Object(String);
+pub(crate) struct Object(String);
 
 impl Object {
-    pub(super) fn push(&mut self, name: &str, value: &str) {
+    pub(crate) fn push(&mut self, name: &str, value: &str) {
         self.0.push(if self.0.is_empty() { '{' } else { ',' });
         // A text always is JSON.
         self.0.push_str(&serde_json::to_string(name).unwrap_or_default());
@@ -84,8 +84,21 @@ impl Object {
         self.0.push_str(value);
     }
 
+    /// Has the members of another one, too, behind its own.
+    pub(crate) fn with(mut self, other: Self) -> Self {
+        match (self.0.is_empty(), other.0.strip_prefix('{')) {
+            (true, _) => return other,
+            (false, Some(members)) => {
+                self.0.push(',');
+                self.0.push_str(members);
+            }
+            (false, None) => {}
+        }
+        self
+    }
+
     /// Adds an object, unless it has no members.
-    pub(super) fn push_object(&mut self, name: &str, object: Self) {
+    pub(crate) fn push_object(&mut self, name: &str, object: Self) {
         let object = object.finish();
         if !object.is_empty() {
             self.push(name, &object);
@@ -93,7 +106,7 @@ impl Object {
     }
 
     /// Empty if it has no members.
-    pub(super) fn finish(mut self) -> String {
+    pub(crate) fn finish(mut self) -> String {
         if !self.0.is_empty() {
             self.0.push('}');
         }

@@ -47,7 +47,9 @@ impl Reader {
         let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let examples = home.path().join("examples");
         std::fs::create_dir(&examples).unwrap();
-        std::fs::copy(file("examples/webhook.json"), examples.join("webhook.json")).unwrap();
+        for name in ["webhook.json", "dashboard.csv", "segment-export.json", "currents.avro"] {
+            std::fs::copy(file("examples").join(name), examples.join(name)).unwrap();
+        }
         let path = format!("{}:{}", folder().display(), std::env::var("PATH").unwrap());
         Self {
             environment: [("PATH".to_owned(), path)].into(),
