@@ -93,7 +93,10 @@ async fn import(statuses: &[u16], file: &str, arguments: &str) -> (Vec<Seen>, u6
         panic!("{line}")
     };
     let collect = Collect::new(&import, Some("the-token".into())).unwrap();
-    let (progress, next) = (Progress::new(ProgressDrawTarget::hidden()), Cell::new(import.from_row.get()));
+    let (progress, next) = (
+        Progress::new(ProgressDrawTarget::hidden()),
+        Cell::new(import.from_row.get()),
+    );
     let ended = import.send(&collect, &progress, &next).await;
     let seen = collector.seen.lock().unwrap().clone();
     (
@@ -200,7 +203,9 @@ async fn without_a_service_it_says_so_at_once_and_a_file_that_is_not_there_is_na
     ] {
         let import = parse(&line);
         let collect = Collect::new(&import, None).unwrap();
-        let ended = import.send(&collect, &Progress::new(ProgressDrawTarget::hidden()), &Cell::new(1)).await;
+        let ended = import
+            .send(&collect, &Progress::new(ProgressDrawTarget::hidden()), &Cell::new(1))
+            .await;
         let error = format!("{:#}", ended.unwrap_err());
         assert!(error.contains(problem), "{error}");
     }

@@ -303,26 +303,28 @@ async fn blocks_are_read_one_by_one_however_the_file_is_packed_and_cut_and_from_
         };
         assert_eq!(read("a.avro", &file, from).await, expected[13..]);
         // Wherever it is cut off, whole blocks stand.
+        let mut whole = 0;
         for cut in 0..file.len() {
             let (rows, problem) = match read_pieces("a.avro", &file[..cut], 1_000, Options::default()).await {
                 (rows, Some(fault)) => (rows.len(), fault.to_string()),
-                // A file may end behind its header or any block.
-                (rows, None) => (rows.len(), String::new()),
+                (rows, None) => {
+                    whole += 1;
+                    (rows.len(), String::new())
+                }
             };
             assert!([0, 10, 20].contains(&rows), "{cut}: {rows}");
-            if !problem.is_empty() {
-                let within = match rows {
-                    0 if problem.contains("header") => "header".to_owned(),
-                    rows => format!("block {}", rows / 10 + 1),
-                };
-                assert!(
-                    problem.ends_with(
-                        &format!("it is cut off within {within}").replace("within header", "within its header")
-                    ),
-                    "{problem}"
-                );
-            }
+            assert!(
+                problem.is_empty() || problem.contains("it is cut off within"),
+                "{problem}"
+            );
+            let block = format!("within block {}", rows / 10 + 1);
+            assert!(
+                rows == 0 || problem.is_empty() || problem.ends_with(&block),
+                "{problem}"
+            );
         }
+        // It may end behind its header and behind any block, and nowhere else.
+        assert_eq!(whole, 3);
     }
 }
 
@@ -371,6 +373,13 @@ async fn a_block_that_is_broken_is_told_with_its_number_and_the_rows_before_it_s
             (0, problem.to_owned())
         );
     }
+    let packed = snap::raw::Encoder::new().compress_vec(good).unwrap();
+    let checked = |checksum: u32| [packed.clone(), checksum.to_be_bytes().to_vec()].concat();
+    let checksum = crc32fast::hash(good);
+    let whole = container(&text, "snappy", &[(1, &checked(checksum))]);
+    assert_eq!(read("a.avro", &whole, Options::default()).await.len(), 1);
+    let damaged = container(&text, "snappy", &[(1, &checked(!checksum))]);
+    assert_eq!(broken(&damaged).await.1, "block 1: it is not what its checksum says");
     for (schema, problem) in [
         (json!("string"), "the schema is no record's"),
         (of_field(&json!("n.Nothing")), "the schema names no type `n.Nothing`"),
