@@ -1,6 +1,8 @@
 //! The admin API under `/_sim/`: everything that [`SimHandle`] can do, over HTTP, for the program's subcommands and for
 //! tests of whole processes. It asks for no key, so the simulator must not be reachable by strangers.
 
+mod exports;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +39,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/faults", get(faults).post(inject).delete(clear_faults))
         .route("/faults/refuse", post(refuse_objects))
         .route("/faults/release", post(release))
+        .merge(exports::router())
 }
 
 fn refused(status: StatusCode, text: impl std::fmt::Display) -> Refused {

@@ -13,12 +13,12 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::endpoint::Endpoint;
 use crate::journal::Head;
 use crate::keys::{self, Refusal};
-use crate::limits::{self, Limiter};
+use crate::limits;
 use crate::server::DropConnection;
-use crate::settings::{RateLimits, Settings};
-use crate::shared::{Shared, Workspace};
+use crate::shared::Shared;
 
 /// How much of a body that is too long is read and thrown away, so that the client gets to read the 413.
 const DISCARD_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -31,14 +31,6 @@ pub(crate) struct Call {
     arrived_at: Timestamp,
     rate: Vec<(HeaderName, HeaderValue)>,
     ended: bool,
-}
-
-/// What an endpoint demands of a call.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Endpoint {
-    pub(crate) permission: &'static str,
-    pub(crate) limits: fn(&Settings) -> &RateLimits,
-    pub(crate) limiter: fn(&mut Workspace) -> &mut Limiter,
 }
 
 /// An answer that ends a call: a status and a JSON body.
@@ -85,7 +77,7 @@ impl Call {
     }
 
     /// Key, permission and rate limit. Returns the workspace.
-    pub(crate) fn admit(&mut self, parts: &Parts, endpoint: Endpoint) -> Result<String, Answer> {
+    pub(crate) fn admit(&mut self, parts: &Parts, endpoint: &Endpoint) -> Result<String, Answer> {
         let source = parts.extensions.get::<IpAddr>().copied();
         let state = &mut *self.shared.state();
         let header = text(&parts.headers, &AUTHORIZATION);

@@ -2,6 +2,7 @@
 
 mod client;
 mod fault;
+mod segments;
 mod serve;
 
 use std::process::ExitCode;
@@ -15,7 +16,8 @@ use client::{Client, Failure};
 /// Exit code for settings that cannot be used.
 const EXIT_CONFIG: u8 = 64;
 
-/// Plays Braze's REST API on this machine: POST /users/track and POST /users/export/ids, by the published rules.
+/// Plays Braze's REST API on this machine: POST /users/track, POST /users/export/ids, GET /segments/list and
+/// POST /users/export/segment, by the published rules.
 ///
 /// Start it, point a client at it with one of its keys, and look at what came of the calls:
 ///
@@ -57,6 +59,10 @@ enum Command {
     Settings(SettingsCommand),
     /// Add a REST API key, or list the keys (without their text)
     Keys(Keys),
+    /// Add a segment of users that can be exported, or list the segments
+    Segments(segments::Segments),
+    /// Print the newest exports of segments with their files, one JSON object per line, oldest first
+    Exports(segments::Exports),
     /// Wait until no accepted call is still to be applied
     Idle(Idle),
 }
@@ -170,6 +176,8 @@ impl Cli {
             Some(Command::Meter(meter)) => meter.run().await,
             Some(Command::Settings(settings)) => settings.run().await,
             Some(Command::Keys(keys)) => keys.run().await,
+            Some(Command::Segments(segments)) => segments.run().await,
+            Some(Command::Exports(exports)) => exports.run().await,
             Some(Command::Idle(idle)) => idle.run().await,
         };
         match done {

@@ -1,4 +1,4 @@
-//! Faults on demand: what goes wrong with the next calls of `POST /users/track`.
+//! Faults on demand: what goes wrong with the next calls of an endpoint, `POST /users/track` unless told otherwise.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,6 +21,9 @@ pub struct Fault {
     /// The share of calls that it strikes, 0 to 1; absent = every one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
+    /// The path whose calls it strikes; absent = `/users/track`, or `/users/export/segment` for a kind that only an export knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// The key whose calls it strikes; absent = every key's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -61,6 +64,18 @@ pub enum FaultKind {
     },
     /// The call is read and then held until released; it is carried out even if the client has left by then.
     Hold {},
+    /// The export is made, and nobody is called back.
+    NoCallback {},
+    /// The export is made, and its callback is called twice.
+    TwoCallbacks {},
+    /// The last file of the export is written this long after the callback.
+    LateFile {
+        /// How much later.
+        #[serde(with = "duration_text::required")]
+        by: Duration,
+    },
+    /// The first file of the export is cut off in its middle.
+    BrokenFile {},
 }
 
 impl Fault {
@@ -70,6 +85,7 @@ impl Fault {
             kind,
             next: None,
             rate: None,
+            path: None,
             key: None,
         }
     }
@@ -134,6 +150,29 @@ impl Fault {
         }
     }
 
+    /// The same fault, for calls of this path: `/users/export/segment`, `/segments/list` or `/users/export/ids`.
+    #[must_use]
+    pub fn on(self, path: impl Into<String>) -> Self {
+        Self {
+            path: Some(path.into()),
+            ..self
+        }
+    }
+
+    fn path(&self) -> &str {
+        match (&self.path, &self.kind) {
+            (Some(path), _) => path,
+            (
+                None,
+                FaultKind::NoCallback {}
+                | FaultKind::TwoCallbacks {}
+                | FaultKind::LateFile { .. }
+                | FaultKind::BrokenFile {},
+            ) => "/users/export/segment",
+            (None, _) => "/users/track",
+        }
+    }
+
     /// The same fault, for calls with this key only.
     #[must_use]
     pub fn for_key(self, key: impl Into<String>) -> Self {
@@ -163,6 +202,10 @@ impl fmt::Display for FaultKind {
                 apply_after
             }
             Self::Hold {} => return f.write_str("hold"),
+            Self::NoCallback {} => return f.write_str("no callback"),
+            Self::TwoCallbacks {} => return f.write_str("two callbacks"),
+            Self::LateFile { by } => return write!(f, "last file {by:?} late"),
+            Self::BrokenFile {} => return f.write_str("broken file"),
         };
         after.map_or(Ok(()), |after| write!(f, ", applied after {after:?}"))
     }
@@ -196,10 +239,11 @@ impl Faults {
         *self = Self::default();
     }
 
-    /// The fault that strikes the call with this key that arrives now, if any.
-    pub(crate) fn strike(&mut self, key: Option<&str>, random: &mut impl Rng) -> Option<FaultKind> {
+    /// The fault that strikes the call of this path with this key that arrives now, if any.
+    pub(crate) fn strike(&mut self, path: &str, key: Option<&str>, random: &mut impl Rng) -> Option<FaultKind> {
         let at = self.armed.iter().position(|fault| {
-            (fault.key.is_none() || fault.key.as_deref() == key)
+            fault.path() == path
+                && (fault.key.is_none() || fault.key.as_deref() == key)
                 && fault.rate.is_none_or(|rate| random.random::<f64>() < rate)
         })?;
         let fault = self.armed.get_mut(at)?;

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::exports::Export;
 use crate::faults::Fault;
 use crate::journal::{JournalEntry, Order};
 use crate::meter::Meter;
 use crate::options::Key;
+use crate::segments::Segment;
 use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::users::{User, UserRef};
@@ -32,7 +34,7 @@ impl SimHandle {
         state
             .workspaces
             .get(workspace)
-            .map(|workspace| workspace.users.iter().cloned().collect())
+            .map(|workspace| workspace.users.since(0).cloned().collect())
             .unwrap_or_default()
     }
 
@@ -92,12 +94,12 @@ impl SimHandle {
         );
     }
 
-    /// Waits until `condition` holds; it is looked at now and after every call that is applied. For example: until a user
-    /// has a value.
+    /// Waits until `condition` holds; it is looked at now, after every call that is applied, and after every step of an export.
+    /// For example: until a user has a value.
     pub async fn until(&self, mut condition: impl FnMut(&Self) -> bool) {
-        let mut applied = self.shared.applied.subscribe();
+        let mut changes = self.shared.changes.subscribe();
         while !condition(self) {
-            drop(applied.changed().await);
+            drop(changes.changed().await);
         }
     }
 
@@ -131,7 +133,22 @@ impl SimHandle {
         self.shared.state().keys.reject(key);
     }
 
-    /// Arms a fault for the calls of `POST /users/track` that have a good key and room in the rate limit.
+    /// Adds a segment, or replaces the one with its id.
+    pub fn put_segment(&self, segment: Segment) {
+        self.shared.state().segments.put(segment);
+    }
+
+    /// The segments of a workspace, oldest first; the first one is that of all users.
+    pub fn segments(&self, workspace: &str) -> Vec<Segment> {
+        self.shared.state().segments.of(workspace).collect()
+    }
+
+    /// The newest exports of segments, oldest first.
+    pub fn exports(&self) -> Vec<Export> {
+        self.shared.state().exports.runs().cloned().collect()
+    }
+
+    /// Arms a fault for the calls of its endpoint that have a good key and room in the rate limit.
     pub fn inject(&self, fault: Fault) {
         self.shared.state().faults.arm(fault);
     }

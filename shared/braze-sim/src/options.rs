@@ -6,12 +6,18 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use crate::settings::Settings;
+use crate::storage::Storage;
 
 /// The workspace of a key that names none.
 pub const DEFAULT_WORKSPACE: &str = "default";
 
 /// The permissions of the endpoints that the simulator serves (reference §1.1).
-pub const PERMISSIONS: [&str; 2] = ["users.track", "users.export.ids"];
+pub const PERMISSIONS: [&str; 4] = [
+    "users.track",
+    "users.export.ids",
+    "users.export.segment",
+    "segments.list",
+];
 
 /// How to start a simulator: see [`Sim::start`](crate::Sim::start).
 #[derive(Debug, Clone)]
@@ -26,6 +32,8 @@ pub struct Options {
     pub seed: u64,
     /// Speaks TLS with this certificate; plain HTTP without one.
     pub tls: Option<Tls>,
+    /// Where segment exports are written; without one they are fetched from the simulator.
+    pub storage: Option<Storage>,
 }
 
 /// A certificate and its private key, each as DER (the key as PKCS #8).
@@ -52,6 +60,7 @@ impl Default for Options {
             settings: Settings::default(),
             seed: 1,
             tls: None,
+            storage: None,
         }
     }
 }
@@ -103,7 +112,7 @@ impl Key {
     }
 }
 
-fn default_workspace() -> String {
+pub(crate) fn default_workspace() -> String {
     DEFAULT_WORKSPACE.to_owned()
 }
 

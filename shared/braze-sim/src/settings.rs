@@ -45,6 +45,10 @@ pub struct Settings {
     pub track_limits: RateLimits,
     /// Rate limits of `POST /users/export/ids`, per workspace.
     pub export_ids_limits: RateLimits,
+    /// Rate limits of the pool that most other endpoints share, per workspace: `/users/export/segment`, `/segments/list`.
+    pub shared_limits: RateLimits,
+    /// How segments are exported (reference §5.2, §5.3).
+    pub segment_export: SegmentExports,
     /// Which of the two header forms the answers carry (reference §3.7).
     pub rate_headers: RateHeaders,
     /// How many bytes of one body the journal keeps.
@@ -78,6 +82,11 @@ impl Default for Settings {
                 per_hour: None,
                 burst: Some(Burst::new(250, Duration::from_secs(60))),
             },
+            shared_limits: RateLimits {
+                per_hour: Some(250_000),
+                burst: None,
+            },
+            segment_export: SegmentExports::default(),
             rate_headers: RateHeaders::default(),
             journal_body_bytes_max: 64 * 1024,
             journal_bytes_max: 64 * 1024 * 1024,
@@ -158,6 +167,36 @@ impl Burst {
     /// `requests` within any `window`.
     pub const fn new(requests: u64, window: Duration) -> Self {
         Self { requests, window }
+    }
+}
+
+/// How segments are exported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SegmentExports {
+    /// How long after its request an export writes its first file.
+    #[serde(with = "duration_text::required")]
+    pub delay: Duration,
+    /// Most users in a file. Braze says about 5,000.
+    pub users_per_file: usize,
+    /// Most exports that run at once, all workspaces together.
+    pub running_max: usize,
+    /// Whether the date in the files' keys is the day after the request: Braze's is that of completion.
+    pub next_day: bool,
+    /// How long an export can be fetched that is in no storage of the customer's.
+    #[serde(with = "duration_text::required")]
+    pub url_lifetime: Duration,
+}
+
+impl Default for SegmentExports {
+    fn default() -> Self {
+        Self {
+            delay: Duration::from_millis(50),
+            users_per_file: 5_000,
+            running_max: 100,
+            next_day: false,
+            url_lifetime: Duration::from_secs(4 * 3_600),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use object_store::ObjectStore;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
@@ -12,11 +13,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::apply::{Accept, Queue};
+use crate::exports::Exports;
 use crate::faults::Faults;
 use crate::journal::Journal;
 use crate::keys::Keys;
 use crate::limits::Limiter;
 use crate::options::Options;
+use crate::segments::Segments;
 use crate::settings::Settings;
 use crate::users::{Applied, Users};
 
@@ -32,8 +35,11 @@ pub(crate) struct Shared {
     pub(crate) held: watch::Sender<usize>,
     /// How many times held calls were released.
     pub(crate) releases: watch::Sender<u64>,
-    /// How many calls have been applied.
-    pub(crate) applied: watch::Sender<u64>,
+    /// How often a user or an export has changed.
+    pub(crate) changes: watch::Sender<u64>,
+    /// The customer's object storage, if there is one.
+    pub(crate) store: Option<Arc<dyn ObjectStore>>,
+    pub(crate) scheme: &'static str,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
 }
@@ -46,6 +52,8 @@ pub(crate) struct State {
     pub(crate) journal: Journal,
     pub(crate) random: StdRng,
     pub(crate) workspaces: BTreeMap<String, Workspace>,
+    pub(crate) segments: Segments,
+    pub(crate) exports: Exports,
 }
 
 /// One set of users and one set of rate limits.
@@ -54,10 +62,12 @@ pub(crate) struct Workspace {
     pub(crate) users: Users,
     pub(crate) track: Limiter,
     pub(crate) export_ids: Limiter,
+    /// What most other endpoints share.
+    pub(crate) pool: Limiter,
 }
 
 impl Shared {
-    pub(crate) fn new(options: Options, address: SocketAddr) -> Self {
+    pub(crate) fn new(options: Options, address: SocketAddr, store: Option<Arc<dyn ObjectStore>>) -> Self {
         let state = State {
             settings: Arc::new(options.settings),
             keys: Keys::new(options.keys),
@@ -65,6 +75,8 @@ impl Shared {
             journal: Journal::default(),
             random: StdRng::seed_from_u64(options.seed),
             workspaces: BTreeMap::new(),
+            segments: Segments::default(),
+            exports: Exports::default(),
         };
         Self {
             state: Mutex::new(state),
@@ -73,7 +85,9 @@ impl Shared {
             arrivals: watch::Sender::new(0),
             held: watch::Sender::new(0),
             releases: watch::Sender::new(0),
-            applied: watch::Sender::new(0),
+            changes: watch::Sender::new(0),
+            store,
+            scheme: if options.tls.is_some() { "https" } else { "http" },
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }
@@ -82,6 +96,10 @@ impl Shared {
     /// The state; never held across an await.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn changed(&self) {
+        self.changes.send_modify(|changes| *changes += 1);
     }
 
     /// Applies an accepted call now.
@@ -103,6 +121,6 @@ impl Shared {
             overtaken_by.dedup();
             state.journal.applied(call.arrival, overtaken_by, now);
         }
-        self.applied.send_modify(|applied| *applied += 1);
+        self.changed();
     }
 }

@@ -10,13 +10,13 @@ use crate::options::Options;
 use crate::routes::router;
 use crate::server::serve;
 use crate::shared::Shared;
+use crate::storage::Storage;
 use crate::tls;
 
 /// A running simulator. It ends when this is dropped, or in order by [`Sim::shutdown`].
 #[derive(Debug)]
 pub struct Sim {
     shared: Arc<Shared>,
-    scheme: &'static str,
 }
 
 /// Why a simulator did not start.
@@ -31,6 +31,9 @@ pub enum Error {
     /// The certificate and its key cannot be used.
     #[error("the certificate cannot be used")]
     Tls(#[source] tls::Error),
+    /// The object storage cannot be used.
+    #[error("the object storage cannot be used")]
+    Storage(#[source] object_store::Error),
 }
 
 impl Sim {
@@ -48,12 +51,17 @@ impl Sim {
     /// Serves on a listener that is already bound; `options.listen` is not looked at. To be called inside a runtime.
     ///
     /// # Errors
-    /// When the listener has no address, or the certificate cannot be used.
+    /// When the listener has no address, or the certificate or the object storage cannot be used.
     pub fn start_on(listener: TcpListener, options: Options) -> Result<Self, Error> {
         let address = listener.local_addr().map_err(Error::Address)?;
         let tls = options.tls.clone().map(tls::acceptor).transpose().map_err(Error::Tls)?;
-        let scheme = if tls.is_some() { "https" } else { "http" };
-        let shared = Arc::new(Shared::new(options, address));
+        let store = options
+            .storage
+            .clone()
+            .map(Storage::open)
+            .transpose()
+            .map_err(Error::Storage)?;
+        let shared = Arc::new(Shared::new(options, address, store));
         let applying = Arc::clone(&shared);
         shared.tasks.spawn(async move {
             tokio::select! {
@@ -64,7 +72,7 @@ impl Sim {
         shared
             .tasks
             .spawn(serve(listener, tls, router(Arc::clone(&shared)), Arc::clone(&shared)));
-        Ok(Self { shared, scheme })
+        Ok(Self { shared })
     }
 
     /// A handle for looking and meddling; cheap to clone.
@@ -79,7 +87,7 @@ impl Sim {
 
     /// `http://<address>`, or `https`, without a slash at the end.
     pub fn base_url(&self) -> String {
-        format!("{}://{}", self.scheme, self.shared.address)
+        format!("{}://{}", self.shared.scheme, self.shared.address)
     }
 
     /// Stops listening, lets calls that are in flight finish for two seconds, and ends. What is accepted and not yet

@@ -1,5 +1,7 @@
-//! The users of one workspace, as everybody sees them; `store` keeps them and `values` knows attribute values.
+//! The users of one workspace, as everybody sees them; `store` keeps them, `values` knows attribute values, and
+//! `exported` how exports show them.
 
+mod exported;
 mod store;
 mod values;
 
@@ -8,6 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(crate) use exported::exported;
 pub(crate) use store::{Applied, Users};
 
 /// One user, in the shape of Braze's exports (reference §5.4).

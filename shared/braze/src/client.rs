@@ -4,16 +4,17 @@ use std::error::Error as _;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
-use reqwest::{Body, Certificate, StatusCode, Url, redirect};
+use reqwest::{Body, Certificate, RequestBuilder, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::gate::Gate;
 use crate::rate;
 use crate::redact::redact;
 use crate::response::Answer;
-use crate::{End, Error, LookupError, RateHints, Refusal, Track, Verdict};
+use crate::{End, Error, RateHints, Refusal, Track, Verdict};
 
 /// Braze requires partners to name themselves in this form.
 const USER_AGENT: &str = concat!("partner-Lytics-AudienceExport/", env!("CARGO_PKG_VERSION"));
@@ -56,6 +57,30 @@ pub struct Client {
     endpoint_override: Option<Url>,
 }
 
+/// An answer as it came; without a body if that did not arrive whole.
+pub(crate) struct Answered {
+    pub(crate) status: StatusCode,
+    pub(crate) rate: RateHints,
+    pub(crate) body: Option<Vec<u8>>,
+}
+
+/// No answer came.
+pub(crate) struct Unanswered {
+    pub(crate) why: NoAnswer,
+    /// For operators, without our key.
+    pub(crate) message: String,
+}
+
+/// How far a call came that has no answer.
+pub(crate) enum NoAnswer {
+    /// The key is no HTTP header.
+    NoKey,
+    /// Its body never left this process.
+    NotSent,
+    /// Braze may have got it.
+    Lost,
+}
+
 /// One finished call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
@@ -78,6 +103,9 @@ impl Client {
             .timeout(options.timeout)
             .connect_timeout(options.connect_timeout)
             .tcp_user_timeout(options.tcp_user_timeout)
+            // One request per connection at a time, whatever else in the program has HTTP/2 compiled in: a connection that
+            // breaks leaves one call unknown, and `Gate` knows of each whether it left.
+            .http1_only()
             .pool_idle_timeout(IDLE_MAX)
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -124,22 +152,10 @@ impl Client {
         may_send: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Attempt {
         let (counts, objects) = (track.counts(), track.objects());
-        let Some(authorization) = bearer(key) else {
-            let refusal = Refusal::Unauthorized { status: None };
-            return unanswered(refused(refusal, objects, "the key is no HTTP header".to_owned()));
-        };
         let url = self.url(base, "/users/track");
-        let gate = Gate::default();
-        let request = self
-            .http
-            .post(url)
-            .header(AUTHORIZATION, authorization)
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .body(Body::wrap(gate.body(track.body().clone(), may_send)));
-        match request.send().await {
-            Ok(response) => {
-                let (status, headers, body) = receive(response).await;
-                let rate = RateHints::read(&headers, Timestamp::now());
+        let body = Some((track.body().clone(), may_send));
+        match self.call(self.http.post(url), key, body).await {
+            Ok(Answered { status, rate, body }) => {
                 let code = status.as_u16();
                 let end = Answer {
                     status,
@@ -155,39 +171,69 @@ impl Client {
                     rate,
                 }
             }
-            Err(error) => {
-                let message = redact(&chain(error), key);
-                unanswered(if gate.close() {
-                    refused(Refusal::NotSent, objects, message)
-                } else {
-                    End::Unknown { status: None, message }
-                })
-            }
+            Err(Unanswered { why, message }) => unanswered(match why {
+                NoAnswer::NoKey => refused(Refusal::Unauthorized { status: None }, objects, message),
+                NoAnswer::NotSent => refused(Refusal::NotSent, objects, message),
+                NoAnswer::Lost => End::Unknown { status: None, message },
+            }),
         }
     }
 
-    /// Calls `POST path` once, with a question that changes nothing: status and, if it arrived whole, the body of the answer.
-    pub(crate) async fn post(
+    /// Calls `POST path` once, or `GET path` without a body.
+    pub(crate) async fn ask(
         &self,
         base: &Url,
         key: &SecretString,
         path: &str,
-        body: String,
-    ) -> Result<(StatusCode, Option<Vec<u8>>), LookupError> {
-        let failed = |message: String| LookupError { status: None, message };
-        let authorization = bearer(key).ok_or_else(|| failed("the key is no HTTP header".to_owned()))?;
-        let request = self
-            .http
-            .post(self.url(base, path))
-            .header(AUTHORIZATION, authorization)
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .body(body);
-        let response = request
-            .send()
-            .await
-            .map_err(|error| failed(redact(&chain(error), key)))?;
-        let (status, _, body) = receive(response).await;
-        Ok((status, body))
+        body: Option<String>,
+    ) -> Result<Answered, Unanswered> {
+        let (path, query) = path
+            .split_once('?')
+            .map_or((path, None), |(path, query)| (path, Some(query)));
+        let mut url = self.url(base, path);
+        url.set_query(query);
+        let request = if body.is_some() {
+            self.http.post(url)
+        } else {
+            self.http.get(url)
+        };
+        let body = body.map(|body| (Bytes::from(body), || true));
+        self.call(request, key, body).await
+    }
+
+    async fn call(
+        &self,
+        mut request: RequestBuilder,
+        key: &SecretString,
+        body: Option<(Bytes, impl Fn() -> bool + Send + Sync + 'static)>,
+    ) -> Result<Answered, Unanswered> {
+        let authorization = bearer(key).ok_or_else(|| Unanswered {
+            why: NoAnswer::NoKey,
+            message: "the key is no HTTP header".to_owned(),
+        })?;
+        let gate = Gate::default();
+        let has_body = body.is_some();
+        if let Some((bytes, may_send)) = body {
+            request = request
+                .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+                .body(Body::wrap(gate.body(bytes, may_send)));
+        }
+        match request.header(AUTHORIZATION, authorization).send().await {
+            Ok(response) => {
+                let (status, headers, body) = receive(response).await;
+                let rate = RateHints::read(&headers, Timestamp::now());
+                Ok(Answered { status, rate, body })
+            }
+            Err(error) => Err(Unanswered {
+                // Without a body there is nothing to know it by.
+                why: if gate.close() && has_body {
+                    NoAnswer::NotSent
+                } else {
+                    NoAnswer::Lost
+                },
+                message: redact(&chain(error), key),
+            }),
+        }
     }
 
     fn url(&self, base: &Url, path: &str) -> Url {

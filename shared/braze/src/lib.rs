@@ -14,6 +14,7 @@ mod rate;
 mod redact;
 mod request;
 mod response;
+mod segment;
 
 pub use array::Array;
 pub use attribute::{AttributeError, AttributeName, Clause, VALUE_CHARS_MAX};
@@ -28,3 +29,4 @@ pub use rate::RateHints;
 pub use request::{BODY_BYTES_MAX, EXTERNAL_ID_BYTES_MAX, Full, Identifier, OBJECTS_MAX, Track, TrackBuilder};
 /// The URL type that [`endpoint`] returns and [`Client::track`] takes.
 pub use reqwest::Url;
+pub use segment::{Denial, Denied, EXPORT_FIELDS, OutputFormat, Segment, SegmentExport, SegmentPage, StartedExport};

@@ -5,6 +5,7 @@ use reqwest::StatusCode;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
+use crate::client::{Answered, Unanswered};
 use crate::redact::redact;
 use crate::{Client, Identifier, Url};
 
@@ -57,7 +58,9 @@ impl Client {
         attribute: &str,
     ) -> Result<Option<User>, LookupError> {
         let body = question(identifier).to_string();
-        let (status, body) = self.post(base, key, "/users/export/ids", body).await?;
+        let answered = self.ask(base, key, "/users/export/ids", Some(body)).await;
+        let Answered { status, body, .. } =
+            answered.map_err(|Unanswered { message, .. }| LookupError { status: None, message })?;
         let answer = body
             .as_deref()
             .and_then(|body| serde_json::from_slice::<Value>(body).ok());

@@ -9,9 +9,21 @@ const CHARS_MAX: usize = 500;
 
 /// A foreign text, fit for logs and records: without the key in plain, JSON-escaped or percent-encoded form, and short.
 pub(crate) fn redact(text: &str, key: &SecretString) -> String {
+    redact_all(text, &[key])
+}
+
+/// As [`redact`], without any of these.
+pub(crate) fn redact_all(text: &str, secrets: &[&SecretString]) -> String {
+    let clean = secrets
+        .iter()
+        .fold(text.to_owned(), |text, secret| without(text, secret));
+    shorten(&clean)
+}
+
+fn without(text: String, key: &SecretString) -> String {
     let key = key.expose_secret();
     if key.is_empty() {
-        return shorten(text);
+        return text;
     }
     let escaped = serde_json::to_string(key).unwrap_or_default();
     let mut clean = text.replace(key, REDACTED);
@@ -24,7 +36,7 @@ pub(crate) fn redact(text: &str, key: &SecretString) -> String {
             clean = clean.replace(form, REDACTED);
         }
     }
-    shorten(&clean)
+    clean
 }
 
 /// Cut only after redaction: half a key would not be recognised.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::client::{Client, Failure};
 use super::{Target, duration, print_pretty};
 
-/// Make the next calls of POST /users/track fail, wait or hang
+/// Make the next calls of POST /users/track, or of another path, fail, wait or hang
 ///
 /// A fault strikes every call until it is cleared, or the next N calls (--next), or a share
 /// of them (--rate 0.1), or those with one key (--key K). Of several armed faults the one armed first strikes. Examples:
@@ -20,6 +20,8 @@ use super::{Target, duration, print_pretty};
 ///   braze-sim fault delay 2s --rate 0.2
 ///   braze-sim fault drop-after --apply-after 30s   # the client sees a reset; applied 30 s later
 ///   braze-sim fault hold                           # calls hang until: braze-sim fault release
+///   braze-sim fault status 503 --path /users/export/segment --next 1
+///   braze-sim fault no-callback --next 1           # an export of a segment that nobody hears of
 ///   braze-sim fault refuse cust-1 cust-2
 ///   braze-sim fault reject-key sim-key
 ///   braze-sim fault clear
@@ -69,6 +71,29 @@ enum What {
         #[command(flatten)]
         often: Often,
     },
+    /// Export the next segment without calling back
+    NoCallback {
+        #[command(flatten)]
+        often: Often,
+    },
+    /// Call back twice for the next export of a segment
+    TwoCallbacks {
+        #[command(flatten)]
+        often: Often,
+    },
+    /// Write the last file of the next export of a segment this long after the callback
+    LateFile {
+        /// Such as 2s
+        #[arg(value_parser = duration)]
+        by: Duration,
+        #[command(flatten)]
+        often: Often,
+    },
+    /// Cut off the first file of the next export of a segment in its middle
+    BrokenFile {
+        #[command(flatten)]
+        often: Often,
+    },
     /// Let calls hang until `fault release`; they are carried out then, whether or not the client has waited
     Hold {
         #[command(flatten)]
@@ -111,6 +136,9 @@ struct Often {
     /// Only this share of calls, 0 to 1
     #[arg(long)]
     rate: Option<f64>,
+    /// Calls of this path instead of /users/track, such as /users/export/segment
+    #[arg(long)]
+    path: Option<String>,
     /// Only calls with this key
     #[arg(long)]
     key: Option<String>,
@@ -159,6 +187,10 @@ impl What {
                 often,
             ),
             Self::Hold { often } => (FaultKind::Hold {}, often),
+            Self::NoCallback { often } => (FaultKind::NoCallback {}, often),
+            Self::TwoCallbacks { often } => (FaultKind::TwoCallbacks {}, often),
+            Self::LateFile { by, often } => (FaultKind::LateFile { by }, often),
+            Self::BrokenFile { often } => (FaultKind::BrokenFile {}, often),
             Self::Release => return Some((Method::POST, "faults/release", Value::Null)),
             Self::Refuse { external_ids, text } => {
                 let body = json!({ "external_ids": external_ids, "text": text });
@@ -171,6 +203,7 @@ impl What {
         let fault = Fault {
             next: often.next,
             rate: often.rate,
+            path: often.path,
             key: often.key,
             ..Fault::new(kind)
         };

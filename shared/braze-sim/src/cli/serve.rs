@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use braze_sim::{Key, Options, Settings, Sim};
+use braze_sim::{Bucket, Key, Options, Settings, Sim, Storage};
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -27,9 +27,43 @@ pub(crate) struct Serve {
     /// A setting, such as `apply_delay=2s` or `objects.max=5`; `braze-sim settings` prints all of them
     #[arg(long = "set", value_name = "NAME=VALUE")]
     settings: Vec<String>,
+    /// Where exports of segments are written: a folder, or `s3://BUCKET`; without it they are fetched from the simulator
+    #[arg(long, value_name = "FOLDER|s3://BUCKET", env = "BRAZE_SIM_STORAGE")]
+    storage: Option<String>,
+    #[command(flatten)]
+    bucket: BucketArgs,
     /// Seed of every random choice (fault rates, reordering)
     #[arg(long, default_value_t = 1)]
     seed: u64,
+}
+
+/// How a bucket is reached.
+#[derive(Debug, Args)]
+struct BucketArgs {
+    /// With `s3://`: where the bucket is if it is not Amazon's, such as http://localhost:9000
+    #[arg(long, env = "AWS_ENDPOINT_URL")]
+    s3_endpoint: Option<String>,
+    /// With `s3://`: the bucket's region
+    #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
+    s3_region: String,
+    /// With `s3://`: the id of a key that may write to the bucket; the key itself is AWS_SECRET_ACCESS_KEY of the environment
+    #[arg(long, env = "AWS_ACCESS_KEY_ID", hide_env_values = true, default_value = "")]
+    s3_access_key_id: String,
+}
+
+impl BucketArgs {
+    fn storage(self, place: &str) -> Storage {
+        match place.strip_prefix("s3://") {
+            None => Storage::Folder(place.into()),
+            Some(name) => Storage::S3(Bucket {
+                name: name.trim_end_matches('/').to_owned(),
+                endpoint: self.s3_endpoint,
+                region: self.s3_region,
+                access_key_id: self.s3_access_key_id,
+                secret_access_key: std::env::var("AWS_SECRET_ACCESS_KEY").unwrap_or_default(),
+            }),
+        }
+    }
 }
 
 impl Serve {
@@ -49,6 +83,7 @@ impl Serve {
             settings,
             seed: self.seed,
             tls: None,
+            storage: self.storage.map(|place| self.bucket.storage(&place)),
         };
         match serve(options).await {
             Ok(()) => ExitCode::SUCCESS,

@@ -89,8 +89,10 @@ impl Users {
         at.and_then(|at| self.profiles.get(*at)).map(|profile| &profile.user)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &User> {
-        self.profiles.iter().map(|profile| &profile.user)
+    /// All from the `at`-th on, in order of creation.
+    pub(crate) fn since(&self, at: usize) -> impl Iterator<Item = &User> {
+        let profiles = self.profiles.get(at..).unwrap_or_default();
+        profiles.iter().map(|profile| &profile.user)
     }
 
     /// Users with this e-mail address or phone number.

@@ -10,6 +10,8 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use crate::bucket::S3;
+use crate::files;
 use crate::support::{Rig, raw, request};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_braze-sim");
@@ -27,6 +29,7 @@ impl Process {
             .args(arguments)
             .args(["--listen", "127.0.0.1:0"])
             .env("BRAZE_SIM_KEYS", "first-key,second-key=other")
+            .env("AWS_SECRET_ACCESS_KEY", "secret-1")
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -56,6 +59,24 @@ impl Process {
             String::from_utf8_lossy(&output.stderr)
         );
         serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Asks for an export of a segment, and waits until the program shows it as ended.
+    async fn export(&self, segment: &str) -> Value {
+        let headers = "authorization: Bearer first-key\r\ncontent-type: application/json\r\n";
+        let body = json!({"segment_id": segment, "fields_to_export": ["external_id"]}).to_string();
+        let answer = raw(self.address, &request("/users/export/segment", headers, &body))
+            .await
+            .unwrap();
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let export = self.json(&["exports"]);
+            if !export["ended_at"].is_null() {
+                return export;
+            }
+            assert!(Instant::now() < deadline, "the export ends in time: {export}");
+        }
     }
 
     async fn track(&self, key: &str) -> Option<u16> {
@@ -136,6 +157,11 @@ async fn the_program_arms_and_clears_faults() {
         &["fault", "drop-after", "--apply-after", "30s"],
         &["fault", "hold"],
         &["fault", "release"],
+        &["fault", "no-callback", "--next", "1"],
+        &["fault", "two-callbacks"],
+        &["fault", "late-file", "2s"],
+        &["fault", "broken-file"],
+        &["fault", "status", "503", "--path", "/users/export/segment"],
         &["fault", "refuse", "cust-1"],
         &["fault", "reject-key", "first-key"],
         &["fault", "list"],
@@ -161,6 +187,47 @@ async fn the_program_adds_and_lists_keys() {
         (Some(401), Some(201))
     );
     assert_eq!(process.json(&["keys", "list"]), keys);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_adds_and_lists_segments_and_exports_them_into_a_folder() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let process = Process::start(&["serve", "--storage", folder.path().to_str().unwrap()]);
+    let all = process.json(&["segments", "list"]);
+    assert_eq!(all["name"], "All Users");
+    let listed = process
+        .run(&["segments", "add", "vips", "VIPs", "cust-1", "cust-2"])
+        .stdout;
+    let vips: Value = serde_json::from_str(&listed.lines().nth(1).unwrap().unwrap()).unwrap();
+    assert_eq!(
+        (&vips["id"], &vips["external_ids"]),
+        (&json!("vips"), &json!(["cust-1", "cust-2"]))
+    );
+    assert_eq!(process.track("first-key").await, Some(201));
+    process.json(&["users", "get", "cust-1"]);
+    let export = process.export("vips").await;
+    let keys: Vec<String> = serde_json::from_value(export["files"].clone()).unwrap();
+    assert_eq!(files::external_ids(folder.path(), &keys), [["cust-1"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_exports_into_a_bucket() {
+    let s3 = S3::start().await;
+    let process = Process::start(&[
+        "serve",
+        "--storage",
+        "s3://exports",
+        "--s3-endpoint",
+        &s3.endpoint,
+        "--s3-access-key-id",
+        "id-1",
+    ]);
+    let all = process.json(&["segments", "list"])["id"].as_str().unwrap().to_owned();
+    assert_eq!(process.track("first-key").await, Some(201));
+    process.json(&["users", "get", "cust-1"]);
+    let export = process.export(&all).await;
+    let keys: Vec<String> = serde_json::from_value(export["files"].clone()).unwrap();
+    assert_eq!(files::external_ids(&s3.objects(), &keys), [["cust-1"]]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -175,3 +175,31 @@ async fn s13_the_admin_api_is_not_in_the_journal() {
     assert_eq!(get(&rig, "health").await, json!({"ok": true}));
     assert_eq!((rig.handle.arrivals(), rig.handle.journal().len()), (0, 0));
 }
+
+#[tokio::test]
+async fn s13_segments_are_added_and_exports_shown_over_http() {
+    let rig = Rig::start().await;
+    let vips = json!({"id": "vips", "name": "VIPs", "external_ids": ["a"]}).to_string();
+    assert_eq!(send(&rig, "POST", "segments", &vips).await.status, 204);
+    let unknown = json!({"id": "vips", "name": "VIPs", "filter": "x"}).to_string();
+    assert_eq!(
+        send(&rig, "POST", "segments", &unknown).await.status,
+        422,
+        "an unknown member is an error"
+    );
+    let segments = get(&rig, "segments").await;
+    assert_eq!(
+        (&segments[0]["name"], &segments[1]["name"], &segments[1]["external_ids"]),
+        (&json!("All Users"), &json!("VIPs"), &json!(["a"]))
+    );
+    assert_eq!(get(&rig, "segments?workspace=other").await.as_array().unwrap().len(), 1);
+    let body = json!({"segment_id": "vips", "fields_to_export": ["email"], "callback_endpoint": "http://sim/?token=t"});
+    let answer = rig.post("/users/export/segment", &body.to_string()).await.unwrap();
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    let exports = get(&rig, "exports").await;
+    assert_eq!(
+        (&exports[0]["segment_id"], &exports[0]["object_prefix"]),
+        (&json!("vips"), &answer.json()["object_prefix"])
+    );
+    assert!(!exports.to_string().contains("token"), "{exports}");
+}

@@ -87,6 +87,16 @@ impl Rig {
         .await
     }
 
+    /// `GET` with the default key, which must be answered.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n",
+            self.sim.local_addr()
+        );
+        let request = format!("{head}authorization: Bearer sim-key\r\n\r\n");
+        self.raw(&request).await.expect("an answer")
+    }
+
     /// `POST /users/track`, which must be answered.
     pub(crate) async fn track(&self, body: &str) -> Answer {
         self.post("/users/track", body).await.expect("an answer")

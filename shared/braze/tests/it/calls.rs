@@ -1,5 +1,6 @@
 //! How real calls end. Each test proves one line of the table accepted / refused / unknown on a real socket.
 
+use std::io::Read;
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use shared_braze::{
 
 use crate::server::{Reply, Server, answer};
 
-const KEY: &str = "0f3c77aa-key";
+pub(crate) const KEY: &str = "0f3c77aa-key";
 const SUCCESS: &str = r#"{"attributes_processed":1,"message":"success"}"#;
 
 fn track() -> Track {
@@ -22,7 +23,7 @@ fn track() -> Track {
     builder.finish()
 }
 
-fn client(address: &str) -> Client {
+pub(crate) fn client(address: &str) -> Client {
     let endpoint_override = Some(Url::parse(address).unwrap());
     let timeout = Duration::from_millis(500);
     Client::new(ClientOptions {
@@ -206,6 +207,23 @@ async fn a_handshake_that_fails_or_never_ends_is_refused() {
         ),
         "{attempt:?}"
     );
+}
+
+#[tokio::test]
+async fn http_2_is_not_offered_even_if_another_crate_of_the_program_can_speak_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let hello = tokio::task::spawn_blocking(move || {
+        let mut hello = vec![0; 16 * 1024];
+        let length = listener.accept().unwrap().0.read(&mut hello).unwrap();
+        hello.truncate(length);
+        hello
+    });
+    call(&client(&format!("https://{address}"))).await;
+    let hello = hello.await.unwrap();
+    let offers = |protocol: &[u8]| hello.windows(protocol.len()).any(|bytes| bytes == protocol);
+    assert!(hello.starts_with(&[22]), "a TLS handshake: {hello:?}");
+    assert!(!offers(b"\x02h2"));
 }
 
 #[tokio::test]
