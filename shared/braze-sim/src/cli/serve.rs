@@ -47,22 +47,27 @@ struct BucketArgs {
     #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
     s3_region: String,
     /// With `s3://`: the id of a key that may write to the bucket; the key itself is AWS_SECRET_ACCESS_KEY of the environment
-    #[arg(long, env = "AWS_ACCESS_KEY_ID", hide_env_values = true, default_value = "")]
-    s3_access_key_id: String,
+    #[arg(long, env = "AWS_ACCESS_KEY_ID", hide_env_values = true)]
+    s3_access_key_id: Option<String>,
 }
 
 impl BucketArgs {
-    fn storage(self, place: &str) -> Storage {
-        match place.strip_prefix("s3://") {
-            None => Storage::Folder(place.into()),
-            Some(name) => Storage::S3(Bucket {
-                name: name.trim_end_matches('/').to_owned(),
-                endpoint: self.s3_endpoint,
-                region: self.s3_region,
-                access_key_id: self.s3_access_key_id,
-                secret_access_key: std::env::var("AWS_SECRET_ACCESS_KEY").unwrap_or_default(),
-            }),
-        }
+    fn storage(self, place: &str) -> Result<Storage, &'static str> {
+        let Some(name) = place.strip_prefix("s3://") else {
+            return Ok(Storage::Folder(place.into()));
+        };
+        let (Some(access_key_id), Ok(secret_access_key)) =
+            (self.s3_access_key_id, std::env::var("AWS_SECRET_ACCESS_KEY"))
+        else {
+            return Err("a bucket needs --s3-access-key-id, and AWS_SECRET_ACCESS_KEY in the environment");
+        };
+        Ok(Storage::S3(Bucket {
+            name: name.trim_end_matches('/').to_owned(),
+            endpoint: self.s3_endpoint,
+            region: self.s3_region,
+            access_key_id,
+            secret_access_key,
+        }))
     }
 }
 
@@ -76,6 +81,13 @@ impl Serve {
                 return ExitCode::from(EXIT_CONFIG);
             }
         };
+        let storage = match self.storage.map(|place| self.bucket.storage(&place)).transpose() {
+            Ok(storage) => storage,
+            Err(error) => {
+                eprintln!("braze-sim: --storage: {error}");
+                return ExitCode::from(EXIT_CONFIG);
+            }
+        };
         let keys = self.keys.iter().map(|text| key(text)).collect();
         let options = Options {
             listen: self.listen,
@@ -83,7 +95,7 @@ impl Serve {
             settings,
             seed: self.seed,
             tls: None,
-            storage: self.storage.map(|place| self.bucket.storage(&place)),
+            storage,
         };
         match serve(options).await {
             Ok(()) => ExitCode::SUCCESS,

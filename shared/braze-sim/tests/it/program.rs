@@ -249,6 +249,18 @@ fn a_bad_setting_at_the_start_exits_with_64() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("aply_delay"));
 }
 
+#[test]
+fn a_bucket_without_a_key_exits_with_64() {
+    let mut command = Command::new(PROGRAM);
+    command.args(["serve", "--storage", "s3://exports", "--listen", "127.0.0.1:0"]);
+    command
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .env("AWS_SECRET_ACCESS_KEY", "secret-1");
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--s3-access-key-id"));
+}
+
 #[tokio::test]
 async fn a_simulator_that_is_not_there_is_named() {
     let rig = Rig::start().await;
