@@ -177,8 +177,11 @@ impl Positions {
         self.state(partition).is_some_and(|state| state.handed.contains(offset))
     }
 
-    /// Whether this part of an open record is settled.
+    /// Whether this part of an open record is settled. What is one part now is not, whichever parts were.
     pub fn is_settled(&self, partition: i32, offset: i64, part: Part) -> bool {
+        if part == Part::WHOLE {
+            return false;
+        }
         let settled = self.state(partition).and_then(|state| state.parts.get(&offset));
         settled.is_some_and(|settled| settled & part.bit() != 0)
     }

@@ -110,7 +110,9 @@ fn a_record_that_is_one_change_now_is_settled_with_it_whichever_parts_were_settl
     for part in parts::<2>() {
         let mut positions = Positions::starting(1, &[]);
         positions.hand(0, 7);
-        assert!(positions.settle_part(0, 7, part) && positions.settle(0, 7));
+        assert!(positions.settle_part(0, 7, part));
+        assert!(!positions.is_settled(0, 7, Part::WHOLE), "it is still to be sent");
+        assert!(positions.settle(0, 7));
         assert_eq!(positions.written(|_| 0), [written(8, &[])], "{part:?}");
     }
 }

@@ -265,8 +265,8 @@ impl Workspace {
     }
 }
 
-/// Makes a change open in its feed again: of several parts those alone that were refused, if that is known, for an event that Braze has
-/// taken would be another one there. `false` if it is open, or has still to be read.
+/// Makes a change open in its feed again: of several parts of an event those alone that were refused, if that is known, for one that
+/// Braze has taken would be another one there. `false` if it is open, or has still to be read.
 fn reopen(feed: &mut Feed, account: AccountNumber, found: &Found) -> bool {
     let reopens = feed.positions.reopen(found.partition, found.offset);
     if reopens {
@@ -277,8 +277,12 @@ fn reopen(feed: &mut Feed, account: AccountNumber, found: &Found) -> bool {
     reopens
 }
 
-/// The parts of a change under whose users it was not refused; none if it was under nobody whom it names now.
+/// The parts of an event or a purchase under whose users it was not refused; none if it was under nobody whom it names now. An
+/// attribute that is written once more stays as it is.
 fn taken(feed: &Feed, account: AccountNumber, found: &Found) -> Vec<Part> {
+    if feed.job.options.writes.is_attribute() {
+        return Vec::new();
+    }
     let key = parse_membership_key(&found.key);
     let Ok(membership) = consume::read(account, &found.payload, Some(&feed.slug), key) else {
         return Vec::new();

@@ -53,7 +53,8 @@ impl Service {
     /// That the job has not failed, if whoever has cannot be moved so: that is observed, its record does not say it.
     pub(super) fn must_not_have_failed(&self, account: AccountNumber, id: &str, what: Move) -> Result<(), Status> {
         let job = self.directory.export_jobs().get(account, id)?;
-        let failed = self.observer.observed(&job).state() == ExportJobState::Failed;
+        // What it removes may have failed alone, and the job goes on.
+        let failed = job.removals.is_empty() && self.observer.observed(&job).state() == ExportJobState::Failed;
         match what.refusal(ExportJobState::Failed).filter(|_| failed) {
             Some(problem) => Err(failed_precondition(format!("{} {problem}", job.name()))),
             None => Ok(()),

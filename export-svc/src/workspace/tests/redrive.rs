@@ -5,6 +5,7 @@ use std::sync::mpsc::sync_channel;
 
 use control::{ExportJob, Identifiers};
 use jiff::Timestamp;
+use proto::export::v1::rejected_change::Identifier;
 use proto::export::v1::{ExportLogEntry, FeedProgress};
 use proto::membership::v1::{MembershipAction, MembershipChange};
 
@@ -62,9 +63,14 @@ pub(super) fn grant() -> Grant {
 
 /// A workspace with a feed that has omitted offset 0, the enter of profile 1, of which a survey has said that it is the last word.
 fn surveyed() -> Workspace {
+    surveyed_of(job(), &[], Vec::new())
+}
+
+/// Of this job, with such fields before the change, refused for these users.
+fn surveyed_of(job: ExportJob, previous: &[(&str, &str)], refused: Vec<Identifier>) -> Workspace {
     let mut workspace = workspace(None);
     let wanted = JobSet {
-        jobs: vec![Arc::new(job())],
+        jobs: vec![Arc::new(job.clone())],
         authorizations: [("auth".to_owned(), grant())].into(),
         ..JobSet::default()
     };
@@ -78,12 +84,16 @@ fn surveyed() -> Workspace {
         profile_id: "1".to_owned(),
         action: MembershipAction::Enter.into(),
         fields: [("user_id".to_owned(), "cust-1".to_owned())].into(),
+        previous_fields: previous
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
         ..MembershipChange::default()
     };
     let payload = change.encode_to_vec();
-    let keys = redrive::keys(&job(), "vip", b"1", Some(&payload));
+    let keys = redrive::keys(&job, "vip", b"1", Some(&payload));
     let (go, _) = sync_channel(1);
-    let mut run = Run::new(1, (job().name(), 7), vec![1], go, Arc::new(()));
+    let mut run = Run::new(1, (job.name(), 7), vec![1], go, Arc::new(()));
     run.watched.extend(&keys);
     run.more = Some(false);
     run.found.push_back(Found {
@@ -93,7 +103,7 @@ fn surveyed() -> Workspace {
         key: b"vip/1"[..].into(),
         payload: payload.into(),
         keys,
-        refused: Vec::new(),
+        refused,
     });
     workspace.feeds.begin_redrive(&run.feeds);
     workspace.redrive = Some(run);
@@ -212,4 +222,23 @@ fn no_more_are_open_at_once_than_half_of_what_may_be_pending() {
     assert_eq!(open(&mut workspace), (vec![0, 1], 0));
     let run = workspace.redrive.as_ref().unwrap();
     assert_eq!(run.found.len(), 3, "the others wait");
+}
+
+/// Of one that was refused for both, the entries may be of different rounds.
+#[test]
+fn of_a_changed_identifier_an_attribute_is_written_for_both_users_again_and_an_event_for_whom_it_was_refused() {
+    let events = control::Options {
+        writes: control::Writes::Events(control::CustomEvents::default()),
+        ..control::Options::default()
+    };
+    for (options, expected) in [(control::Options::default(), 2), (events, 1)] {
+        let refused = Identifier::ExternalId("cust-1".to_owned());
+        let of = ExportJob { options, ..job() };
+        let mut workspace = surveyed_of(of, &[("user_id", "cust-0")], vec![refused]);
+        assert!(go_on(&mut workspace).is_none());
+        open(&mut workspace);
+        workspace.redrive_was_written(true);
+        go_on(&mut workspace).expect("it was the last one");
+        assert_eq!(workspace.batch.pending(), expected);
+    }
 }

@@ -29,6 +29,7 @@ fn shows(command: &str, before: usize) -> Option<&'static str> {
         ("jobs update", 1) => "2999-12-31",
         ("jobs update", 2) => "vip, news",
         ("jobs update", _) => "audience news,",
+        ("jobs watch", 0) => "Braze refuses the authorization",
         ("jobs pause", _) => "paused",
         ("jobs kill", _) => "removing",
         ("users get", 0) => "\"vip\"",
@@ -51,7 +52,8 @@ async fn every_command_of_the_page_works_as_typed_and_shows_what_it_says() {
         let command = words.join(" ");
         let before = typed.iter().filter(|typed| **typed == command).count();
         match (command.as_str(), shows(&command, before)) {
-            ("jobs watch", _) => drop(reader.first_line(&line).await),
+            ("jobs watch", Some(shown)) => reader.until_line(&line, shown).await,
+            ("jobs watch", None) => drop(reader.first_line(&line).await),
             // Its end: the slug has gone.
             ("users get", None) => reader.until(&line, |user| !user.contains("\"vip\"")).await,
             // Typed once: it would be carried out again.

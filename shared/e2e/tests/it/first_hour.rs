@@ -69,6 +69,26 @@ async fn first_hour(reader: &mut Reader, http: SocketAddr) {
     reader.until(get, |user| !user.contains(r#""vip""#)).await;
 }
 
+/// Breaks what the first hour has set up, and finds out why.
+async fn what_is_wrong(reader: &Reader) {
+    let shows = [
+        ("export-svc jobs omitted", "43\tno_identifier"),
+        ("export-svc explain", "give the profile such a value in Lytics"),
+        ("export-svc jobs watch", "status 503"),
+        ("export-svc jobs watch", "Braze refuses the authorization"),
+        ("braze-sim users get", "\"vip\""),
+    ];
+    let mut shows = shows.into_iter().peekable();
+    for line in commands("README.md", "When something is wrong") {
+        match shows.next_if(|(command, _)| line.starts_with(command)) {
+            Some((command, shown)) if command.ends_with("watch") => reader.until_line(&line, shown).await,
+            Some((_, shown)) => reader.until(&line, |printed| printed.contains(shown)).await,
+            None => drop(reader.run(&line).await),
+        }
+    }
+    assert_eq!(shows.next(), None, "the README shows it");
+}
+
 /// What `make up` prints, as the README has it: on the usual ports, so that no endpoint has to be named, and with the token
 /// copied by hand from what `tokens create` prints.
 fn as_in_the_readme(local: &Local) -> Vec<String> {
@@ -92,6 +112,7 @@ async fn the_first_hour_works_as_typed_on_the_stack_of_make_up() {
         reader.export(name, value);
     }
     first_hour(&mut reader, local.http).await;
+    what_is_wrong(&reader).await;
     let create = local.commands.iter().find(|line| line.starts_with("TOKEN="));
     let token = reader.run(&format!("{}; printf %s \"$TOKEN\"", create.unwrap())).await;
     assert!(token.starts_with("lb_1234_"), "the token alone: {token}");

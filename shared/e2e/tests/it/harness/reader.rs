@@ -90,13 +90,30 @@ impl Reader {
 
     /// The first line of a command that goes on for ever.
     pub(crate) async fn first_line(&self, line: &str) -> String {
+        self.line_with(line, "").await
+    }
+
+    /// Follows a command that goes on for ever until it prints a line with these words.
+    pub(crate) async fn until_line(&self, line: &str, words: &str) {
+        self.line_with(line, words).await;
+    }
+
+    async fn line_with(&self, line: &str, words: &str) -> String {
         let mut command = self.shell(&format!("exec {line}"));
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let first = timeout(DEADLINE, lines.next_line()).await;
+        let found = timeout(DEADLINE, async {
+            while let Some(printed) = lines.next_line().await.unwrap() {
+                if printed.contains(words) {
+                    return Some(printed);
+                }
+            }
+            None
+        });
+        let found = found.await;
         process.kill().await.unwrap();
-        let first = first.unwrap_or_else(|_| panic!("{line} prints nothing"));
-        first.unwrap().unwrap_or_else(|| panic!("{line} ends without a line"))
+        let found = found.unwrap_or_else(|_| panic!("{line} prints no line with {words:?}"));
+        found.unwrap_or_else(|| panic!("{line} ends without a line with {words:?}"))
     }
 
     /// Posts as `curl -d @FILE URL` does, with curl itself where there is one.
