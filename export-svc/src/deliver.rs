@@ -29,7 +29,7 @@ use crate::health::Health;
 use crate::lease::Lease;
 use crate::measure;
 use crate::pipeline::Event;
-use crate::workspace::{Fate, Place, Workspace};
+use crate::workspace::{Fate, Place, Request, Workspace};
 
 pub(crate) use self::keep::ToKeep;
 
@@ -301,7 +301,7 @@ impl Workspace {
     }
 
     fn complete(&mut self, request: RequestId, ending: Ending, deliverer: &Deliverer, now: Time) {
-        let mut to_keep = ToKeep::default();
+        let (mut to_keep, mut taken) = (ToKeep::default(), Vec::new());
         for Settled {
             origin,
             add,
@@ -315,7 +315,10 @@ impl Workspace {
                 ..origin.place()
             };
             match outcome {
-                Outcome::Accepted => self.settle(place, if add { Fate::Added } else { Fate::Removed }),
+                Outcome::Accepted => {
+                    taken.push((place.feed, place.partition, place.offset));
+                    self.settle(place, if add { Fate::Added } else { Fate::Removed });
+                }
                 Outcome::Superseded => self.settle(place, Fate::Omitted),
                 Outcome::Rejected(rejection) => {
                     let rejected = RejectedChange {
@@ -331,6 +334,10 @@ impl Workspace {
                 }
             }
         }
+        self.taken.keep(Request {
+            time: now,
+            changes: taken,
+        });
         self.keep(to_keep, deliverer);
     }
 }

@@ -10,6 +10,7 @@ mod redrive;
 mod removal;
 mod show;
 mod standing;
+mod taken;
 mod trouble;
 
 use std::collections::{HashMap, HashSet};
@@ -26,6 +27,7 @@ use self::count::Gauges;
 pub(crate) use self::count::Tally;
 pub(crate) use self::guard::{Counted, Counting};
 pub(crate) use self::layout::Layout;
+pub(crate) use self::taken::{Request, Taken};
 use crate::batch::{Backoff, Batch, BatchLimits, KEY_VERSION, RequestId};
 use crate::budget::Budget;
 use crate::clock::Time;
@@ -121,6 +123,7 @@ pub(crate) struct Workspace {
     pub(crate) takeover: Option<Takeover>,
     /// Requests in flight.
     pub(crate) in_flight: HashMap<RequestId, Sent>,
+    pub(crate) taken: Taken,
     /// Records for the rejected topic that this round of reading has brought.
     pub(crate) to_keep: ToKeep,
     /// Records on their way to the rejected topic, as tasks.
@@ -223,6 +226,7 @@ impl Workspace {
             feeds: Feeds::new(layout.partitions, restored.feeds),
             progress_partition: restored.partition,
             in_flight: HashMap::new(),
+            taken: Taken::default(),
             to_keep: ToKeep::default(),
             keeping: 0,
             not_kept: None,

@@ -156,6 +156,8 @@ fn standing(standing: &wire::ChangeStanding) -> Value {
         ("lastMessage", json!(standing.last_message)),
         ("lastStatus", json!(standing.last_status)),
         ("lastAttemptTime", time(standing.last_attempt_time)),
+        ("takenTime", time(standing.taken_time)),
+        ("takenChanges", json!(standing.taken_changes)),
         (
             "state",
             json!(word(standing.state().as_str_name(), "EXPORT_JOB_STATE_")),

@@ -201,6 +201,13 @@ fn settled(facts: &MemberExplanation, last: &LastRecord, what: &str) -> (String,
     let enters = is_enter(last);
     let done = if facts.incomplete {
         format!("the job has settled {what}, and whether that was refused could not be looked up in time")
+    } else if let Some((time, changes)) = taken(facts) {
+        let others = match changes {
+            0 | 1 => "alone in its request".to_owned(),
+            2 => "in a request with one other change".to_owned(),
+            more => format!("in a request with {} other changes", more - 1),
+        };
+        format!("Braze has taken {what} at {time}, {others}")
     } else if enters {
         format!("Braze has taken {what}")
     } else {
@@ -238,6 +245,13 @@ fn settled(facts: &MemberExplanation, last: &LastRecord, what: &str) -> (String,
         )
     };
     (done, advice)
+}
+
+/// When Braze has taken it, if that is known, and with how many changes it was taken.
+fn taken(facts: &MemberExplanation) -> Option<(String, u32)> {
+    let standing = facts.standing.as_ref()?;
+    let time = standing.taken_time.as_ref()?;
+    Some((when(Some(time)), standing.taken_changes))
 }
 
 /// The job does not go on, or not well.

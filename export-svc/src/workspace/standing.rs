@@ -29,7 +29,13 @@ impl Workspace {
                 standing.set_stage(ChangeStage::Unread);
                 (standing.records_before, standing.catch_up) = (before, catch_up);
             }
-            Reading::Done => standing.set_stage(ChangeStage::Settled),
+            Reading::Done => {
+                standing.set_stage(ChangeStage::Settled);
+                if let Some(request) = self.taken.of((id, about.partition, about.offset)) {
+                    standing.taken_time = Some(settle::timestamp(request.time));
+                    standing.taken_changes = u32::try_from(request.changes.len()).unwrap_or(u32::MAX);
+                }
+            }
             Reading::Handed => {
                 let is_it = |origin: &Origin| {
                     let place = (origin.feed, origin.partition, origin.offset, origin.moves);

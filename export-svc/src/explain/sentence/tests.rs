@@ -116,6 +116,18 @@ fn what_is_settled_says_what_braze_holds_and_what_to_do_if_that_is_not_what_it_s
             "User with external id cust-1 does not have vip: the job has settled the exit {AT}; nothing is to be done."
         )
     );
+    for (changes, others) in [
+        (1, "alone in its request"),
+        (2, "in a request with one other change"),
+        (75, "in a request with 74 other changes"),
+    ] {
+        let taken = with_standing(settled, |standing| {
+            standing.taken_time = standing.until;
+            standing.taken_changes = changes;
+        });
+        let taken_so = format!("Braze has taken the enter {AT} at 2023-11-14T22:13:20Z, {others};");
+        assert!(taken.contains(&taken_so), "{taken}");
+    }
     let nobody = |facts: &mut MemberExplanation| facts.braze_user = Some(braze(false, &[]));
     assert_eq!(
         of(enter(settled), nobody),

@@ -52,14 +52,19 @@ async fn what_braze_has_taken_is_told_with_the_record_the_identifier_and_what_br
             "nothing is to be done",
         ],
     );
+    let standing = told.standing.unwrap();
+    assert!(
+        standing.taken_time.is_some() && standing.taken_changes > 0,
+        "{standing:?}"
+    );
     world.exit().await;
-    let gone =
-        |told: MemberExplanation| told.sentence.contains("settled the exit") && !told.braze_user.unwrap().has_slug;
+    let gone = |told: MemberExplanation| told.sentence.contains("taken the exit") && !told.braze_user.unwrap().has_slug;
     let told = world.until_so(&job, gone).await;
     says(
         &told,
         &[
             "User with external id cust-1 does not have vip",
+            "alone in its request",
             "nothing is to be done",
         ],
     );
