@@ -275,7 +275,11 @@ fn block(cursor: &mut Cursor<'_>, header: &Header) -> Result<(u64, Vec<u8>), Tro
     if cursor.take(MARKER_BYTES)? != header.marker {
         return Err(bad("what must stand behind it does not"));
     }
-    Ok((rows, unpacked(packed, header.codec)?))
+    let bytes = unpacked(packed, header.codec)?;
+    if rows == 0 && !bytes.is_empty() {
+        return Err(bad("it goes on behind its rows"));
+    }
+    Ok((rows, bytes))
 }
 
 fn unpacked(packed: &[u8], codec: Codec) -> Result<Vec<u8>, Trouble> {

@@ -1,7 +1,7 @@
 //! What goes into one request.
 
 use bytes::Bytes;
-use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use super::progress::Progress;
 use crate::files::Row;
@@ -50,7 +50,7 @@ impl Batch {
                 None if !record.json.starts_with(b"{") => progress.drop(row.number, "it is no JSON object"),
                 None => {
                     self.bytes += record.json.len() + 1;
-                    self.records.push((row.number, record.json));
+                    self.records.push((row.number, in_a_line(record.json)));
                 }
             }
         }
@@ -67,7 +67,8 @@ impl Batch {
         let mut records = std::mem::take(self).records;
         let is_large = records.iter().any(|(_, json)| json.len() > RECORD_BYTES_MAX);
         if is_large {
-            records.retain(|(row, json)| match serde_json::from_slice::<IgnoredAny>(json) {
+            // As the service reads it, which wants UTF-8 as well.
+            records.retain(|(row, json)| match serde_json::from_slice::<&RawValue>(json) {
                 Ok(_) => true,
                 Err(problem) => {
                     progress.drop(*row, &problem.to_string());
@@ -86,4 +87,13 @@ impl Batch {
             rows,
         })
     }
+}
+
+/// Records are sent a line each. In JSON a line break stands between two tokens or nowhere, so a blank says the same.
+fn in_a_line(json: Bytes) -> Bytes {
+    if memchr::memchr2(b'\n', b'\r', &json).is_none() {
+        return json;
+    }
+    let blank = |byte: &u8| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte };
+    json.iter().map(blank).collect()
 }

@@ -69,7 +69,11 @@ async fn answer(collector: Collector, request: Request<Incoming>) -> Result<Resp
 }
 
 /// What an import sends, and how it ends: the requests, the first row that is left, and why.
-async fn import(statuses: &[u16], file: &str, arguments: &str) -> (Vec<Seen>, u64, String, Result<(), String>) {
+async fn import(
+    statuses: &[u16],
+    file: impl AsRef<[u8]>,
+    arguments: &str,
+) -> (Vec<Seen>, u64, String, Result<(), String>) {
     let collector = Collector::default();
     collector.statuses.lock().unwrap().extend(statuses);
     let options = http1::Options {
@@ -177,11 +181,13 @@ async fn a_row_that_cannot_be_read_ends_it_behind_the_rows_before_or_is_passed_o
 #[tokio::test]
 async fn records_over_16_kb_go_to_the_endpoint_that_takes_them_and_spoil_no_other() {
     let large = format!("{{\"a\":\"{}\"}}", "x".repeat(20_000));
-    let (seen, _, summary, ended) = import(&[], &format!("{{\"id\":1}}\n{large}\n{{\"id\":\n{{\"id\":2}}\n"), "").await;
+    let lines = format!("{{\"id\":1}}\n{large}\n{{\"id\":\n{{\"id\":2}}\n");
+    let latin_1 = b"{\"a\":\"\xe9\"}\n";
+    let (seen, _, summary, ended) = import(&[], [lines.as_bytes(), latin_1].concat(), "").await;
     assert_eq!(ended, Ok(()));
     assert!(seen[0].uri.starts_with("/collect/json/"), "{}", seen[0].uri);
     assert_eq!(seen[0].records().len(), 3);
-    assert_eq!(summary, "4 rows read, 2 records taken, 2 rejected");
+    assert_eq!(summary, "5 rows read, 2 records taken, 3 rejected");
 }
 
 #[tokio::test]
@@ -209,4 +215,20 @@ async fn without_a_service_it_says_so_at_once_and_a_file_that_is_not_there_is_na
         let error = format!("{:#}", ended.unwrap_err());
         assert!(error.contains(problem), "{error}");
     }
+}
+
+/// What would be a record of somebody else, if it were a line of its own.
+#[tokio::test]
+async fn a_cell_with_line_breaks_is_one_record_with_the_rest_of_its_row() {
+    let cell = "[1,\n{\"braze_id\":\"another\"}\r\n]";
+    let file = format!("braze_id,bio\nb-1,\"{}\"\nb-2,x\n", cell.replace('"', "\"\""));
+    let (seen, ..) = import(&[], &file, "--format csv --kind braze").await;
+    let records: Vec<_> = seen.iter().flat_map(Seen::records).collect();
+    assert_eq!(
+        records,
+        [
+            json!({"braze_id": "b-1", "bio": [1, {"braze_id": "another"}]}),
+            json!({"braze_id": "b-2", "bio": "x"})
+        ]
+    );
 }

@@ -8,7 +8,7 @@ use crate::source::rows::push_text;
 
 /// Values within each other, at most: a type may contain itself.
 const DEPTH_MAX: usize = 64;
-/// Items of lists and maps of a row, at most: what takes no bytes could be there without end.
+/// Values of a row, at most, those within others counted: what takes no bytes could be there without end.
 const ITEMS_MAX: u64 = 1_000_000;
 
 /// Why there is no value.
@@ -83,6 +83,7 @@ impl<'s, 'b> Decoder<'s, 'b> {
         if depth > DEPTH_MAX {
             return Err(Stop::Bad("a value is nested too deep"));
         }
+        self.count_one()?;
         match self.schema.of(of) {
             Type::Null => json.extend_from_slice(b"null"),
             Type::Boolean => json.extend_from_slice(match self.cursor.take(1)?[0] {
@@ -156,6 +157,13 @@ impl<'s, 'b> Decoder<'s, 'b> {
     }
 
     /// Writes items in blocks, each behind their number; below zero it has the block's size behind it. The last has none.
+    fn count_one(&mut self) -> Result<(), Stop> {
+        self.items += 1;
+        (self.items <= ITEMS_MAX)
+            .then_some(())
+            .ok_or(Stop::Bad("a row has too many items"))
+    }
+
     fn items(
         &mut self,
         json: &mut Vec<u8>,
@@ -170,10 +178,6 @@ impl<'s, 'b> Decoder<'s, 'b> {
             }
             if count == 0 {
                 return Ok(());
-            }
-            self.items = self.items.saturating_add(count.unsigned_abs());
-            if self.items > ITEMS_MAX {
-                return Err(Stop::Bad("a row has too many items"));
             }
             for _ in 0..count {
                 if !std::mem::take(&mut is_first) {

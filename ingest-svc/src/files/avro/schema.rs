@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 /// Types within each other, at most, and in all.
 const DEPTH_MAX: usize = 32;
 const TYPES_MAX: usize = 10_000;
+/// Of a type, its namespace included.
+const NAME_BYTES_MAX: usize = 1_024;
 
 /// A type, by its place in its schema.
 pub(super) type TypeId = usize;
@@ -124,6 +126,9 @@ impl Schema {
             "record" | "error" | "enum" | "fixed" => {
                 let name = text("name").ok_or("a type of the schema has no name")?;
                 let name = full(name, text("namespace").unwrap_or(namespace));
+                if name.len() > NAME_BYTES_MAX {
+                    return Err("a name of the schema is longer than 1024 bytes".into());
+                }
                 let inner = name.rsplit_once('.').map_or("", |(namespace, _)| namespace).to_owned();
                 // Named before it is read: it may contain itself.
                 let id = self.push(Type::Named)?;

@@ -54,6 +54,9 @@ const SUMMARIES: [Summary; 2] = [
     },
 ];
 
+/// What becomes of a line, at most: each summary has the user's identifiers once more.
+const BYTES_MAX: usize = 8 << 20;
+
 /// The records of a line. What is no user is for the mapping to refuse, as it is.
 pub(in super::super) fn records(line: Raw) -> Vec<Raw> {
     let user: Members<'_> = match serde_json::from_slice(&line.json) {
@@ -65,11 +68,24 @@ pub(in super::super) fn records(line: Raw) -> Vec<Raw> {
         record.push(renamed(name, NAMES), value.get());
     }
     let mut records = vec![record.finish()];
+    let mut bytes = records[0].len();
     for summary in &SUMMARIES {
         let list = user.get(summary.list).map(RawValue::get).unwrap_or_default();
         let received: Vec<&RawValue> = serde_json::from_str(list).unwrap_or_default();
-        let received = received.into_iter().filter_map(Members::of);
-        records.extend(received.map(|received| summary.record(&user, &received)));
+        for received in received.into_iter().filter_map(Members::of) {
+            let record = summary.record(&user, &received);
+            bytes += record.len();
+            if bytes > BYTES_MAX {
+                let unusable = Some(format!(
+                    "the user and what was received become larger than {BYTES_MAX} bytes"
+                ));
+                return vec![Raw {
+                    unusable,
+                    ..line.clone()
+                }];
+            }
+            records.push(record);
+        }
     }
     if records[0].is_empty() {
         return vec![line];

@@ -350,6 +350,10 @@ async fn a_block_that_is_broken_is_told_with_its_number_and_the_rows_before_it_s
             "block 2: its number of rows is negative",
         ),
         (
+            container(&text, "null", &[(1, good), (0, good)]),
+            "block 2: it goes on behind its rows",
+        ),
+        (
             container(&text, "null", &[(1, good), (1, &[0xff; 11])]),
             "block 2: a number is too long",
         ),
@@ -427,6 +431,19 @@ async fn what_is_made_to_exhaust_us_is_told_in_bounded_time_and_memory() {
     assert_eq!(
         broken(&container(&empty, "null", &[(1 << 40, b"")])).await.1,
         "block 1: its rows have no bytes"
+    );
+    // Of two nothings each, and so on, without a byte.
+    let doubled = (0..22).fold(json!("null"), |of, level| {
+        json!({"type": "record", "name": format!("R{level}"), "fields": [{"name": "a", "type": of}, {"name": "b", "type": if level == 0 { "null".to_owned() } else { format!("R{}", level - 1) }}]})
+    });
+    assert_eq!(
+        broken(&container(&doubled, "null", &[(1, b"")])).await.1,
+        "block 1: a row has too many items"
+    );
+    let long_name = json!({"type": "record", "name": "R", "namespace": "n".repeat(1_024), "fields": []});
+    assert_eq!(
+        broken(&container(&long_name, "null", &[(1, b"")])).await.1,
+        "a name of the schema is longer than 1024 bytes"
     );
     let endless = json!({"type": "record", "name": "R", "fields": [{"name": "a", "type": ["null", "R"]}]});
     assert_eq!(

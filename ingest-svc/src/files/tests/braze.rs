@@ -222,3 +222,16 @@ async fn a_line_that_is_no_user_is_handed_on_as_it_is_and_a_path_says_that_a_fil
     let records = records("segment-export/a.json", b"{\"home_city\":\"Porto\"}", plain).await;
     assert_eq!(value(&records[0])["home_city"], "Porto");
 }
+
+#[tokio::test]
+async fn a_line_whose_summaries_are_too_many_for_their_identifiers_is_unusable_and_the_next_is_read() {
+    let aliases = json!([{"alias_name": "x".repeat(100_000), "alias_label": "crm"}]);
+    let received = vec![json!({"name": "Winter"}); 100];
+    let wide = json!({"braze_id": "1", "user_aliases": aliases, "campaigns_received": received});
+    let lines = format!("{wide}\n{}\n", json!({"braze_id": "2"}));
+    let rows = read("a.json", lines.as_bytes(), braze()).await;
+    let [(1, Err(problem)), (2, Ok(_))] = rows.as_slice() else {
+        panic!("{} rows", rows.len())
+    };
+    assert!(problem.contains("larger than 8388608 bytes"), "{problem}");
+}

@@ -25,7 +25,8 @@ fn track() -> Track {
 
 pub(crate) fn client(address: &str) -> Client {
     let endpoint_override = Some(Url::parse(address).unwrap());
-    let timeout = Duration::from_millis(500);
+    // Of calls that nobody answers; the others are answered long before.
+    let timeout = Duration::from_secs(3);
     Client::new(ClientOptions {
         endpoint_override,
         timeout,
