@@ -161,7 +161,7 @@ impl Workspace {
         };
         let (partition, offset) = (origin.partition, origin.offset);
         let members_only = feed.tells_members_only(partition, offset);
-        let (earlier, present) = users(feed, membership, partition, offset);
+        let (earlier, present) = users(feed, membership, members_only);
         let is_named = present.is_some() || !earlier.is_empty();
         let course = feed.course(membership.action, partition, offset, is_named);
         let leaves = membership.action == Action::Exit && matches!(course, Course::Sent { .. });
@@ -293,16 +293,15 @@ impl Workspace {
 }
 
 /// Whom a record of a feed names: under which identifiers the user was known before, and the one of now. Each is a part of it, in this
-/// order.
+/// order. `members_only`: see [`Feed::tells_members_only`].
 pub(crate) fn users(
     feed: &Feed,
     membership: &Membership<'_>,
-    partition: i32,
-    offset: i64,
+    members_only: bool,
 ) -> (Vec<Identifier>, Option<Identifier>) {
     let identifiers = &feed.job.identifiers;
     let present = route::identifier(identifiers, &membership.fields);
-    let earlier = match feed.job.leaves_earlier() && !feed.tells_members_only(partition, offset) {
+    let earlier = match feed.job.leaves_earlier() && !members_only {
         true => route::earlier(identifiers, membership, present.as_ref()),
         false => Vec::new(),
     };

@@ -21,6 +21,7 @@ mod tests;
 mod told;
 mod trouble;
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -271,7 +272,7 @@ impl Feeds {
             }
         }
         self.by_slug.retain(|_, ids| !ids.is_empty());
-        let (exported, mut waiting) = (wanted.exported(), HashSet::new());
+        let (exported, mut waiting) = (LazyCell::new(|| wanted.exported()), HashSet::new());
         for ((job_name, slug), job) in missing {
             let key = settle::feed_key(workspace, &job.id, &slug);
             // A predecessor may have known more of the job: whether it exports the audience or removes its slug.
@@ -291,8 +292,8 @@ impl Feeds {
             let told = (known.as_ref(), before.as_ref());
             let removing = Removing::of(job, &slug, self.partitions, told, self.now);
             // Nobody gets it before that is over, whatever has become of what was written down.
-            let is_over = exported.contains(&(job.place(), &*slug));
-            let removing = removing.map(|removing| removing.or_is_over(is_over));
+            let removing =
+                removing.map(|removing| removing.or_is_over(exported.contains(&(job.place(), slug.as_ref()))));
             if is_older && removing.is_none() {
                 self.tombstones.insert(key);
             }

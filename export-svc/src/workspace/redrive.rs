@@ -287,7 +287,11 @@ fn taken(feed: &Feed, account: AccountNumber, found: &Found) -> Vec<Part> {
     let Ok(membership) = consume::read(account, &found.payload, Some(&feed.slug), key) else {
         return Vec::new();
     };
-    let (earlier, present) = consume::users(feed, &membership, found.partition, found.offset);
+    let (earlier, present) = consume::users(
+        feed,
+        &membership,
+        feed.tells_members_only(found.partition, found.offset),
+    );
     let users: Vec<_> = earlier.into_iter().chain(present).map(to_wire).collect();
     let is_taken = |user: &Identifier| !found.refused.contains(user);
     if users.iter().all(is_taken) {

@@ -1,11 +1,9 @@
 //! A change that is an event, and what it costs to remember it.
 
-use std::sync::Arc;
-
 use control::{Coalesce, CustomEvents, ExportJob, Options, Writes};
 use proto::membership::v1::{MembershipAction, MembershipChange};
 
-use super::redrive::{grant, job};
+use super::redrive::{job, wanted};
 use super::*;
 use crate::consume;
 use crate::positions::Part;
@@ -25,12 +23,7 @@ fn pending(writes: Writes, pending_bytes_max: usize) -> Workspace {
         },
         ..job()
     };
-    let wanted = JobSet {
-        jobs: vec![Arc::new(job)],
-        authorizations: [("auth".to_owned(), grant())].into(),
-        ..JobSet::default()
-    };
-    workspace.apply(&wanted, at(100));
+    workspace.apply(&wanted(job), at(100));
     let change = MembershipChange {
         account: 1234,
         audience_slug: "vip".to_owned(),

@@ -61,6 +61,15 @@ pub(super) fn grant() -> Grant {
     }
 }
 
+/// That job alone.
+pub(super) fn wanted(job: ExportJob) -> JobSet {
+    JobSet {
+        jobs: vec![Arc::new(job)],
+        authorizations: [("auth".to_owned(), grant())].into(),
+        ..JobSet::default()
+    }
+}
+
 /// A workspace with a feed that has omitted offset 0, the enter of profile 1, of which a survey has said that it is the last word.
 fn surveyed() -> Workspace {
     surveyed_of(job(), &[], Vec::new())
@@ -69,12 +78,7 @@ fn surveyed() -> Workspace {
 /// Of this job, with such fields before the change, refused for these users.
 fn surveyed_of(job: ExportJob, previous: &[(&str, &str)], refused: Vec<Identifier>) -> Workspace {
     let mut workspace = workspace(None);
-    let wanted = JobSet {
-        jobs: vec![Arc::new(job.clone())],
-        authorizations: [("auth".to_owned(), grant())].into(),
-        ..JobSet::default()
-    };
-    workspace.apply(&wanted, at(100));
+    workspace.apply(&wanted(job.clone()), at(100));
     let positions = &mut workspace.feeds.get_mut(1).unwrap().positions;
     positions.hand(0, 0);
     assert!(positions.settle(0, 0));

@@ -1,11 +1,9 @@
 //! Jobs that remove slugs, beside what else a workspace does.
 
-use std::sync::Arc;
-
 use control::{ExportJob, Removal};
 use proto::export::v1::{FeedProgress, RemovalProgress};
 
-use super::redrive::{grant, job};
+use super::redrive::{job, wanted};
 use super::*;
 use crate::engine::Statuses;
 
@@ -18,14 +16,6 @@ fn without_gold() -> ExportJob {
         }],
         last_number: 1,
         ..job()
-    }
-}
-
-fn wanted(job: ExportJob) -> JobSet {
-    JobSet {
-        jobs: vec![Arc::new(job)],
-        authorizations: [("auth".to_owned(), grant())].into(),
-        ..JobSet::default()
     }
 }
 

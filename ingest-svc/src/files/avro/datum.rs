@@ -156,7 +156,6 @@ impl<'s, 'b> Decoder<'s, 'b> {
         self.cursor.take(N)?.try_into().map_err(|_| Stop::Cut)
     }
 
-    /// Writes items in blocks, each behind their number; below zero it has the block's size behind it. The last has none.
     fn count_one(&mut self) -> Result<(), Stop> {
         self.items += 1;
         (self.items <= ITEMS_MAX)
@@ -164,6 +163,7 @@ impl<'s, 'b> Decoder<'s, 'b> {
             .ok_or(Stop::Bad("a row has too many items"))
     }
 
+    /// Writes items in blocks, each behind their number; below zero it has the block's size behind it. The last has none.
     fn items(
         &mut self,
         json: &mut Vec<u8>,
