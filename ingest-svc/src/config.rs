@@ -1,5 +1,7 @@
 //! Configuration. The doc comment of a field is its manual.
 
+mod imports;
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use runtime::config::{Fault, Listen, Validate};
 use runtime::grpc::MESSAGE_BYTES_MAX;
 use runtime::window::WINDOW_BYTES;
 use serde::Deserialize;
+
+pub use self::imports::{Braze, Imports, Secrets};
 
 /// What environment variables begin with: `INGEST_SVC__HTTP__LISTEN` is `http.listen`.
 pub const ENV_PREFIX: &str = "INGEST_SVC";
@@ -35,6 +39,12 @@ pub struct Config {
     pub admin: Listen<8082>,
     /// How records are published.
     pub publish: PublisherOptions,
+    /// What import jobs may do.
+    pub imports: Imports,
+    /// Keys that seal secrets.
+    pub secrets: Secrets,
+    /// Where Braze is.
+    pub braze: Braze,
     /// Logs and traces.
     pub telemetry: runtime::telemetry::Config,
     /// How long SIGTERM waits for what is in flight. Shorter than the pod's grace period. Default `22s`.
@@ -95,6 +105,9 @@ impl Default for Config {
             grpc: Listen::default(),
             admin: Listen::default(),
             publish: PublisherOptions::default(),
+            imports: Imports::default(),
+            secrets: Secrets::default(),
+            braze: Braze::default(),
             telemetry: runtime::telemetry::Config::default(),
             drain_timeout: Duration::from_secs(22),
         }
@@ -133,6 +146,9 @@ impl Validate for Config {
         for (key, problem) in self.publish.problems() {
             out.push(Fault::new(format!("publish.{key}"), problem));
         }
+        self.imports.faults(out);
+        self.secrets.faults(out);
+        self.braze.faults(out);
         if let Some(problem) = self.auth.problem() {
             out.push(Fault::new("auth.admin_token", problem));
         }

@@ -12,7 +12,9 @@ mod contracts {
     include!(concat!(env!("OUT_DIR"), "/contracts.rs"));
 }
 
-pub use contracts::lytics::{account, apitoken, authorization, control, export, ingest, mapping, membership, profile};
+pub use contracts::lytics::{
+    account, apitoken, authorization, control, export, imports, ingest, mapping, membership, profile,
+};
 
 /// Every contract as an encoded `FileDescriptorSet`, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -22,6 +22,9 @@ use crate::{
     Removed, Shadows, address, token,
 };
 
+/// What the values of the control table are.
+const VALUE_TYPE: &str = "lytics.control.v1.ControlRecord";
+
 /// Who may do what, and what somebody wants done: accounts, API tokens, mappings, authorizations and export jobs. Cheap to
 /// clone.
 ///
@@ -46,7 +49,7 @@ impl Directory {
     /// # Errors
     /// When Kafka does not answer in time or has no control topic.
     pub async fn open(config: &kafka::Config, auth: &Auth) -> Result<Self, kafka::Error> {
-        let table = Table::open(config, &Topics::new(config).control(), "control").await?;
+        let table = Table::open(config, &Topics::new(config).control(), "control", VALUE_TYPE).await?;
         let admin_token = auth.admin_token.as_ref();
         Ok(Self {
             inner: Arc::new(Inner {

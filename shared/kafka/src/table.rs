@@ -33,6 +33,7 @@ struct Inner {
     config: Config,
     topic: String,
     transactional_id: String,
+    value_type: &'static str,
     shared: Arc<Shared>,
     follower: Follower,
     /// One mutation at a time per process, across all tables with this transactional id.
@@ -41,12 +42,17 @@ struct Inner {
 
 impl Table {
     /// Loads the table to its end; tries until `config.open_timeout` has passed. Whoever changes the table must use the
-    /// same `transactional_id`.
+    /// same `transactional_id`. `value_type` is the message type of its values, which stands in their headers.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if Kafka did not answer in time, [`Error::Topic`] if the topic is missing or has more than one
     /// partition.
-    pub async fn open(config: &Config, topic: &str, transactional_id: &str) -> Result<Self, Error> {
+    pub async fn open(
+        config: &Config,
+        topic: &str,
+        transactional_id: &str,
+        value_type: &'static str,
+    ) -> Result<Self, Error> {
         let shared = Arc::new(Shared::default());
         let (loaded, load) = oneshot::channel();
         let follower = Follower::start(config, topic, shared.clone(), loaded)?;
@@ -70,6 +76,7 @@ impl Table {
             config: config.clone(),
             topic: topic.to_owned(),
             transactional_id: transactional_id.to_owned(),
+            value_type,
             shared,
             follower,
             turn: turn(config, transactional_id),

@@ -65,6 +65,16 @@ impl Topics {
         self.named("export-progress")
     }
 
+    /// Holds nothing: whoever owns a partition in its consumer group looks after the import jobs and files of that slot.
+    pub fn import_placement(&self) -> String {
+        self.named("import-placement")
+    }
+
+    /// How far import jobs and their files are.
+    pub fn import_progress(&self) -> String {
+        self.named("import-progress")
+    }
+
     pub(crate) fn named(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
@@ -91,6 +101,8 @@ mod tests {
             topics.control(),
             topics.export_placement(),
             topics.export_progress(),
+            topics.import_placement(),
+            topics.import_progress(),
         ];
         let declared: BTreeSet<_> = declared(&[7])
             .into_iter()

@@ -13,8 +13,6 @@ use super::{Table, View};
 use crate::headers::{self, MUTATION_ID};
 use crate::{Error, RecordOut, TransactionalWriter};
 
-/// What the values of a table are: the message type in their headers.
-const VALUE_TYPE: &str = "lytics.control.v1.ControlRecord";
 /// How long each step that waits for Kafka may take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Attempts after the first.
@@ -170,7 +168,7 @@ impl Table {
             Change::Put { key, value } => record
                 .key(key)
                 .payload(value)
-                .headers(headers::standard(VALUE_TYPE, &Context::new())),
+                .headers(headers::standard(self.inner.value_type, &Context::new())),
             Change::Delete { key } => record.key(key),
         };
         record.header(MUTATION_ID, mutation_id.to_owned())

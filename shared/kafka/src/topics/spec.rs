@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn the_tables_are_read_quickly_at_start() {
-        for name in ["control", "export-progress"] {
+        for name in ["control", "export-progress", "import-progress"] {
             assert_eq!(config_of(name, "cleanup.policy").as_deref(), Some("compact"));
             assert_eq!(config_of(name, "segment.bytes").as_deref(), Some("16777216"));
             assert_eq!(config_of(name, "segment.ms").as_deref(), Some("600000"));

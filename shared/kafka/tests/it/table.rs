@@ -13,9 +13,12 @@ use tokio::task::JoinSet;
 use crate::wait_until;
 
 const ID: &str = "control";
+const TYPE: &str = "lytics.control.v1.ControlRecord";
 
 async fn open(config: &Config) -> Table {
-    Table::open(config, &Topics::new(config).control(), ID).await.unwrap()
+    Table::open(config, &Topics::new(config).control(), ID, TYPE)
+        .await
+        .unwrap()
 }
 
 /// As [`open`], as if in another process: spelt differently, the broker's address makes another turn to wait for.
@@ -318,13 +321,13 @@ async fn a_table_that_cannot_be_opened_says_what_to_check() {
         open_timeout: Duration::from_secs(2),
         ..broker.config()
     };
-    let error = Table::open(&config, "two", ID).await.err().unwrap();
+    let error = Table::open(&config, "two", ID, TYPE).await.err().unwrap();
     assert!(
         matches!(&error, Error::Topic { problem, .. } if problem.contains("2 partitions")),
         "{error}"
     );
     drop(broker);
-    let error = Table::open(&config, "lytics.control", ID).await.err().unwrap();
+    let error = Table::open(&config, "lytics.control", ID, TYPE).await.err().unwrap();
     assert!(
         matches!(&error, Error::Unavailable { doing, .. } if doing.contains(&config.brokers)),
         "{error}"
