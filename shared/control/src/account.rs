@@ -8,7 +8,9 @@ use proto::control::v1::{ControlRecord, control_record};
 
 use crate::authorization::Authorization;
 use crate::export_job::ExportJob;
+use crate::import_job::ImportJob;
 use crate::record::{self, Resource, State};
+use crate::storage::StorageAuthorization;
 use crate::token::{self, ApiToken};
 use crate::{Directory, Error, Listed, Page};
 use crate::{mapping, shadow};
@@ -121,7 +123,9 @@ pub(crate) fn decide_delete(
     let under = format!("{name}/");
     let jobs = record::scan::<ExportJob>(state, &under).map(|(job, _)| job);
     let authorizations = record::all::<Authorization>(state, &under).map(|(authorization, _)| authorization);
-    let held: Vec<String> = jobs.chain(authorizations).collect();
+    let imports = record::scan::<ImportJob>(state, &under).map(|(job, _)| job);
+    let storages = record::all::<StorageAuthorization>(state, &under).map(|(storage, _)| storage);
+    let held: Vec<String> = jobs.chain(authorizations).chain(imports).chain(storages).collect();
     if !held.is_empty() {
         return Err(Error::FailedPrecondition(format!(
             "{name} still has {}; delete them first",

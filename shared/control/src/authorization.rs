@@ -19,7 +19,7 @@ use crate::account::must_exist;
 use crate::export_job::{ExportJob, Removed};
 use crate::record::{self, Resource, State};
 use crate::sealing::{self, Sealer};
-use crate::{Directory, Error, Listed, Page, id, workspace};
+use crate::{Directory, Error, Listed, Page, id, import_job, workspace};
 
 /// The only provider, and the name of its only method.
 pub const PROVIDER: &str = "braze";
@@ -213,6 +213,7 @@ pub(crate) fn decide_delete(
         .filter(|(_, job)| job.authorization == name)
         .filter(|(_, job)| !job.killed || job.still_removes(removed).next().is_some())
         .map(|(job_name, job)| format!("{job_name} (\"{}\")", job.label))
+        .chain(import_job::users(state, account, name))
         .collect();
     if !users.is_empty() {
         return Err(Error::FailedPrecondition(format!(

@@ -18,15 +18,15 @@ use crate::account::{Account, must_exist};
 use crate::record::{self, Resource};
 use crate::token::uses::Uses;
 use crate::{
-    Accounts, ApiTokens, Auth, AuthError, Authorizations, Caller, Error, ExportJobs, Listed, Mappings, Network, Page,
-    Removed, Shadows, address, token,
+    Accounts, ApiTokens, Auth, AuthError, Authorizations, Caller, Error, ExportJobs, ImportJobs, Listed, Mappings,
+    Network, Page, Removed, Shadows, StorageAuthorizations, address, token,
 };
 
 /// What the values of the control table are.
 const VALUE_TYPE: &str = "lytics.control.v1.ControlRecord";
 
-/// Who may do what, and what somebody wants done: accounts, API tokens, mappings, authorizations and export jobs. Cheap to
-/// clone.
+/// Who may do what, and what somebody wants done: accounts, API tokens, mappings, authorizations, export and import
+/// jobs. Cheap to clone.
 ///
 /// Every answer comes from memory. When the table has not heard from Kafka for 30 s, every answer is
 /// [`Error::Unavailable`]: an old table must not say that something does not exist.
@@ -97,6 +97,16 @@ impl Directory {
             directory: self,
             removed: Removed::default(),
         }
+    }
+
+    /// Import jobs.
+    pub fn import_jobs(&self) -> ImportJobs<'_> {
+        ImportJobs(self)
+    }
+
+    /// Storage authorizations.
+    pub fn storage_authorizations(&self) -> StorageAuthorizations<'_> {
+        StorageAuthorizations(self)
     }
 
     /// Mappings.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// An id of 14 characters: 9 of time, so that ids sort by creation, and 5 random ones.
-pub(crate) fn new_id(now: Timestamp) -> String {
+pub fn new_id(now: Timestamp) -> String {
     let time = u64::try_from(now.as_millisecond()).unwrap_or_default();
     let mut id = String::with_capacity(14);
     push_base32(&mut id, time, 9);

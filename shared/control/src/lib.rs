@@ -11,11 +11,13 @@ mod export_job;
 mod exported;
 mod grpc;
 mod id;
+mod import_job;
 mod mapping;
 mod page;
 mod record;
 pub mod sealing;
 mod shadow;
+mod storage;
 mod token;
 mod workspace;
 
@@ -31,8 +33,16 @@ pub use export_job::{
     ExportJobEdit, ExportJobs, Guard, Hold, Identifiers, Move, NewExportJob, NewRedrive, NewReset, Options,
     OptionsEdit, Purchases, QuietError, QuietWindow, Redrive, Removal, Removed, Reset, Source, UserCap, Writes,
 };
+pub use id::new_id;
+pub use import_job::{
+    AllImportJobs, FileFormat, FormatError, ImportJob, ImportJobEdit, ImportJobs, ImportMove, ImportSchedule,
+    ImportSource, NewImportJob, ScheduleError, SegmentFiles, StorageFiles, UploadedFile,
+};
 pub use mapping::{Mapping, Mappings, NewMapping};
 pub use page::{Listed, Page, PageError};
 pub use shadow::{Shadow, Shadows};
+pub use storage::{
+    NewStorageAuthorization, Storage, StorageAuthorization, StorageAuthorizations, StorageSecret, StorageSettings,
+};
 pub use token::{ApiToken, ApiTokenSettings, ApiTokens, Limits};
 pub use workspace::Workspace;

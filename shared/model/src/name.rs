@@ -7,6 +7,10 @@ use crate::account::{AccountNumber, ParseAccountError};
 pub const AUTHORIZATIONS: &str = "authorizations";
 /// Collection of export jobs under an account.
 pub const EXPORT_JOBS: &str = "exportJobs";
+/// Collection of import jobs under an account.
+pub const IMPORT_JOBS: &str = "importJobs";
+/// Collection of storage authorizations under an account.
+pub const STORAGE_AUTHORIZATIONS: &str = "storageAuthorizations";
 /// Collection of API tokens under an account.
 pub const API_TOKENS: &str = "apiTokens";
 
