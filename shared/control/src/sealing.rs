@@ -2,13 +2,17 @@
 //!
 //! The resource name and the secret's revision are associated data, so a sealed secret that is copied to another resource, or
 //! an old one that is put back, does not open. Keys are rotated by listing several: the first seals, all of them open.
+//!
+//! The same keys make tags, HMAC-SHA256: words that nobody can guess, and that nobody has to keep, for every replica can check them.
 
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit};
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use hmac::{Hmac, Mac};
 use proto::control::v1::SealedSecret;
 use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 /// What is wrong with the list of keys. Never shows a key.
@@ -68,12 +72,19 @@ pub enum Error {
 
 /// The configured keys.
 pub struct Sealer {
-    keys: Vec<(String, Aes256Gcm)>,
+    keys: Vec<Key>,
+}
+
+struct Key {
+    id: String,
+    cipher: Aes256Gcm,
+    /// What the keys of tags are derived with.
+    derive: Hmac<Sha256>,
 }
 
 impl std::fmt::Debug for Sealer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.keys.iter().map(|(id, _)| id)).finish()
+        f.debug_list().entries(self.keys.iter().map(|key| &key.id)).finish()
     }
 }
 
@@ -97,8 +108,12 @@ impl Sealer {
                 return Err(KeysError::Twice { id: id.to_owned() });
             }
             let bytes = Zeroizing::new(STANDARD.decode(key).unwrap_or_default());
-            let cipher = Aes256Gcm::new_from_slice(&bytes).map_err(|_| KeysError::Key { id: id.to_owned() })?;
-            sealer.keys.push((id.to_owned(), cipher));
+            let wrong = || KeysError::Key { id: id.to_owned() };
+            sealer.keys.push(Key {
+                id: id.to_owned(),
+                cipher: Aes256Gcm::new_from_slice(&bytes).map_err(|_| wrong())?,
+                derive: hmac(&bytes),
+            });
         }
         if sealer.keys.is_empty() {
             Err(KeysError::None)
@@ -112,7 +127,7 @@ impl Sealer {
     /// # Errors
     /// [`Error::Seal`] when the cipher refuses, which it does for secrets beyond 64 GiB only.
     pub fn seal(&self, resource: &str, revision: u64, secret: &SecretString) -> Result<SealedSecret, Error> {
-        let (key_id, cipher) = &self.keys[0];
+        let Key { id, cipher, .. } = &self.keys[0];
         let nonce: [u8; 12] = rand::random();
         let aad = associated_data(resource, revision);
         let payload = Payload {
@@ -123,7 +138,7 @@ impl Sealer {
             resource: resource.to_owned(),
         })?;
         Ok(SealedSecret {
-            key_id: key_id.clone(),
+            key_id: id.clone(),
             nonce: nonce.to_vec().into(),
             ciphertext: ciphertext.into(),
             secret_revision: revision,
@@ -136,7 +151,7 @@ impl Sealer {
     /// When its key is not configured, or it was not sealed like this for this resource.
     pub fn open(&self, resource: &str, sealed: &SealedSecret) -> Result<SecretString, Error> {
         let key_id = sealed.key_id.clone();
-        let Some(cipher) = self.key(&key_id) else {
+        let Some(Key { cipher, .. }) = self.key(&key_id) else {
             return Err(Error::UnknownKey {
                 resource: resource.to_owned(),
                 key_id,
@@ -163,12 +178,37 @@ impl Sealer {
         })
     }
 
-    fn key(&self, id: &str) -> Option<&Aes256Gcm> {
-        self.keys
-            .iter()
-            .find(|(known, _)| known == id)
-            .map(|(_, cipher)| cipher)
+    /// The tag of a message, made with the first key: 43 letters, digits, dashes and underscores. A tag for one `purpose` is none for
+    /// another. It is a secret, for whoever has it can show it.
+    pub fn tag(&self, purpose: &str, message: &str) -> SecretString {
+        let tag = self.keys[0].tagging(purpose, message).finalize().into_bytes();
+        SecretString::from(URL_SAFE_NO_PAD.encode(tag))
     }
+
+    /// Whether this is the tag of the message, by any of the keys; the time that it takes tells nothing of the tag.
+    pub fn verify(&self, purpose: &str, message: &str, tag: &str) -> bool {
+        let Ok(tag) = URL_SAFE_NO_PAD.decode(tag) else {
+            return false;
+        };
+        let mut keys = self.keys.iter();
+        keys.any(|key| key.tagging(purpose, message).verify_slice(&tag).is_ok())
+    }
+
+    fn key(&self, id: &str) -> Option<&Key> {
+        self.keys.iter().find(|key| key.id == id)
+    }
+}
+
+impl Key {
+    /// Under a key of the purpose's own, so that nothing is shared with the cipher or with other purposes.
+    fn tagging(&self, purpose: &str, message: &str) -> Hmac<Sha256> {
+        let derived = self.derive.clone().chain_update(purpose).finalize().into_bytes();
+        hmac(&derived).chain_update(message)
+    }
+}
+
+fn hmac(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("a key of any length will do")
 }
 
 /// The name, a zero byte that no name holds, the revision.
@@ -248,6 +288,54 @@ mod tests {
         );
         let changed = keys(&format!("old:{}", key(2))).unwrap();
         assert!(matches!(changed.open(NAME, &sealed), Err(Error::Open { .. })));
+    }
+
+    #[test]
+    fn a_tag_is_good_for_its_purpose_and_message_and_by_every_listed_key() {
+        let old = keys(&format!("old:{}", key(1))).unwrap();
+        let tag = old.tag("callback", NAME);
+        let tag = tag.expose_secret();
+        assert!(
+            tag.len() == 43
+                && tag
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        );
+        assert!(old.verify("callback", NAME, tag));
+        for (purpose, message) in [("upload", NAME), ("callback", "accounts/1"), ("callbac", "kaccounts/1")] {
+            assert!(!old.verify(purpose, message, tag), "{purpose} {message}");
+        }
+        let both = keys(&format!("new:{},old:{}", key(2), key(1))).unwrap();
+        assert!(both.verify("callback", NAME, tag));
+        let newer = both.tag("callback", NAME);
+        assert!(both.verify("callback", NAME, newer.expose_secret()));
+        assert!(
+            !old.verify("callback", NAME, newer.expose_secret()),
+            "the first key makes it"
+        );
+        assert!(!keys(&format!("new:{}", key(2))).unwrap().verify("callback", NAME, tag));
+        assert!(!format!("{:?}", old.tag("callback", NAME)).contains(tag));
+    }
+
+    #[test]
+    fn nothing_that_is_not_the_whole_tag_passes_for_it() {
+        let sealer = keys(&format!("k1:{}", key(1))).unwrap();
+        let tag = sealer.tag("callback", NAME);
+        let tag = tag.expose_secret();
+        let other = |byte: u8| if byte == b'A' { 'B' } else { 'A' };
+        let changed = format!("{}{}", other(tag.as_bytes()[0]), &tag[1..]);
+        for wrong in [
+            "",
+            &tag[..42],
+            &tag[..4],
+            &format!("{tag}A"),
+            &format!("{tag}="),
+            &changed,
+            "ä",
+            "a/b+",
+        ] {
+            assert!(!sealer.verify("callback", NAME, wrong), "{wrong}");
+        }
     }
 
     #[test]
