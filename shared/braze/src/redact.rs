@@ -4,6 +4,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// What stands in place of the key.
 const REDACTED: &str = "[redacted]";
+/// The shortest part of a URL that may be what makes it unguessable.
+const PART_CHARS_MIN: usize = 16;
 /// Characters of a foreign text that we keep.
 const CHARS_MAX: usize = 500;
 
@@ -18,6 +20,18 @@ pub(crate) fn redact_all(text: &str, secrets: &[&SecretString]) -> String {
         .iter()
         .fold(text.to_owned(), |text, secret| without(text, secret));
     shorten(&clean)
+}
+
+/// What makes a URL unguessable also says enough alone: what stands between two separators behind its host, if it is long.
+pub(crate) fn parts(url: &SecretString) -> Vec<SecretString> {
+    let url = url.expose_secret();
+    let behind_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let behind_host = behind_scheme.split_once(['/', '?', '#']).map_or("", |(_, rest)| rest);
+    behind_host
+        .split(['/', '?', '#', '&', '='])
+        .filter(|part| part.chars().count() >= PART_CHARS_MIN)
+        .map(SecretString::from)
+        .collect()
 }
 
 fn without(text: String, key: &SecretString) -> String {
@@ -85,6 +99,26 @@ mod tests {
             redact(&"x".repeat(CHARS_MAX + 1), &key),
             format!("{}…", "x".repeat(CHARS_MAX))
         );
+    }
+
+    #[test]
+    fn the_long_parts_of_a_url_behind_its_host_are_secrets_of_their_own() {
+        let token = "Zk3_0123456789-0123456789";
+        for (url, secret) in [
+            (format!("https://import.example.net/imports/1234/{token}"), vec![token]),
+            (
+                format!("https://import.example.net/done?job=7&token={token}#x"),
+                vec![token],
+            ),
+            (format!("https://h/{token}/{token}/"), vec![token, token]),
+            ("https://a-host-that-is-long.example.net".to_owned(), vec![]),
+            ("https://h/short/parts/only".to_owned(), vec![]),
+        ] {
+            let url = SecretString::from(url);
+            let parts = parts(&url);
+            let parts: Vec<_> = parts.iter().map(|part| part.expose_secret()).collect();
+            assert_eq!(parts, secret);
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::client::{Answered, NoAnswer, Unanswered};
-use crate::redact::redact_all;
+use crate::redact::{parts, redact_all};
 use crate::{Client, RateHints, Url};
 
 /// Segments on a page of the list; a shorter page is the last one.
@@ -181,7 +181,9 @@ impl Client {
         export: &SegmentExport,
     ) -> Result<StartedExport, Denied> {
         let answered = self.ask(base, key, "/users/export/segment", Some(export.body())).await;
-        let secrets: Vec<&SecretString> = export.callback.iter().chain([key]).collect();
+        // The whole URL first: where it stands as it is, it is replaced as one.
+        let parts: Vec<SecretString> = export.callback.iter().flat_map(parts).collect();
+        let secrets: Vec<&SecretString> = export.callback.iter().chain(&parts).chain([key]).collect();
         read(answered, &secrets, limited_or_busy, |json| {
             let object_prefix = json.get("object_prefix")?.as_str().filter(|prefix| is_prefix(prefix))?;
             Some(StartedExport {

@@ -12,6 +12,7 @@ use crate::calls::{KEY, client};
 use crate::server::{Reply, Server, answer};
 
 const CALLBACK: &str = "https://import.example.net/braze/done?token=0f/5+c";
+const TOKEN: &str = "Zk3_0123456789-abcdefghij";
 const PREFIX: &str = "3f0d7c1e-5b1a-4a3d-8c7e-0a9b8c7d6e5f-1767225600";
 
 fn export() -> SegmentExport {
@@ -223,4 +224,19 @@ async fn a_refusal_is_told_without_the_key_and_the_callback() {
     );
     let told = start(&client, KEY).await.unwrap_err().to_string();
     assert!(!told.contains("token"), "{told}");
+}
+
+#[tokio::test]
+async fn what_makes_the_callback_unguessable_is_not_in_a_refusal_either() {
+    let said = format!(r#"{{"message":"no host answers for /braze/{TOKEN}"}}"#);
+    let server = Server::start(vec![Reply::Bytes(answer("400 Bad Request", "", &said))]);
+    let client = client(&format!("http://{}", server.address));
+    let callback = format!("https://import.example.net/braze/{TOKEN}");
+    let export = SegmentExport {
+        callback: Some(SecretString::from(callback)),
+        ..export()
+    };
+    let base = endpoint("US-01").unwrap();
+    let told = client.export_segment(&base, &SecretString::from(KEY), &export).await;
+    assert_eq!(told.unwrap_err().to_string(), "no host answers for /braze/[redacted]");
 }
