@@ -9,6 +9,8 @@ use control::Directory;
 use futures::FutureExt;
 use kafka::{Disposition, Publisher, Topics};
 use proto::apitoken::v1::api_token_service_server::ApiTokenServiceServer;
+use proto::imports::v1::import_job_service_server::ImportJobServiceServer;
+use proto::imports::v1::storage_authorization_service_server::StorageAuthorizationServiceServer;
 use proto::ingest::v1::ingest_service_server::IngestServiceServer;
 use proto::mapping::v1::mapping_service_server::MappingServiceServer;
 use runtime::admin::Admin;
@@ -18,7 +20,7 @@ use runtime::http1;
 use runtime::lifecycle::Lifecycle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, Ingest, Tokens};
+use crate::api::{self, Ingest, Observer, Storages, Tokens};
 use crate::config::Config;
 use crate::mappings::Mappings;
 use crate::metrics;
@@ -198,7 +200,18 @@ fn services(
     );
     let ingest = IngestServiceServer::new(ingest).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let tokens = ApiTokenServiceServer::new(tokens).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    Services::new(proto::DESCRIPTORS).add(tokens).add(service).add(ingest)
+    let sealer = config.secrets.sealer();
+    let storages = Storages::new(directory.clone(), sealer.clone(), config.imports.clone());
+    let storages = StorageAuthorizationServiceServer::new(storages).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let (directory, mappings, drain) = (directory.clone(), mappings.clone(), lifecycle.token());
+    let imports = api::Imports::new(directory, Observer, mappings, sealer, drain);
+    let imports = ImportJobServiceServer::new(imports).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    Services::new(proto::DESCRIPTORS)
+        .add(tokens)
+        .add(service)
+        .add(ingest)
+        .add(storages)
+        .add(imports)
 }
 
 /// What publishes, by a producer of its own.

@@ -1,6 +1,7 @@
 //! Section `imports`, and what it needs besides: keys and Braze.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use control::sealing::Sealer;
 use runtime::config::{Fault, Validate};
@@ -31,6 +32,13 @@ pub struct Secrets {
     /// Keys that seal the secrets of storage authorizations before they reach Kafka, and open Braze's: the same as export-svc's `secrets.keys`.
     /// Empty: there are no storage authorizations that need a secret, and no segment exports.
     pub keys: SecretString,
+}
+
+impl Secrets {
+    /// What seals and opens secrets; `None` without keys.
+    pub fn sealer(&self) -> Option<Arc<Sealer>> {
+        Sealer::from_config(&self.keys).ok().map(Arc::new)
+    }
 }
 
 /// Section `braze`.
