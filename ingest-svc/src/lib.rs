@@ -14,3 +14,4 @@ mod publish;
 mod readable;
 mod shadow;
 pub mod source;
+pub mod store;
