@@ -7,6 +7,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod files;
+mod imports;
 mod mappings;
 pub mod metrics;
 pub mod normalize;

@@ -35,6 +35,20 @@ pub const MAPPINGS_BROKEN: &str = "ingest_mappings_broken";
 pub const SHADOW_RECORDS: &str = "ingest_shadow_records_total";
 /// Requests whose records wait to be compared; bound 64, and 4 MiB of records.
 pub const SHADOW_WAITING: &str = "ingest_shadow_waiting";
+/// Files of import jobs that are being read here; bound `imports.files_max`.
+pub const IMPORT_FILES_READING: &str = "ingest_import_files_reading";
+/// Files of import jobs that wait for their turn here.
+pub const IMPORT_FILES_WAITING: &str = "ingest_import_files_waiting";
+/// Files of import jobs that came to an end here, by `outcome`: `done`, `bad`, `skipped`.
+pub const IMPORT_FILES: &str = "ingest_import_files_total";
+/// Rows of files of import jobs whose records Kafka has, or that were passed over.
+pub const IMPORT_ROWS: &str = "ingest_import_rows_total";
+/// Bytes of those files, as they are stored.
+pub const IMPORT_BYTES: &str = "ingest_import_bytes_total";
+/// Seconds for which the longest overdue job of ours has waited for a look for files.
+pub const IMPORT_LOOK_LATE_SECONDS: &str = "ingest_import_look_late_seconds";
+/// Writes to the progress table of import jobs, by `outcome`: `written`, `failed`.
+pub const IMPORT_PROGRESS_WRITES: &str = "ingest_import_progress_writes_total";
 
 /// Registers the descriptions with the installed recorder.
 pub fn describe() {
@@ -70,4 +84,21 @@ pub fn describe() {
         "Records for mappings that run beside the live ones, by outcome"
     );
     describe_gauge!(SHADOW_WAITING, "Requests whose records wait to be compared; bound 64");
+    describe_gauge!(
+        IMPORT_FILES_READING,
+        "Files of import jobs being read; bound imports.files_max"
+    );
+    describe_gauge!(IMPORT_FILES_WAITING, "Files of import jobs that wait for their turn");
+    describe_counter!(IMPORT_FILES, "Files of import jobs that came to an end, by outcome");
+    describe_counter!(IMPORT_ROWS, "Rows of files of import jobs that were read");
+    describe_counter!(IMPORT_BYTES, Unit::Bytes, "Bytes of files of import jobs that were read");
+    describe_gauge!(
+        IMPORT_LOOK_LATE_SECONDS,
+        Unit::Seconds,
+        "How long the longest overdue import job has waited for a look"
+    );
+    describe_counter!(
+        IMPORT_PROGRESS_WRITES,
+        "Writes to the progress table of import jobs, by outcome"
+    );
 }
