@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Ingest, Observer, Storages, Tokens};
 use crate::config::Config;
+use crate::imports::Progress;
 use crate::mappings::Mappings;
 use crate::metrics;
 use crate::publish::Publish;
@@ -32,7 +33,7 @@ use crate::source::webhook::{Routes, Webhook};
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// How long gRPC calls may last in a drain, on top of the acknowledgement timeout.
 const GRPC_GRACE: Duration = Duration::from_secs(1);
-/// How long to wait before the control table is opened again after a failure.
+/// How long to wait before the tables are opened again after a failure.
 const OPEN_PAUSE: Duration = Duration::from_secs(1);
 
 /// The service with its ports bound, not answering yet.
@@ -130,24 +131,36 @@ impl App {
         tracing::info!("listening: http {http}, grpc {grpc_address}, admin {admin}");
 
         // Uploads in bulk have a producer of their own, so that they never fill the queue of the others.
+        // So has what is written down of import jobs.
         let (publish, bulk) = (publish(&config)?, publish(&config)?);
+        let files = publisher(&config)?;
         lifecycle.spawn("publisher", watch(publish.clone(), lifecycle.token()));
         lifecycle.spawn("publisher of uploads", watch(bulk.clone(), lifecycle.token()));
-        let opened = lifecycle.token().run_until_cancelled(open(&config)).await.transpose();
+        let opened = lifecycle
+            .token()
+            .run_until_cancelled(open(&config, &files))
+            .await
+            .transpose();
         let mut failed = None;
         match opened {
             Ok(None) => {}
-            Ok(Some(directory)) => {
+            Ok(Some((directory, progress))) => {
                 let (queue, worker) = shadow::queue();
                 let mappings = Mappings::new(&directory, queue);
                 lifecycle.spawn("shadows", worker.run(lifecycle.token()));
                 let follow = mappings.clone().follow(directory.clone(), lifecycle.token());
                 lifecycle.spawn("mappings", follow);
-                let services = services(&config, &directory, &mappings, &publish, &webhook, &lifecycle);
+                let services = services(
+                    &config, &directory, &progress, &mappings, &publish, &webhook, &lifecycle,
+                );
                 lifecycle.spawn("grpc", grpc.serve(services, lifecycle.readiness(), lifecycle.token()));
                 lifecycle.spawn("token uses", keep_uses(directory.clone(), lifecycle.token()));
                 let table = directory.clone();
                 lifecycle.readiness().check("control table", move || {
+                    (!table.is_fresh()).then(|| "has not heard from Kafka for too long".to_owned())
+                });
+                let table = progress.clone();
+                lifecycle.readiness().check("progress of imports", move || {
                     (!table.is_fresh()).then(|| "has not heard from Kafka for too long".to_owned())
                 });
                 webhook.open(directory, mappings, publish.clone(), bulk.clone());
@@ -157,7 +170,7 @@ impl App {
                 );
             }
             Err(error) => {
-                lifecycle.drain("the control table cannot be opened");
+                lifecycle.drain("the tables cannot be opened");
                 failed = Some(Failure::precondition(error));
             }
         }
@@ -179,6 +192,7 @@ impl App {
 fn services(
     config: &Config,
     directory: &Directory,
+    progress: &Progress,
     mappings: &Mappings,
     publish: &Publish,
     webhook: &Webhook,
@@ -203,8 +217,9 @@ fn services(
     let sealer = config.secrets.sealer();
     let storages = Storages::new(directory.clone(), sealer.clone(), config.imports.clone());
     let storages = StorageAuthorizationServiceServer::new(storages).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let observer = Observer::new(progress.clone());
     let (directory, mappings, drain) = (directory.clone(), mappings.clone(), lifecycle.token());
-    let imports = api::Imports::new(directory, Observer, mappings, sealer, drain);
+    let imports = api::Imports::new(directory, observer, mappings, sealer, drain);
     let imports = ImportJobServiceServer::new(imports).max_decoding_message_size(MESSAGE_BYTES_MAX);
     Services::new(proto::DESCRIPTORS)
         .add(tokens)
@@ -216,28 +231,38 @@ fn services(
 
 /// What publishes, by a producer of its own.
 fn publish(config: &Config) -> Result<Publish, Failure> {
-    let publisher = Publisher::new(&config.kafka, config.publish.clone()).map_err(Failure::precondition)?;
-    Ok(Publish::new(
-        publisher,
-        &Topics::new(&config.kafka),
-        config.publish.ack_timeout,
-    ))
+    Ok(publish_by(config, publisher(config)?))
 }
 
-/// Loads the control table, however long Kafka is away.
-async fn open(config: &Config) -> Result<Directory, kafka::Error> {
+fn publisher(config: &Config) -> Result<Publisher, Failure> {
+    Publisher::new(&config.kafka, config.publish.clone()).map_err(Failure::precondition)
+}
+
+fn publish_by(config: &Config, publisher: Publisher) -> Publish {
+    Publish::new(publisher, &Topics::new(&config.kafka), config.publish.ack_timeout)
+}
+
+/// Loads the control table and the progress of import jobs, however long Kafka is away.
+async fn open(config: &Config, files: &Publisher) -> Result<(Directory, Progress), kafka::Error> {
     loop {
-        match Directory::open(&config.kafka, &config.auth).await {
+        match open_now(config, files).await {
             Err(error) if error.disposition() == Disposition::Retry => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
-                    "the control table cannot be loaded yet"
+                    "the tables cannot be loaded yet"
                 );
                 tokio::time::sleep(OPEN_PAUSE).await;
             }
             opened => return opened,
         }
     }
+}
+
+async fn open_now(config: &Config, files: &Publisher) -> Result<(Directory, Progress), kafka::Error> {
+    tokio::try_join!(
+        Directory::open(&config.kafka, &config.auth),
+        Progress::open(&config.kafka, files.clone()),
+    )
 }
 
 /// Ends the process when the producer has failed for good: only a new one helps.

@@ -91,7 +91,11 @@ pub fn describe() {
     describe_gauge!(IMPORT_FILES_WAITING, "Files of import jobs that wait for their turn");
     describe_counter!(IMPORT_FILES, "Files of import jobs that came to an end, by outcome");
     describe_counter!(IMPORT_ROWS, "Rows of files of import jobs that were read");
-    describe_counter!(IMPORT_BYTES, Unit::Bytes, "Bytes of files of import jobs that were read");
+    describe_counter!(
+        IMPORT_BYTES,
+        Unit::Bytes,
+        "Bytes of files of import jobs that were read"
+    );
     describe_gauge!(
         IMPORT_LOOK_LATE_SECONDS,
         Unit::Seconds,

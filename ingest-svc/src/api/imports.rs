@@ -64,7 +64,7 @@ impl Imports {
 
     /// The job as it is now.
     fn shown(&self, job: &control::ImportJob) -> wire::ImportJob {
-        let mut shown = self.observer.observed(job).shown(job);
+        let mut shown = self.observer.shown(job);
         shown.mapping = self.mapping(job.account, &job.stream);
         shown
     }
@@ -118,7 +118,7 @@ impl Imports {
         let caller = self.directory.admit(request, WRITE)?;
         let (account, id) = child(&caller, "name", name, name::IMPORT_JOBS, WRITE)?;
         let job = self.directory.import_jobs().get(account, id)?;
-        match what.refusal(self.observer.observed(&job).state(&job)) {
+        match what.refusal(self.observer.state(&job)) {
             Some(problem) => Err(failed_precondition(format!("{name} {problem}"))),
             None => Ok((account, id)),
         }

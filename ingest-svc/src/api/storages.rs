@@ -44,7 +44,8 @@ impl Storages {
 
     /// That the storage can be listed with the secret.
     async fn list(&self, storage: &Storage, secret: Option<SecretString>) -> Result<(), Status> {
-        Ok(trial::list(storage, secret, &self.imports).await?)
+        let listed = trial::list(storage, secret, &self.imports).await;
+        listed.map_err(|error| trial::refused(&error))
     }
 }
 
@@ -178,7 +179,7 @@ impl StorageAuthorizationService for Storages {
         };
         let listed = trial::list(&known.storage, secret, &self.imports).await;
         Ok(Response::new(wire::CheckStorageAuthorizationResponse {
-            problem: listed.err().map(|trouble| trouble.to_string()).unwrap_or_default(),
+            problem: listed.err().map(|error| error.to_string()).unwrap_or_default(),
         }))
     }
 

@@ -79,7 +79,13 @@ mod tests {
 
     #[test]
     fn what_is_no_hash_names_no_file() {
-        for key in ["", "callback", "+4c94eb4f5c3f3cb1d4dbad43d2ee3e5", "74c94eb4f5c3f3cb1d4dbad43d2ee3e", "x"] {
+        for key in [
+            "",
+            "callback",
+            "+4c94eb4f5c3f3cb1d4dbad43d2ee3e5",
+            "74c94eb4f5c3f3cb1d4dbad43d2ee3e",
+            "x",
+        ] {
             assert_eq!(key.parse::<FileId>(), Err(NoFile), "{key}");
         }
     }

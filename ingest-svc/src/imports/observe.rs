@@ -67,10 +67,11 @@ pub(crate) fn counters(view: &JobView) -> ImportCounters {
     all
 }
 
-/// The files of a job in the order of reading, as they are shown.
-pub(crate) fn files(job: &ImportJob, view: &JobView) -> Vec<ImportFile> {
-    let files = view.in_order();
-    files.into_iter().filter_map(|(_, file)| shown(job, file)).collect()
+/// The files of a job in the order of reading, as they are shown; each with a text that sorts so, and stays.
+pub(crate) fn files(job: &ImportJob, view: &JobView) -> Vec<(String, ImportFile)> {
+    let files = view.in_order().into_iter();
+    let shown = files.map(|(id, file)| Some((format!("{:020}/{id}", file.number()), shown(job, file)?)));
+    shown.flatten().collect()
 }
 
 /// How a job is at this moment.
@@ -79,7 +80,7 @@ pub(crate) fn observe(job: &ImportJob, view: &JobView, now: Timestamp) -> Observ
     let is_read = |file: &ImportFile| file.state() == ImportFileState::Reading;
     let reading = match state {
         ImportJobState::Runnable => {
-            let shown = files(job, view).into_iter().filter(is_read);
+            let shown = files(job, view).into_iter().map(|(_, file)| file).filter(is_read);
             shown.take(READING_MAX).collect()
         }
         _ => Vec::new(),
@@ -109,7 +110,11 @@ fn state(job: &ImportJob, view: &JobView, now: Timestamp) -> (ImportJobState, St
     if known.failed && !bounced {
         return (ImportJobState::Failed, known.reason.clone(), None);
     }
-    let open = || view.files.values().filter(|file| !file.is_done() && !file.is_bad(job.bounces));
+    let open = || {
+        view.files
+            .values()
+            .filter(|file| !file.is_done() && !file.is_bad(job.bounces))
+    };
     if open().any(|file| file.retry_time(job.bounces).is_none_or(|time| time <= now)) {
         return plain(ImportJobState::Runnable);
     }

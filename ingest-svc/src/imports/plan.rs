@@ -144,14 +144,20 @@ pub(crate) fn readable(job: &ImportJob, view: &JobView, now: Timestamp) -> Vec<F
 
 /// When one of the files that wait for their storage is to be read again.
 pub(crate) fn next_retry(job: &ImportJob, view: &JobView) -> Option<Timestamp> {
-    let open = view.files.values().filter(|file| !file.is_done() && !file.is_bad(job.bounces));
+    let open = view
+        .files
+        .values()
+        .filter(|file| !file.is_done() && !file.is_bad(job.bounces));
     open.filter_map(|file| file.retry_time(job.bounces)).min()
 }
 
 /// The file that one is compared with: the last before it that was read.
 pub(crate) fn previous(view: &JobView, file: FileId) -> Option<&File> {
     let number = view.files.get(&file)?.number();
-    let before = view.files.values().filter(|other| other.is_read() && other.number() < number);
+    let before = view
+        .files
+        .values()
+        .filter(|other| other.is_read() && other.number() < number);
     before.max_by_key(|other| other.number())
 }
 

@@ -102,7 +102,11 @@ impl Progress {
     /// The jobs that the table has something of.
     pub(crate) fn jobs(&self) -> BTreeSet<String> {
         let entries = self.table.scan("");
-        entries.iter().filter_map(|(key, _)| job_of(key)).map(str::to_owned).collect()
+        entries
+            .iter()
+            .filter_map(|(key, _)| job_of(key))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Writes how far a file is, and waits until Kafka has it.

@@ -91,7 +91,8 @@ impl JobView {
             file.revisions[usize::from(is_done)] = entry.revision;
         }
         // Of what a later version has written nothing is known.
-        view.files.retain(|_, file| file.progress.is_some() || file.done.is_some());
+        view.files
+            .retain(|_, file| file.progress.is_some() || file.done.is_some());
         view
     }
 
@@ -164,7 +165,11 @@ impl File {
     pub(crate) fn is_gone(&self) -> bool {
         let skipped = |file: &ImportFile| file.state() == ImportFileState::Skipped;
         let bad = self.progress.as_ref().is_some_and(|progress| progress.bad);
-        !bad && self.done.as_ref().and_then(|done| done.file.as_ref()).is_some_and(skipped)
+        !bad && self
+            .done
+            .as_ref()
+            .and_then(|done| done.file.as_ref())
+            .is_some_and(skipped)
     }
 
     /// It is bad for a job that was bounced so often: nobody reads on.

@@ -1,71 +1,52 @@
 //! How jobs fare, as it is shown.
 
-use std::time::Duration;
-
 use control::ImportJob;
 use jiff::Timestamp;
 use proto::imports::v1 as wire;
-use wire::{ImportCounters, ImportFile, ImportJobState};
+use wire::{ImportFile, ImportJobState};
+
+use crate::imports::{self, Observed, Progress};
 
 /// Knows how jobs fare. Cheap to clone.
-#[derive(Debug, Clone)]
-pub(crate) struct Observer;
-
-/// How a job is, going by its files.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Observed {
-    /// Whatever somebody wants of the job.
-    pub(super) state: ImportJobState,
-    /// Why; empty if that goes without saying.
-    pub(super) reason: String,
-    /// When it goes on, if it sleeps.
-    pub(super) resume_time: Option<Timestamp>,
-    /// Of all files.
-    pub(super) counters: ImportCounters,
-    /// The files that are being read, in their order.
-    pub(super) reading: Vec<ImportFile>,
-    /// Rows a second.
-    pub(super) rows_per_second: f64,
-    /// How long the rest takes at this pace, if that is known.
-    pub(super) estimated: Option<Duration>,
-}
+#[derive(Clone)]
+pub(crate) struct Observer(Progress);
 
 impl Observer {
-    /// How a job is at this moment.
-    pub(super) fn observed(&self, _job: &ImportJob) -> Observed {
-        Observed::default()
+    /// Going by what every replica knows of the files.
+    pub(crate) fn new(progress: Progress) -> Self {
+        Self(progress)
+    }
+
+    /// The state of a job: what somebody wants of it comes first.
+    pub(super) fn state(&self, job: &ImportJob) -> ImportJobState {
+        job.state(self.0.observed(job, Timestamp::now()).state)
+    }
+
+    /// A job at this moment, as the contracts write it.
+    pub(super) fn shown(&self, job: &ImportJob) -> wire::ImportJob {
+        shown(job, self.0.observed(job, Timestamp::now()))
     }
 
     /// The files of a job in the order of reading, each with a text that sorts so.
-    pub(super) fn files(&self, _job: &ImportJob) -> Vec<(String, ImportFile)> {
-        Vec::new()
+    pub(super) fn files(&self, job: &ImportJob) -> Vec<(String, ImportFile)> {
+        imports::files(job, &self.0.job(&job.name()))
     }
 }
 
-impl Observed {
-    /// The state of the job: what somebody wants of it comes first.
-    pub(super) fn state(&self, job: &ImportJob) -> ImportJobState {
-        job.state(self.state)
+fn shown(job: &ImportJob, observed: Observed) -> wire::ImportJob {
+    let state = job.state(observed.state);
+    let mut shown = wire::ImportJob {
+        counters: Some(observed.counters),
+        ..job.to_wire()
+    };
+    shown.set_state(state);
+    // Of a state that it has not any more there is no reason.
+    if state == observed.state {
+        shown.state_reason = observed.reason;
+        shown.resume_time = observed.resume_time.map(model::time::to_wire);
+        shown.rows_per_second = observed.rows_per_second;
+        shown.estimated_duration = observed.estimated.and_then(|left| left.try_into().ok());
+        shown.reading = observed.reading;
     }
-
-    /// The job as the contracts write it.
-    pub(super) fn shown(self, job: &ImportJob) -> wire::ImportJob {
-        let state = self.state(job);
-        let mut shown = wire::ImportJob {
-            counters: Some(self.counters),
-            ..job.to_wire()
-        };
-        shown.set_state(state);
-        // Of a state that it has not any more there is no reason.
-        if state == self.state {
-            shown.state_reason = self.reason;
-            shown.resume_time = self.resume_time.map(model::time::to_wire);
-        }
-        if state == ImportJobState::Runnable {
-            shown.rows_per_second = self.rows_per_second;
-            shown.estimated_duration = self.estimated.and_then(|left| left.try_into().ok());
-            shown.reading = self.reading;
-        }
-        shown
-    }
+    shown
 }

@@ -119,7 +119,11 @@ pub(crate) fn looked(view: &JobView, listing: &Listing, is_kept_updated: bool, n
             ..over(&view.job, now)
         })];
     }
-    let mut writes: Vec<_> = old.into_iter().take(too_many.min(WRITES_MAX)).map(|(id, _)| Write::Forget(id)).collect();
+    let mut writes: Vec<_> = old
+        .into_iter()
+        .take(too_many.min(WRITES_MAX))
+        .map(|(id, _)| Write::Forget(id))
+        .collect();
     let number = view.next_number();
     let found = new.iter().zip(number..).take(WRITES_MAX);
     writes.extend(found.map(|((id, file), number)| Write::Found(*id, progress(file, number))));
