@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Ingest, Observer, Storages, Tokens};
 use crate::config::Config;
-use crate::imports::Progress;
+use crate::imports::{ImportParts, Imports, Progress};
 use crate::mappings::Mappings;
 use crate::metrics;
 use crate::publish::Publish;
@@ -131,11 +131,13 @@ impl App {
         tracing::info!("listening: http {http}, grpc {grpc_address}, admin {admin}");
 
         // Uploads in bulk have a producer of their own, so that they never fill the queue of the others.
-        // So has what is written down of import jobs.
+        // So have the files of import jobs, and what is written down of them.
         let (publish, bulk) = (publish(&config)?, publish(&config)?);
         let files = publisher(&config)?;
+        let of_files = publish_by(&config, files.clone());
         lifecycle.spawn("publisher", watch(publish.clone(), lifecycle.token()));
         lifecycle.spawn("publisher of uploads", watch(bulk.clone(), lifecycle.token()));
+        lifecycle.spawn("publisher of files", watch(of_files.clone(), lifecycle.token()));
         let opened = lifecycle
             .token()
             .run_until_cancelled(open(&config, &files))
@@ -144,7 +146,7 @@ impl App {
         let mut failed = None;
         match opened {
             Ok(None) => {}
-            Ok(Some((directory, progress))) => {
+            Ok(Some((directory, progress, slots))) => {
                 let (queue, worker) = shadow::queue();
                 let mappings = Mappings::new(&directory, queue);
                 lifecycle.spawn("shadows", worker.run(lifecycle.token()));
@@ -163,6 +165,18 @@ impl App {
                 lifecycle.readiness().check("progress of imports", move || {
                     (!table.is_fresh()).then(|| "has not heard from Kafka for too long".to_owned())
                 });
+                let parts = ImportParts {
+                    directory: directory.clone(),
+                    mappings: mappings.clone(),
+                    publish: of_files.clone(),
+                    queue_bytes_max: config.publish.queue_bytes_max,
+                    progress,
+                    sealer: config.secrets.sealer(),
+                    config: config.imports.clone(),
+                    slots,
+                };
+                let imports = Imports::new(&config.kafka, parts).map_err(Failure::internal)?;
+                lifecycle.spawn("imports", imports.run(lifecycle.token()));
                 webhook.open(directory, mappings, publish.clone(), bulk.clone());
                 lifecycle.readiness().started();
                 tracing::info!(
@@ -176,7 +190,7 @@ impl App {
         }
         let drained = lifecycle.run(config.drain_timeout).await;
         // Every answered request has its acknowledgements; what is left are records of senders that have gone.
-        for publish in [publish, bulk] {
+        for publish in [publish, bulk, of_files] {
             if let Err(error) = publish.flush(config.publish.ack_timeout).await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -242,8 +256,8 @@ fn publish_by(config: &Config, publisher: Publisher) -> Publish {
     Publish::new(publisher, &Topics::new(&config.kafka), config.publish.ack_timeout)
 }
 
-/// Loads the control table and the progress of import jobs, however long Kafka is away.
-async fn open(config: &Config, files: &Publisher) -> Result<(Directory, Progress), kafka::Error> {
+/// Loads the control table and the progress of import jobs, and asks how many slots there are, however long Kafka is away.
+async fn open(config: &Config, files: &Publisher) -> Result<(Directory, Progress, i32), kafka::Error> {
     loop {
         match open_now(config, files).await {
             Err(error) if error.disposition() == Disposition::Retry => {
@@ -258,10 +272,12 @@ async fn open(config: &Config, files: &Publisher) -> Result<(Directory, Progress
     }
 }
 
-async fn open_now(config: &Config, files: &Publisher) -> Result<(Directory, Progress), kafka::Error> {
+async fn open_now(config: &Config, files: &Publisher) -> Result<(Directory, Progress, i32), kafka::Error> {
+    let placement = Topics::new(&config.kafka).import_placement();
     tokio::try_join!(
         Directory::open(&config.kafka, &config.auth),
         Progress::open(&config.kafka, files.clone()),
+        kafka::topics::partitions(&config.kafka, &placement),
     )
 }
 

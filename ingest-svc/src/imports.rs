@@ -11,13 +11,92 @@
 //! * What a file's reader writes down is where to go on. Its end has a key of its own, so a late word of a reader that was frozen does not
 //!   undo it.
 
+mod coordinate;
+mod diff;
 mod id;
 mod observe;
+mod open;
+mod options;
+mod placement;
 mod plan;
 mod progress;
 mod rate;
+mod read;
 mod view;
+mod worker;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use control::Directory;
+use control::sealing::Sealer;
+use kafka::{Member, Topics};
+use runtime::window::WINDOW_BYTES;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::observe::{Observed, files};
+use self::open::Opener;
+use self::placement::Placement;
 pub(crate) use self::progress::Progress;
 pub(crate) use self::view::JobView;
+use self::worker::Parts;
+use crate::config;
+use crate::mappings::Mappings;
+use crate::publish::Publish;
+
+/// The consumer group of `import-placement`, without the prefix.
+const GROUP: &str = "import-placement";
+
+/// What runs import jobs at a replica.
+pub(crate) struct Imports {
+    placement: Placement,
+}
+
+/// What it is made of.
+pub(crate) struct ImportParts {
+    pub(crate) directory: Directory,
+    pub(crate) mappings: Mappings,
+    /// By a producer of their own, so that files never fill the queue of anything else.
+    pub(crate) publish: Publish,
+    /// Bytes that this producer queues, at most.
+    pub(crate) queue_bytes_max: usize,
+    pub(crate) progress: Progress,
+    /// Opens secrets; `None`: there are no keys.
+    pub(crate) sealer: Option<Arc<Sealer>>,
+    pub(crate) config: config::Imports,
+    /// Of `import-placement`.
+    pub(crate) slots: i32,
+}
+
+impl Imports {
+    /// Joins the group whose members share the jobs and files.
+    ///
+    /// # Errors
+    /// As of [`Member::join`].
+    pub(crate) fn new(kafka: &kafka::Config, parts: ImportParts) -> Result<Self, kafka::Error> {
+        let member = Member::join(kafka, GROUP, &Topics::new(kafka).import_placement(), parts.slots)?;
+        let files_max = parts.config.files_max;
+        // An event may be twice as long as its row.
+        let windows = (parts.queue_bytes_max / (2 * WINDOW_BYTES)).max(1);
+        let workers = Parts {
+            opener: Opener {
+                directory: parts.directory,
+                sealer: parts.sealer,
+                config: parts.config,
+            },
+            mappings: parts.mappings,
+            publish: parts.publish,
+            progress: parts.progress,
+            room: Arc::new(Semaphore::new(windows)),
+        };
+        let placement = Placement::new(workers, member, parts.slots, files_max);
+        Ok(Self { placement })
+    }
+
+    /// Runs until the drain; then every file has been left where it can be gone on with.
+    pub(crate) async fn run(self, drain: CancellationToken) -> Result<(), Infallible> {
+        self.placement.run(drain).await;
+        Ok(())
+    }
+}

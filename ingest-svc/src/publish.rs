@@ -24,6 +24,10 @@ use crate::source::{Origin, Raw};
 const ACCOUNT: &str = "account";
 /// Header of a rejected record: the stream it was sent to.
 const STREAM: &str = "stream";
+/// Header of a rejected record: the key of the file that it is a row of.
+const FILE: &str = "file";
+/// Header of a rejected record: which row of the file.
+const ROW: &str = "row";
 /// Header of a rejected record: when it was received, RFC 3339.
 const RECEIVED: &str = "received";
 /// Header of a rejected record: the reason as a short, stable word.
@@ -213,8 +217,13 @@ impl Publish {
         received: Timestamp,
     ) -> Result<Vec<Outcome>, kafka::Error> {
         let context = runtime::trace::current_or_new();
-        let keep = |bytes: &Bytes, refusal: &Refusal| {
+        let keep = |index: usize, bytes: &Bytes, refusal: &Refusal| {
             let mut record = self.rejected_record(origin, bytes.clone(), refusal, received);
+            if let Some(file) = &origin.file {
+                record.headers.push((FILE.into(), file.key.clone().into()));
+                let row = file.rows.get(index).map(ToString::to_string);
+                record.headers.extend(row.map(|row| (ROW.into(), row.into())));
+            }
             kafka::headers::inject(&context, &mut record.headers);
             record
         };
@@ -232,7 +241,7 @@ impl Publish {
                     Some(record)
                 }
                 Err(Refusal::Record(Reason::NotWanted)) => None,
-                Err(refusal) => Some(keep(bytes, refusal)),
+                Err(refusal) => Some(keep(index, bytes, refusal)),
             };
             if let Some(record) = record {
                 out.push(record);
@@ -247,7 +256,7 @@ impl Publish {
                 // Will never be taken, however often the sender repeats it; the raw record may fit where the event did not.
                 (Err(kafka::Error::TooLarge { bytes, .. }), Outcome::Published { .. }) => {
                     let refusal = Refusal::TooLarge(bytes);
-                    too_large.push(keep(&raw[index], &refusal));
+                    too_large.push(keep(index, &raw[index], &refusal));
                     outcomes[index] = Outcome::Rejected(refusal);
                 }
                 (Err(error), _) => return Err(error),

@@ -7,6 +7,8 @@ pub(crate) mod growth;
 pub mod rows;
 pub(crate) mod webhook;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use model::AccountNumber;
 
@@ -30,6 +32,17 @@ pub(crate) struct Origin {
     pub(crate) content_type: Option<Bytes>,
     /// The flat field that says when a record happened; `None` if the sender named none.
     pub(crate) timestamp_field: Option<String>,
+    /// The file that they are rows of, said of those that are kept.
+    pub(crate) file: Option<Arc<InFile>>,
+}
+
+/// Where the records of a window stand in a file.
+#[derive(Debug)]
+pub(crate) struct InFile {
+    /// The file's key.
+    pub(crate) key: String,
+    /// The row of each record.
+    pub(crate) rows: Vec<u64>,
 }
 
 /// A raw record, or what stands in the place of one.
@@ -60,6 +73,8 @@ pub(crate) enum Source {
     Bulk,
     /// `IngestService.IngestRecords`.
     Grpc,
+    /// A file of an import job.
+    Import,
 }
 
 impl Source {
@@ -71,6 +86,7 @@ impl Source {
             Self::Json => "json",
             Self::Bulk => "bulk",
             Self::Grpc => "grpc",
+            Self::Import => "import",
         }
     }
 }

@@ -61,6 +61,7 @@ pub(super) async fn answers(
         source: Source::Grpc,
         content_type: None,
         timestamp_field: Some(first.timestamp_field.clone()).filter(|field| !field.is_empty()),
+        file: None,
     };
     let caller = parts.directory.authorize(&credentials, origin.account, &SENDERS)?;
     parts

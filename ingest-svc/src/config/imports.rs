@@ -13,7 +13,7 @@ use url::Url;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Imports {
-    /// Files of import jobs that a replica reads at once; further ones wait. Each holds up to 4 MiB of records. Default 4.
+    /// Files of import jobs that a replica reads at once; further ones wait. Each holds up to 8 MiB of records. Default 4.
     pub files_max: usize,
     /// Where uploaded files are kept until they are read: `s3://bucket/prefix` with the credentials of the environment (`AWS_…`), `gs://…`,
     /// `az://…`, or `file:///folder` if every replica has that folder. Unset: nothing can be uploaded.

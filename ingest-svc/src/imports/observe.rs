@@ -180,3 +180,137 @@ fn shown(job: &ImportJob, file: &File) -> Option<ImportFile> {
     }
     Some(shown)
 }
+
+#[cfg(test)]
+mod tests {
+    use control::ImportSchedule;
+    use model::time::to_wire;
+    use proto::imports::v1::{FileProgress, JobProgress};
+
+    use super::*;
+    use crate::imports::id::FileId;
+    use crate::imports::plan::tests::{at, end, job};
+
+    /// A job that has looked and found files of these keys, of 100 bytes each.
+    fn view(keys: &[&str]) -> JobView {
+        let mut view = JobView::default();
+        view.job.looks = 1;
+        view.job.last_look_time = Some(to_wire(at(0)));
+        for (number, key) in (1..).zip(keys) {
+            put(&mut view, key, |progress| progress.number = number);
+        }
+        view
+    }
+
+    fn put(view: &mut JobView, key: &str, change: impl FnOnce(&mut FileProgress)) {
+        let id = FileId::of(key, "", 0);
+        let known = view.files.get(&id).and_then(|file| file.progress.as_deref().cloned());
+        let file = ImportFile {
+            key: key.to_owned(),
+            size: 100,
+            ..ImportFile::default()
+        };
+        let mut progress = known.unwrap_or(FileProgress {
+            file: Some(file),
+            ..FileProgress::default()
+        });
+        change(&mut progress);
+        view.files.insert(id, File::found(progress));
+    }
+
+    fn state_of(job: &ImportJob, view: &JobView) -> (ImportJobState, String, Option<Timestamp>) {
+        let observed = observe(job, view, at(10));
+        (observed.state, observed.reason, observed.resume_time)
+    }
+
+    #[test]
+    fn what_somebody_wants_goes_before_what_is_known_and_a_failure_before_a_fault() {
+        let mut job = job();
+        let mut view = view(&["a"]);
+        assert_eq!(state_of(&job, &view).0, ImportJobState::Runnable);
+        put(&mut view, "a", |progress| progress.bad = true);
+        assert_eq!(state_of(&job, &view).0, ImportJobState::Fault);
+        view.job.failed = true;
+        assert_eq!(state_of(&job, &view).0, ImportJobState::Failed);
+        job.paused = true;
+        assert_eq!(state_of(&job, &view).0, ImportJobState::Paused);
+        job.killed = true;
+        assert_eq!(state_of(&job, &view).0, ImportJobState::Killed);
+        (job.paused, job.killed, job.bounces) = (false, false, 1);
+        assert_eq!(state_of(&job, &view).0, ImportJobState::Runnable);
+    }
+
+    #[test]
+    fn a_job_is_in_fault_for_a_bad_file_only_when_all_others_are_read_and_if_it_does_not_pass_over_it() {
+        let mut job = job();
+        let mut view = view(&["a", "b", "c"]);
+        for key in ["a", "c"] {
+            put(&mut view, key, |progress| {
+                progress.bad = true;
+                progress.file.as_mut().unwrap().state_reason = format!("row 3 of {key}");
+            });
+        }
+        assert_eq!(state_of(&job, &view).0, ImportJobState::Runnable);
+        end(&mut view, "b", ImportFileState::Done);
+        let fault = (
+            ImportJobState::Fault,
+            "a: row 3 of a (and one other file is bad)".to_owned(),
+            None,
+        );
+        assert_eq!(state_of(&job, &view), fault);
+        assert_eq!(counters(&view).files_bad, 2);
+        job.skip_bad_files = true;
+        assert_eq!(state_of(&job, &view).0, ImportJobState::Completed);
+        let states: Vec<_> = files(&job, &view).iter().map(|(_, file)| file.state()).collect();
+        use ImportFileState::{Done, Skipped};
+        assert_eq!(states, [Skipped, Done, Skipped]);
+    }
+
+    #[test]
+    fn a_job_sleeps_until_its_next_look_or_its_next_attempt_and_says_why() {
+        let mut job = job();
+        let mut read = view(&["a"]);
+        end(&mut read, "a", ImportFileState::Done);
+        assert_eq!(state_of(&job, &read).0, ImportJobState::Completed);
+        job.schedule = Some(ImportSchedule::Every(Duration::from_secs(60)));
+        let (state, _, resume) = state_of(&job, &read);
+        assert_eq!((state, resume), (ImportJobState::Sleeping, Some(at(60))));
+        read.job = JobProgress {
+            resume_time: Some(to_wire(at(30))),
+            reason: "away".to_owned(),
+            failures: 1,
+            ..read.job
+        };
+        assert_eq!(
+            state_of(&job, &read),
+            (ImportJobState::Sleeping, "away".to_owned(), Some(at(30)))
+        );
+        put(&mut read, "b", |progress| {
+            progress.retry_time = Some(to_wire(at(20)));
+            progress.file.as_mut().unwrap().state_reason = "no".to_owned();
+        });
+        assert_eq!(
+            state_of(&job, &read),
+            (ImportJobState::Sleeping, "b: no".to_owned(), Some(at(20)))
+        );
+        put(&mut read, "b", |progress| progress.retry_time = Some(to_wire(at(10))));
+        assert_eq!(state_of(&job, &read).0, ImportJobState::Runnable);
+    }
+
+    #[test]
+    fn the_rest_takes_as_long_as_its_bytes_do_at_this_pace() {
+        let job = job();
+        let mut view = view(&["a", "b"]);
+        put(&mut view, "a", |progress| {
+            let counters = ImportCounters {
+                bytes_read: 50,
+                ..ImportCounters::default()
+            };
+            progress.file.as_mut().unwrap().counters = Some(counters);
+        });
+        let pace = Pace { rows: 3.0, bytes: 10.0 };
+        let observed = observe(&job, &view, at(10)).at(pace);
+        assert_eq!(observed.estimated, Some(Duration::from_secs(15)));
+        assert_eq!(observe(&job, &view, at(10)).at(Pace::default()).estimated, None);
+    }
+}

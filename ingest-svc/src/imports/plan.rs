@@ -2,6 +2,8 @@
 
 mod listing;
 mod order;
+#[cfg(test)]
+pub(in crate::imports) mod tests;
 
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use model::time::{from_wire, to_wire};
 use proto::imports::v1::{FileProgress, JobProgress};
 
-pub(crate) use self::listing::{Found, Listing, TooMany, looked};
+pub(crate) use self::listing::{Found, Listing, looked};
 use super::id::FileId;
 use super::view::{File, JobView};
 

@@ -20,6 +20,7 @@ async fn what_the_mapping_does_not_want_is_written_nowhere_and_its_neighbours_ke
         source: Source::Webhook,
         content_type: None,
         timestamp_field: None,
+        file: None,
     };
     let mapping = "SELECT id FROM web INTO user BY id WHERE event != \"heartbeat\" ALIAS web";
     let mapping = Mapping::parse(mapping).unwrap();

@@ -25,6 +25,7 @@ fn origin() -> Origin {
         source: Source::Webhook,
         content_type: None,
         timestamp_field: None,
+        file: None,
     }
 }
 

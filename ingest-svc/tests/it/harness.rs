@@ -1,8 +1,10 @@
 //! What the tests share: the service in this process, a raw HTTP client, and the topics read back.
 
 pub(crate) mod http;
+pub(crate) mod imports;
 pub(crate) mod ingest;
 pub(crate) mod process;
+pub(crate) mod s3;
 pub(crate) mod topic;
 
 use std::sync::OnceLock;

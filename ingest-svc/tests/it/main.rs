@@ -12,6 +12,7 @@ mod drain;
 mod grpc;
 mod harness;
 mod import;
+mod imports;
 mod mappings;
 mod normalize;
 mod outage;

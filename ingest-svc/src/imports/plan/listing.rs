@@ -52,7 +52,7 @@ pub(crate) struct Listing {
     "there are more than {0} files, which is as many as a job remembers: give the job a narrower prefix or pattern, \
      or remove files that were read from the storage, and bounce it"
 )]
-pub(crate) struct TooMany(usize);
+struct TooMany(usize);
 
 impl Listing {
     /// A look at the files of a job of which so much is known.

@@ -201,6 +201,7 @@ mod tests {
             source: Source::Bulk,
             content_type: None,
             timestamp_field: None,
+            file: None,
         };
         let stream = Stream {
             work: Work {

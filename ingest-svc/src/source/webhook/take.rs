@@ -100,6 +100,7 @@ impl Webhook {
             },
             content_type: Some(Bytes::from_static(JSON)),
             timestamp_field: Some(parameters.timestamp_field.clone()).filter(|field| !field.is_empty()),
+            file: None,
         };
         let in_bulk = request.endpoint == Endpoint::Bulk;
         let work = Work {

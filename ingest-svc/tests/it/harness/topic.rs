@@ -39,6 +39,9 @@ pub(crate) struct Kept {
     pub(crate) stream: String,
     pub(crate) content_type: String,
     pub(crate) traceparent: Option<String>,
+    pub(crate) origin: String,
+    pub(crate) file: Option<String>,
+    pub(crate) row: Option<String>,
 }
 
 pub(crate) async fn events(config: &kafka::Config, account: AccountNumber, count: usize) -> Vec<Event> {
@@ -76,6 +79,9 @@ pub(crate) async fn rejected_so_far(config: &kafka::Config, account: AccountNumb
             stream: header(record, "stream").unwrap(),
             content_type: header(record, "content-type").unwrap(),
             traceparent: header(record, "traceparent"),
+            origin: header(record, "rejected-origin").unwrap(),
+            file: header(record, "file"),
+            row: header(record, "row"),
         })
     })
     .await
