@@ -51,6 +51,11 @@ bench-ingest: preflight ## measure ingest-svc over its floor, in the same way
 	cargo build --release -p ingest-svc -p shared-e2e --bin ingest-svc --bin bench_ingest --bin floor_ingest
 	@taskset -c 1 $(TARGET)/release/bench_ingest $(ARGS)
 
+.PHONY: bench-imports
+bench-imports: preflight ## measure the import jobs of ingest-svc over their floor, in the same way
+	cargo build --release -p ingest-svc -p shared-e2e --bin ingest-svc --bin bench_imports --bin floor_ingest
+	@taskset -c 1 $(TARGET)/release/bench_imports $(ARGS)
+
 .PHONY: instructions
 instructions: preflight ## count the instructions of one update and of one webhook (valgrind); ARGS=--gate fails if they have grown by more than 2 %
 	@deploy/bin/instructions $(ARGS)

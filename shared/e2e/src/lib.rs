@@ -2,6 +2,7 @@
 
 pub mod bench;
 mod broker;
+pub mod ingest;
 mod replica;
 
 pub use broker::Broker;

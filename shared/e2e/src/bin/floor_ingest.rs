@@ -1,10 +1,11 @@
-//! The floor under ingest-svc, which `make bench-ingest` compares it with: the least that anybody must do who takes records over
-//! HTTP, or out of a CSV, and answers for them once Kafka has acknowledged. It produces prebuilt records, read from the topic that
+//! The floor under ingest-svc, which `make bench-ingest` and `make bench-imports` compare it with: the least that anybody must do who takes
+//! records over HTTP, or out of a file, and answers for them once Kafka has acknowledged. It produces prebuilt records, read from the topic that
 //! the product wrote them to, through the product's producer, on the same runtime and allocator. It looks at no path, token or
 //! body, maps nothing, and bounds nothing.
 
 use std::convert::Infallible;
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +13,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+use flate2::bufread::MultiGzDecoder;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -27,7 +29,7 @@ use tokio::task::JoinSet;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Rows of a CSV that are produced at once, as the product does.
+/// Rows of a file that are produced at once, as the product does.
 const ROWS: usize = 1_000;
 /// How long Kafka may take to hand out the next record.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -59,10 +61,24 @@ enum Source {
         records: usize,
     },
     /// Reads a file and produces a record for each row; says when it has done so.
-    Csv {
-        /// The file, with a header.
+    File {
+        /// How its rows are written.
+        #[arg(long, value_enum, default_value = "csv")]
+        form: Form,
+        /// The file.
         file: PathBuf,
     },
+}
+
+/// How the rows of a file are written.
+#[derive(Clone, Copy, ValueEnum)]
+enum Form {
+    /// With a header.
+    Csv,
+    /// A record a line, in gzip.
+    Lines,
+    /// As the library reads it.
+    Avro,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -81,7 +97,7 @@ fn main() -> anyhow::Result<()> {
     runtime.block_on(async {
         match options.source {
             Source::Http { records } => serve(Arc::new(produce), records).await,
-            Source::Csv { file } => rows(&produce, &file).await,
+            Source::File { form, file } => rows(&produce, form, &file).await,
         }
     })
 }
@@ -125,6 +141,19 @@ impl Produce {
         let acks = self.publisher.publish_all(records.take(count).cloned().collect()).await;
         acks.iter().all(Result::is_ok)
     }
+
+    /// A record for each row, as long as there is one.
+    async fn each(&self, mut row: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+        let mut read = 0;
+        while row()? {
+            read += 1;
+            if read % ROWS == 0 {
+                anyhow::ensure!(self.next(ROWS).await, "Kafka does not take the rows");
+            }
+        }
+        anyhow::ensure!(self.next(read % ROWS).await, "Kafka does not take the rows");
+        Ok(())
+    }
 }
 
 /// One line that whoever started this waits for.
@@ -165,17 +194,28 @@ async fn connection(stream: TcpStream, produce: Arc<Produce>, records: usize) {
     drop(served.await);
 }
 
-async fn rows(produce: &Produce, file: &Path) -> anyhow::Result<()> {
+async fn rows(produce: &Produce, form: Form, file: &Path) -> anyhow::Result<()> {
     say("begins")?;
-    let mut reader = csv::Reader::from_path(file)?;
-    let (mut row, mut read) = (csv::ByteRecord::new(), 0);
-    while reader.read_byte_record(&mut row)? {
-        read += 1;
-        if read % ROWS == 0 {
-            anyhow::ensure!(produce.next(ROWS).await, "Kafka does not take the rows");
+    match form {
+        Form::Csv => {
+            let mut reader = csv::Reader::from_path(file)?;
+            let mut row = csv::ByteRecord::new();
+            produce.each(|| Ok(reader.read_byte_record(&mut row)?)).await?;
+        }
+        Form::Lines => {
+            let mut lines = BufReader::new(MultiGzDecoder::new(BufReader::new(File::open(file)?)));
+            let mut line = Vec::new();
+            let mut next = || {
+                line.clear();
+                Ok(lines.read_until(b'\n', &mut line)? > 0)
+            };
+            produce.each(&mut next).await?;
+        }
+        Form::Avro => {
+            let mut values = apache_avro::Reader::new(BufReader::new(File::open(file)?))?;
+            produce.each(|| Ok(values.next().transpose()?.is_some())).await?;
         }
     }
-    anyhow::ensure!(produce.next(read % ROWS).await, "Kafka does not take the rows");
     say("done")?;
     std::future::pending().await
 }

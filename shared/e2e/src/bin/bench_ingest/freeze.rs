@@ -7,13 +7,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 use shared_e2e::bench::{Book, Bound, Figure, Setup, process, take};
+use shared_e2e::ingest::{Answer, Load, Offer, World, connection, open};
 use tokio::time::Instant;
 
-use crate::connection;
-use crate::load::Load;
-use crate::open::{self, Answer, Offer};
 use crate::webhooks::{CONNECTIONS, MANY};
-use crate::world::World;
 
 /// How long it goes well before, and is watched afterwards.
 const BEFORE: Duration = Duration::from_secs(5);

@@ -7,17 +7,12 @@
 //! `docs/performance.md`. A figure outside its bound prints MISS; the exit code is 0 all the same.
 
 mod collector;
-mod connection;
 mod freeze;
-mod load;
-mod open;
 mod overload;
 mod quota;
-mod requests;
 mod telemetry;
 mod upload;
 mod webhooks;
-mod world;
 
 use std::process::ExitCode;
 

@@ -5,14 +5,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use shared_e2e::bench::{Book, Bound, Figure, Setup, percentile, process, take};
+use shared_e2e::ingest::{Answers, Load, Offer, World, connection, open};
 use tokio::time::Instant;
 
-use crate::connection;
-use crate::load::Load;
-use crate::open::{self, Answers, Offer};
 use crate::quota::Quota;
 use crate::webhooks::MANY;
-use crate::world::World;
 
 /// Connections that send the peak: as many requests as may be in progress, nearly.
 const PEAK: usize = 1_000;

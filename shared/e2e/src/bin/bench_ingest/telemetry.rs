@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use shared_e2e::bench::{Book, Bound, Figure, Sample, Setup};
+use shared_e2e::ingest::{Connection, World};
 use tokio::task::JoinSet;
 
 use crate::collector::Collector;
-use crate::connection::Connection;
 use crate::webhooks::sample;
-use crate::world::World;
 
 /// As Prometheus does, only sooner.
 const SCRAPE_EVERY: Duration = Duration::from_secs(5);

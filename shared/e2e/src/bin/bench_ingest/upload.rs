@@ -4,10 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 use shared_e2e::bench::{Book, Bound, Figure, Setup, process};
-
-use crate::connection::Connection;
-use crate::requests;
-use crate::world::World;
+use shared_e2e::ingest::{Connection, World, requests};
 
 const MIB: f64 = 1_048_576.0;
 
@@ -77,7 +74,7 @@ async fn upload(world: &World, header: &str, text: &str, rows: usize, times: usi
 /// The floor's processor time for each row, in microseconds.
 async fn floor(world: &World, file: &Path, rows: usize) -> anyhow::Result<f64> {
     let file = file.display().to_string();
-    let mut floor = world.floor(&["csv", &file])?;
+    let mut floor = world.floor(&["file", &file])?;
     floor.says().await?;
     let before = process::cpu(floor.id()?)?;
     floor.says().await?;

@@ -7,12 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::json;
 use shared_e2e::bench::{Book, Bound, Figure, Sample, Setup, percentile, take};
-
-use crate::connection;
-use crate::load::Load;
-use crate::open::{self, Offer};
-use crate::requests::Requests;
-use crate::world::World;
+use shared_e2e::ingest::{Load, Offer, Requests, World, connection, open};
 
 /// More than it takes to keep a core busy while Kafka takes its time.
 pub(crate) const CONNECTIONS: usize = 512;

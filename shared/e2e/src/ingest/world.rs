@@ -3,25 +3,25 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::Replica;
+use crate::bench::{CORE, Floor, Setup};
 use anyhow::Context as _;
 use control::{ApiTokenSettings, Directory};
 use jiff::Timestamp;
 use model::{AccountNumber, Role};
 use nix::sys::signal::Signal;
 use secrecy::ExposeSecret;
-use shared_e2e::Replica;
-use shared_e2e::bench::{CORE, Floor, Setup};
 
-use crate::connection::Connection;
-use crate::requests::{Requests, USERS};
+use super::connection::Connection;
+use super::requests::{Requests, USERS};
 
 /// The account that everything belongs to.
-const ACCOUNT: u64 = 1234;
+pub const ACCOUNT: u64 = 1234;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// ingest-svc and its topics.
-pub(crate) struct World {
+pub struct World {
     kafka: kafka::Config,
     replica: Replica,
     token: String,
@@ -33,7 +33,20 @@ impl World {
     ///
     /// # Errors
     /// When it does not become ready.
-    pub(crate) async fn start(setup: &Setup, name: &str, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+    pub async fn start(setup: &Setup, name: &str, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+        Self::start_on(setup, name, settings, Some(CORE)).await
+    }
+
+    /// The same on that core, or on every one.
+    ///
+    /// # Errors
+    /// As [`World::start`].
+    pub async fn start_on(
+        setup: &Setup,
+        name: &str,
+        settings: &[(&str, &str)],
+        core: Option<usize>,
+    ) -> anyhow::Result<Self> {
         let run = format!("bench-{name}-{:08x}", rand::random::<u32>());
         let kafka = kafka::Config {
             brokers: setup.brokers.clone(),
@@ -57,7 +70,10 @@ impl World {
         let environment = own.iter().chain(settings);
         let environment = environment.map(|(key, value)| (format!("INGEST_SVC__{key}"), (*value).to_owned()));
         let log = setup.logs.join(format!("{run}.log"));
-        let mut replica = Replica::new("ingest-svc", environment.collect(), log)?.on_core(CORE);
+        let mut replica = Replica::new("ingest-svc", environment.collect(), log)?;
+        if let Some(core) = core {
+            replica = replica.on_core(core);
+        }
         replica.start().await?;
         let http = replica.address("http").context("ingest-svc says where it listens")?;
         let world = Self {
@@ -74,12 +90,17 @@ impl World {
     ///
     /// # Errors
     /// When it has ended.
-    pub(crate) fn id(&self) -> anyhow::Result<u32> {
+    pub fn id(&self) -> anyhow::Result<u32> {
         self.replica.id().context("ingest-svc has ended")
     }
 
+    /// Where its topics are.
+    pub fn kafka(&self) -> &kafka::Config {
+        &self.kafka
+    }
+
     /// Where requests go.
-    pub(crate) fn http(&self) -> SocketAddr {
+    pub fn http(&self) -> SocketAddr {
         self.http
     }
 
@@ -87,17 +108,17 @@ impl World {
     ///
     /// # Errors
     /// When it has ended.
-    pub(crate) fn metrics(&self) -> anyhow::Result<SocketAddr> {
+    pub fn metrics(&self) -> anyhow::Result<SocketAddr> {
         self.replica.address("metrics").context("ingest-svc has ended")
     }
 
     /// What takes the records, with the token.
-    pub(crate) fn path(&self, endpoint: &str) -> String {
+    pub fn path(&self, endpoint: &str) -> String {
         format!("{endpoint}/braze_users?key={}", self.token)
     }
 
     /// Requests of so many events each.
-    pub(crate) fn requests(&self, events_each: usize) -> Requests {
+    pub fn requests(&self, events_each: usize) -> Requests {
         Requests::new(&self.path(&format!("/c/{ACCOUNT}")), events_each)
     }
 
@@ -105,7 +126,7 @@ impl World {
     ///
     /// # Errors
     /// When it does not end well.
-    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+    pub async fn stop(mut self) -> anyhow::Result<()> {
         self.replica.signal(Signal::SIGTERM)?;
         let status = self.replica.wait().await?;
         anyhow::ensure!(status.success(), "ingest-svc drained badly: {status}");
@@ -116,7 +137,7 @@ impl World {
     ///
     /// # Errors
     /// When the program is missing.
-    pub(crate) fn floor(&self, source: &[&str]) -> anyhow::Result<Floor> {
+    pub fn floor(&self, source: &[&str]) -> anyhow::Result<Floor> {
         let topic = kafka::Topics::new(&self.kafka).profile_events();
         let prebuilt = USERS.to_string();
         let own = [
@@ -135,7 +156,7 @@ impl World {
     ///
     /// # Errors
     /// When it is refused.
-    pub(crate) async fn fill(&self) -> anyhow::Result<()> {
+    pub async fn fill(&self) -> anyhow::Result<()> {
         let mut connection = Connection::open(self.http).await?;
         for request in self.requests(100).bytes {
             let status = connection.ask(&request).await?;

@@ -3,18 +3,18 @@
 use std::fmt::Write as _;
 
 /// Users that the requests are about, in turn.
-pub(crate) const USERS: usize = 1_000;
+pub const USERS: usize = 1_000;
 
 /// Requests with as many events each.
-pub(crate) struct Requests {
-    pub(crate) events_each: u64,
+pub struct Requests {
+    pub events_each: u64,
     /// Each is a whole request.
-    pub(crate) bytes: Vec<Vec<u8>>,
+    pub bytes: Vec<Vec<u8>>,
 }
 
 impl Requests {
     /// As Braze's dashboard proposes them, with so many of [`USERS`] in each; one is an object, several are an array.
-    pub(crate) fn new(path: &str, events_each: usize) -> Self {
+    pub fn new(path: &str, events_each: usize) -> Self {
         let users: Vec<_> = (0..USERS).map(user).collect();
         let request = |users: &[String]| {
             let body = match users {
@@ -33,7 +33,7 @@ impl Requests {
 }
 
 /// A head of a request, its end included.
-pub(crate) fn head(path: &str, content_type: &str, length: usize) -> Vec<u8> {
+pub fn head(path: &str, content_type: &str, length: usize) -> Vec<u8> {
     format!(
         "POST {path} HTTP/1.1\r\nhost: localhost\r\nuser-agent: bench\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\r\n"
     )
@@ -41,7 +41,7 @@ pub(crate) fn head(path: &str, content_type: &str, length: usize) -> Vec<u8> {
 }
 
 /// The fields of the webhook that Braze's dashboard proposes, and what a user has of them.
-fn fields(number: usize) -> [(&'static str, String); 12] {
+pub fn fields(number: usize) -> [(&'static str, String); 12] {
     [
         ("city", "Bangkok".to_owned()),
         ("country", "United States".to_owned()),
@@ -64,7 +64,7 @@ fn user(number: usize) -> String {
 }
 
 /// A CSV of so many rows: its header, and the rows.
-pub(crate) fn csv(rows: usize) -> (String, String) {
+pub fn csv(rows: usize) -> (String, String) {
     let mut text = String::new();
     for number in 0..rows {
         for (index, (_, value)) in fields(number).iter().enumerate() {

@@ -3,16 +3,16 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::bench::Counts;
 use anyhow::Context as _;
-use shared_e2e::bench::Counts;
 use tokio::task::JoinSet;
 
-use crate::connection::{self, Connection};
-use crate::requests::Requests;
+use super::connection::{self, Connection};
+use super::requests::Requests;
 
 /// Senders that never rest; they end with it.
-pub(crate) struct Load {
-    pub(crate) counts: Arc<Counts>,
+pub struct Load {
+    pub counts: Arc<Counts>,
     senders: JoinSet<anyhow::Result<()>>,
 }
 
@@ -21,11 +21,7 @@ impl Load {
     ///
     /// # Errors
     /// As [`connection::open`].
-    pub(crate) async fn start(
-        address: SocketAddr,
-        requests: &Arc<Requests>,
-        connections: usize,
-    ) -> anyhow::Result<Self> {
+    pub async fn start(address: SocketAddr, requests: &Arc<Requests>, connections: usize) -> anyhow::Result<Self> {
         let counts = Arc::<Counts>::default();
         let mut senders = JoinSet::new();
         let open = connection::open(address, requests, connections).await?;
@@ -39,7 +35,7 @@ impl Load {
     ///
     /// # Errors
     /// When a request was not answered 200.
-    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+    pub async fn stop(mut self) -> anyhow::Result<()> {
         if let Some(ended) = self.senders.try_join_next() {
             return ended.context("a sender")?;
         }

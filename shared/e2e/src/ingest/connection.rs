@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::bench::http;
 use anyhow::Context as _;
-use shared_e2e::bench::http;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::requests::Requests;
+use super::requests::Requests;
 
 /// Connections that are opened at once: fewer than the system keeps for a listener that does not come to accept them, 128.
 const AT_ONCE: usize = 64;
@@ -18,11 +18,7 @@ const AT_ONCE: usize = 64;
 ///
 /// # Errors
 /// When nobody listens, or an answer is not 200.
-pub(crate) async fn open(
-    address: SocketAddr,
-    requests: &Arc<Requests>,
-    count: usize,
-) -> anyhow::Result<Vec<Connection>> {
+pub async fn open(address: SocketAddr, requests: &Arc<Requests>, count: usize) -> anyhow::Result<Vec<Connection>> {
     let mut open = Vec::with_capacity(count);
     while open.len() < count {
         let mut opening = JoinSet::new();
@@ -43,7 +39,7 @@ pub(crate) async fn open(
 }
 
 /// One connection that is kept open; one request at a time.
-pub(crate) struct Connection {
+pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
@@ -51,7 +47,7 @@ pub(crate) struct Connection {
 impl Connection {
     /// # Errors
     /// When nobody listens.
-    pub(crate) async fn open(address: SocketAddr) -> anyhow::Result<Self> {
+    pub async fn open(address: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self {
@@ -64,7 +60,7 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection ends.
-    pub(crate) async fn ask(&mut self, request: &[u8]) -> anyhow::Result<u16> {
+    pub async fn ask(&mut self, request: &[u8]) -> anyhow::Result<u16> {
         self.write(request).await?;
         let (status, _) = self.answer().await?;
         Ok(status)
@@ -74,7 +70,7 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection ends.
-    pub(crate) async fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+    pub async fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         Ok(self.stream.write_all(bytes).await?)
     }
 
@@ -82,7 +78,7 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection ends.
-    pub(crate) async fn answer(&mut self) -> anyhow::Result<(u16, String)> {
+    pub async fn answer(&mut self) -> anyhow::Result<(u16, String)> {
         self.buffer.clear();
         let message = http::read(&mut self.stream, &mut self.buffer).await?;
         let status = self

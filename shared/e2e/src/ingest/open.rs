@@ -8,36 +8,36 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::connection::Connection;
-use crate::requests::Requests;
+use super::connection::Connection;
+use super::requests::Requests;
 
 /// How often it is looked what is due; what is due together goes out together.
 const TICK: Duration = Duration::from_millis(1);
 
 /// How a rate is offered.
 #[derive(Clone, Copy)]
-pub(crate) struct Offer {
-    pub(crate) per_second: f64,
-    pub(crate) time: Duration,
+pub struct Offer {
+    pub per_second: f64,
+    pub time: Duration,
 }
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Answer {
+pub struct Answer {
     /// When its turn came; it may have waited for a connection since.
-    pub(crate) due: Instant,
-    pub(crate) sent: Instant,
-    pub(crate) answered: Instant,
-    pub(crate) status: u16,
+    pub due: Instant,
+    pub sent: Instant,
+    pub answered: Instant,
+    pub status: u16,
 }
 
 /// What became of all of them.
-pub(crate) struct Answers {
+pub struct Answers {
     /// When the first was due.
-    pub(crate) begun: Instant,
-    pub(crate) answers: Vec<Answer>,
+    pub begun: Instant,
+    pub answers: Vec<Answer>,
     /// Were never sent: every connection waited for an answer, and as many requests for a connection.
-    pub(crate) unsent: u64,
+    pub unsent: u64,
 }
 
 /// Requests whose turn has come.
@@ -50,7 +50,7 @@ struct Due {
 ///
 /// # Errors
 /// When a connection ends.
-pub(crate) async fn offer(open: Vec<Connection>, requests: &Arc<Requests>, offer: Offer) -> anyhow::Result<Answers> {
+pub async fn offer(open: Vec<Connection>, requests: &Arc<Requests>, offer: Offer) -> anyhow::Result<Answers> {
     let due = Arc::new(Due {
         waiting: Mutex::default(),
         ready: Semaphore::new(0),
