@@ -1,6 +1,7 @@
 //! The system in one process, and how to reach its parts.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,6 +11,7 @@ use runtime::exit::Failure;
 use runtime::grpc::Channel;
 use runtime::lifecycle::Lifecycle;
 use secrecy::SecretString;
+use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 /// The account that exists from the start.
@@ -70,6 +72,8 @@ pub(crate) struct Stack {
     sim: Sim,
     /// Where everything listens in fact.
     pub(crate) ports: Ports,
+    /// What import jobs may read; it goes with the stack.
+    imports: TempDir,
     lifecycles: Vec<Lifecycle>,
     services: JoinSet<Result<(), Failure>>,
     /// Last, so that it outlives everybody who talks to it.
@@ -86,11 +90,16 @@ impl Stack {
         };
         let sim = Sim::start(options).await.context("braze-sim")?;
 
+        let imports = tempfile::Builder::new().prefix("lytics-imports-").tempdir();
+        let imports = imports.context("a folder for imports")?;
         let mut config = ingest_svc::config::Config {
             kafka: broker.config(),
             ..Default::default()
         };
         config.auth.admin_token = Some(SecretString::from(ADMIN_TOKEN));
+        config.secrets.keys = SecretString::from(SEALING_KEY);
+        config.braze.endpoint = Some(sim.base_url());
+        config.imports.folder = Some(imports.path().canonicalize().context("the folder for imports")?);
         config.http.listen = ports.ingest_http.to_string();
         config.grpc.listen = ports.ingest_grpc.to_string();
         config.admin.listen = ports.ingest_admin.to_string();
@@ -125,6 +134,7 @@ impl Stack {
             broker,
             sim,
             ports,
+            imports,
             lifecycles,
             services,
         };
@@ -154,6 +164,11 @@ impl Stack {
             "EXPORT_SVC__KAFKA__BROKERS={broker} EXPORT_SVC__KAFKA__IN_PROCESS=true EXPORT_SVC__BRAZE__ENDPOINT={sim} \
              EXPORT_SVC__SECRETS__KEYS={SEALING_KEY}"
         )
+    }
+
+    /// The folder that import jobs may read.
+    pub(crate) fn imports(&self) -> &Path {
+        self.imports.path()
     }
 
     /// The simulator.

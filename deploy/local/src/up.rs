@@ -1,5 +1,7 @@
 //! `make up`: the stack on its usual ports, until somebody ends it.
 
+use std::fmt::Display;
+
 use runtime::exit::Failure;
 use runtime::lifecycle::Lifecycle;
 
@@ -16,7 +18,10 @@ pub(crate) async fn run(free_ports: bool) -> Result<(), Failure> {
     lifecycle.listen_for_signals().map_err(Failure::internal)?;
     let ports = if free_ports { Ports::free() } else { Ports::usual() };
     let stack = Stack::start(ports).await.map_err(Failure::precondition)?;
-    println!("{}", manual(&stack.ports, &stack.doctor_env()));
+    println!(
+        "{}",
+        manual(&stack.ports, &stack.doctor_env(), &stack.imports().display())
+    );
     let asked = lifecycle.token();
     tokio::select! {
         () = asked.cancelled() => println!("draining; once more ends it at once"),
@@ -28,7 +33,7 @@ pub(crate) async fn run(free_ports: bool) -> Result<(), Failure> {
 }
 
 /// What somebody needs who sees the stack for the first time.
-fn manual(ports: &Ports, doctor_env: &str) -> String {
+fn manual(ports: &Ports, doctor_env: &str, imports: &dyn Display) -> String {
     let Ports {
         ingest_http,
         ingest_grpc,
@@ -55,6 +60,7 @@ In a second terminal, in this folder:
   export INGEST_SVC_ENDPOINT=http://{ingest_grpc}
   export EXPORT_SVC_ENDPOINT=http://{export_grpc}
   export BRAZE_SIM_ENDPOINT=http://{sim}
+  export LYTICS_IMPORTS={imports}
 
   # Braze -> Kafka
   TOKEN=$(ingest-svc tokens create --account {ACCOUNT} --role data_manager --output token)

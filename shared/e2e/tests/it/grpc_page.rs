@@ -1,5 +1,5 @@
 //! Proves that docs/grpc.md is true: every call on the page succeeds, in the page's order, and every method of both services is on
-//! it. How: a shell reads the page's lines, with a `grpcurl` that hands its arguments to the test; the test does what grpcurl does,
+//! it, but for one. How: a shell reads the page's lines, with a `grpcurl` that hands its arguments to the test; the test does what grpcurl does,
 //! knowing nothing but what the servers tell by reflection. As the page asks its reader to, it puts the ids that were answered
 //! into the calls that follow.
 
@@ -13,6 +13,9 @@ use crate::harness::reader::{Reader, commands};
 
 /// Prints each of its arguments and a NUL.
 const GRPCURL: &str = r#"grpcurl() { printf '%s\0' "$@"; }"#;
+
+/// What is told without a call: a secret is rotated at a bucket, which the local stack has not.
+const WITHOUT_CALL: [&str; 1] = ["lytics.imports.v1.StorageAuthorizationService/RotateStorageSecret"];
 
 /// The arguments of one `grpcurl`.
 #[derive(Debug, Default)]
@@ -130,6 +133,7 @@ async fn every_call_of_the_page_succeeds_and_every_method_is_on_the_page() {
         }
     }
     assert!(!served.is_empty());
+    served.retain(|method| !WITHOUT_CALL.contains(&method.as_str()));
     let missing: Vec<_> = served.difference(&called).collect();
     assert_eq!(missing, [""; 0], "not on the page");
     local.stop().await;
