@@ -37,8 +37,9 @@ pub(super) struct Avro {
     /// Whose it is, as far as that is known.
     kind: Option<Kind>,
     header: Option<Header>,
-    /// What came and was not read: less than a block and a piece.
+    /// What came, and how much of it is read; what is not is less than a block and a piece.
     held: Vec<u8>,
+    done: usize,
     /// The present block, how far it is read, and the rows that are left in it.
     block: Vec<u8>,
     read: usize,
@@ -70,6 +71,7 @@ impl Avro {
             kind,
             header: None,
             held: Vec::new(),
+            done: 0,
             block: Vec::new(),
             read: 0,
             left: 0,
@@ -90,13 +92,15 @@ impl Avro {
             if input.is_empty() {
                 return Ok(None);
             }
+            self.held.drain(..self.done);
+            self.done = 0;
             self.held.extend_from_slice(std::mem::take(input));
         }
     }
 
     /// The file has ended.
     pub(super) fn end(&self) -> Result<(), Problem> {
-        match (&self.header, self.held.is_empty()) {
+        match (&self.header, self.held.len() == self.done) {
             (None, _) => Err("it is cut off within its header".to_owned()),
             (Some(_), true) => Ok(()),
             (Some(_), false) => Err(format!("it is cut off within block {}", self.number + 1)),
@@ -105,7 +109,7 @@ impl Avro {
 
     /// Reads the header, or the next block, if all of it is there.
     fn advance(&mut self) -> Result<bool, Problem> {
-        let mut cursor = Cursor(&self.held);
+        let mut cursor = Cursor(&self.held[self.done..]);
         let found = match &self.header {
             None => header(&mut cursor, self.held.len()),
             Some(header) => block(&mut cursor, header).map(Found::Block),
@@ -121,7 +125,7 @@ impl Avro {
                 (self.block, self.read, self.left) = (bytes, 0, rows);
             }
         }
-        self.held.drain(..self.held.len() - rest);
+        self.done = self.held.len() - rest;
         Ok(true)
     }
 

@@ -122,10 +122,18 @@ impl What {
 impl Kind {
     /// By a file's path, as Braze makes it for its exports and for Currents.
     pub(super) fn of_path(path: &str) -> Option<Self> {
-        let mut parts = path.split(['/', '\\']);
-        let is_brazes = parts.any(|part| part == "segment-export" || part.starts_with("event_type="));
-        is_brazes.then_some(Self::Braze)
+        let is_of_currents = || folders(path).any(|part| part.starts_with("event_type="));
+        (Self::is_segment_export(path) || is_of_currents()).then_some(Self::Braze)
     }
+
+    /// Whether a path is one that Braze makes for its exports.
+    pub(super) fn is_segment_export(path: &str) -> bool {
+        folders(path).any(|part| part == "segment-export")
+    }
+}
+
+fn folders(path: &str) -> impl Iterator<Item = &str> {
+    path.split(['/', '\\'])
 }
 
 impl Compression {

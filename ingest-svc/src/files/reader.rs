@@ -12,13 +12,14 @@ use super::avro::Avro;
 use super::braze::{dashboard, segment};
 use super::format::{Compression, Kind, What, is_tsv, without_compression};
 use super::unpack::{PIECE_BYTES, SourceFailed, Unpacked, invalid};
+use super::zip::is_passed_over;
 use super::{Fault, Options, Place, ROW_BYTES_MAX, Row};
 use crate::source::Raw;
 use crate::source::growth::{GROWTH_MAX, is_bomb};
 use crate::source::rows::{Csv, CsvOptions, Dialect, Lines, Rows};
 
-/// Of so many bytes of a file it shows what it is, a byte order mark in front of them included.
-const BEGINNING_BYTES: usize = 4;
+/// Of so many bytes of a file it shows what it is, a byte order mark and blanks in front of them included.
+const BEGINNING_BYTES: usize = 512;
 
 /// What finds rows in the pieces of a file.
 enum Parser {
@@ -154,11 +155,19 @@ impl Reader {
 
     /// Begins with the next file in this one; whether there is one.
     async fn begin(&mut self) -> io::Result<bool> {
-        let Some(member) = self.file.next_member().await? else {
-            return Ok(false);
-        };
-        self.member = member;
         self.unread = 0..0;
+        loop {
+            let Some(member) = self.file.next_member().await? else {
+                return Ok(false);
+            };
+            self.member = member;
+            if !self.member.as_deref().is_some_and(is_passed_over) {
+                break;
+            }
+            while self.fill().await? {
+                self.unread = 0..0;
+            }
+        }
         while self.unread.len() < BEGINNING_BYTES && self.fill().await? {}
         let name = self.member.as_deref().unwrap_or(&self.name);
         let what = self.options.format.what.or(What::of_name(name));
@@ -171,7 +180,9 @@ impl Reader {
             What::Avro => Parser::Avro(Box::new(Avro::new(&self.name, kind))),
         };
         self.rows = Some(parser);
-        self.is_segment = is_brazes && what == What::Lines;
+        // Of Currents Braze writes no lines.
+        let is_export = self.options.format.kind.is_some() || Kind::is_segment_export(&self.name);
+        self.is_segment = is_brazes && is_export && what == What::Lines;
         Ok(true)
     }
 

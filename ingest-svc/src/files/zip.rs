@@ -39,6 +39,11 @@ enum State<B> {
     Deflated(Box<DeflateDecoder<B>>),
 }
 
+/// Whether there are no rows in a file of this name: a folder, or what macOS notes beside files.
+pub(super) fn is_passed_over(name: &str) -> bool {
+    name.ends_with('/') || name.starts_with("__MACOSX/")
+}
+
 /// What is known of the present file.
 #[derive(Default)]
 struct File {
@@ -66,21 +71,13 @@ impl<B: AsyncBufRead + Unpin> Zip<B> {
         }
     }
 
-    /// Goes on to the next file, if there is one; folders, and what macOS notes beside files, are passed over.
+    /// Goes on to the next file, if there is one.
     pub(super) async fn next_member(&mut self) -> io::Result<Option<Arc<str>>> {
-        loop {
-            let Some(State::Between(input)) = self.state.take() else {
-                return Err(invalid("the file before was not read to its end"));
-            };
-            if !self.header(input).await? {
-                return Ok(None);
-            }
-            let name = Arc::clone(&self.file.name);
-            if !name.ends_with('/') && !name.starts_with("__MACOSX/") {
-                return Ok(Some(name));
-            }
-            while self.read(&mut [0; 1_024]).await? > 0 {}
-        }
+        let Some(State::Between(input)) = self.state.take() else {
+            return Err(invalid("the file before was not read to its end"));
+        };
+        let is_there = self.header(input).await?;
+        Ok(is_there.then(|| Arc::clone(&self.file.name)))
     }
 
     /// Reads what stands before a file; whether there is one.

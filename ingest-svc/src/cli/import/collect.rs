@@ -8,7 +8,7 @@ use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use url::Url;
+use url::{Host, Url};
 
 use super::Import;
 use super::batch::{Batch, Body};
@@ -17,11 +17,11 @@ use super::progress::Progress;
 /// How long the service may take for a request: twice what it waits for Kafka.
 const TIMEOUT: Duration = Duration::from_secs(120);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long to wait before a request is sent again if the answer does not say, and at most.
-const WAIT: Duration = Duration::from_secs(1);
+/// How long to wait before a request is sent again if the answer does not say, doubled each time, and at most.
+const WAIT: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_secs(60);
-/// How often in a row a request is sent again: with what the service asks for, some ten minutes.
-const TRIES_MAX: u32 = 60;
+/// How often in a row a request is sent again: some ten minutes.
+const TRIES_MAX: u32 = 17;
 
 /// A client of the service.
 pub(super) struct Collect {
@@ -66,11 +66,15 @@ impl Collect {
                 query.append_pair("timestamp_field", field);
             }
         }
-        let http = Client::builder()
+        let mut http = Client::builder()
             .timeout(TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
+            .redirect(reqwest::redirect::Policy::none());
+        if is_loopback(&base) {
+            // A proxy of the environment would get the token, and could not reach this machine.
+            http = http.no_proxy();
+        }
+        let http = http.build()?;
         let token = token.map(|token| {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))?;
             value.set_sensitive(true);
@@ -109,7 +113,7 @@ impl Collect {
             .map_err(|()| anyhow!("{} is no address", self.base))?;
         path.pop_if_empty().extend(["collect", body.endpoint, &self.stream]);
         drop(path);
-        let mut tries = 0;
+        let (mut tries, mut pause) = (0, WAIT);
         loop {
             let mut request = self.http.post(url.clone()).body(body.bytes.clone());
             if let Some(token) = &self.token {
@@ -117,13 +121,16 @@ impl Collect {
             }
             let (problem, wait) = match request.send().await {
                 Ok(response) if is_for_now(response.status()) => {
-                    let wait = retry_after(&response).unwrap_or(WAIT).min(WAIT_MAX);
+                    let wait = retry_after(&response).unwrap_or(pause).min(WAIT_MAX);
                     (refusal(response).await, wait)
                 }
-                Ok(response) if response.status().is_success() => {
-                    let answer: Envelope = response.json().await.context("the answer is none of ingest-svc")?;
-                    return answer.data.context("the answer has no counts");
-                }
+                Ok(response) if response.status().is_success() => match response.bytes().await {
+                    Ok(answer) => return summary(&answer),
+                    Err(error) => {
+                        let error = anyhow::Error::new(error.without_url());
+                        (error.context("the answer breaks off"), pause)
+                    }
+                },
                 Ok(response) => return Err(refusal(response).await),
                 Err(error) => {
                     let error = anyhow::Error::new(error.without_url());
@@ -131,7 +138,7 @@ impl Collect {
                     if !progress.has_begun() {
                         return Err(error);
                     }
-                    (error, WAIT)
+                    (error, pause)
                 }
             };
             tries += 1;
@@ -140,7 +147,22 @@ impl Collect {
             }
             progress.waits(&problem);
             tokio::time::sleep(wait).await;
+            pause = (pause * 2).min(WAIT_MAX);
         }
+    }
+}
+
+fn summary(answer: &[u8]) -> anyhow::Result<Summary> {
+    let answer: Envelope = serde_json::from_slice(answer).context("the answer is none of ingest-svc")?;
+    answer.data.context("the answer has no counts")
+}
+
+fn is_loopback(address: &Url) -> bool {
+    match address.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

@@ -17,6 +17,9 @@ const NAMES: &[(&str, &str)] = &[
     ("phone", "phone_number"),
 ];
 
+/// What holds the attributes that the customer has defined.
+const CUSTOM_ATTRIBUTES: &str = "custom_attributes";
+
 /// What names a user.
 const IDENTIFIERS: [&str; 4] = ["braze_id", "external_id", "email", "user_aliases"];
 
@@ -63,11 +66,7 @@ pub(in super::super) fn records(line: Raw) -> Vec<Raw> {
         Ok(user) if line.unusable.is_none() => user,
         _ => return vec![line],
     };
-    let mut record = Object::default();
-    for (name, value) in user.iter() {
-        record.push(renamed(name, NAMES), value.get());
-    }
-    let mut records = vec![record.finish()];
+    let mut records = vec![record(&user)];
     let mut bytes = records[0].len();
     for summary in &SUMMARIES {
         let list = user.get(summary.list).map(RawValue::get).unwrap_or_default();
@@ -94,6 +93,32 @@ pub(in super::super) fn records(line: Raw) -> Vec<Raw> {
         .into_iter()
         .map(|record| bytes::Bytes::from(record).into())
         .collect()
+}
+
+/// The user, with custom attributes under their own names, as the dashboard's CSV has them; one that is called as a field of the user,
+/// or as what makes an activity of a record, stays where it was.
+fn record(user: &Members<'_>) -> String {
+    let custom = user.get(CUSTOM_ATTRIBUTES).and_then(Members::of);
+    let is_free = |name: &str| {
+        let mut fields = user.iter();
+        name != "event_type" && !fields.any(|(field, _)| field == name || renamed(field, NAMES) == name)
+    };
+    let mut record = Object::default();
+    for (name, value) in user.iter() {
+        if custom.is_some() && name == CUSTOM_ATTRIBUTES {
+            continue;
+        }
+        record.push(renamed(name, NAMES), value.get());
+    }
+    let mut left = Object::default();
+    for (name, value) in custom.iter().flat_map(Members::iter) {
+        match is_free(name) {
+            true => record.push(name, value.get()),
+            false => left.push(name, value.get()),
+        }
+    }
+    record.push_object(CUSTOM_ATTRIBUTES, left);
+    record.finish()
 }
 
 impl Summary {

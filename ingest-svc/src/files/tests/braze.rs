@@ -140,6 +140,10 @@ async fn a_line_of_a_segment_export_is_a_user_with_every_field_and_a_summary_of_
         user.as_object_mut().unwrap().remove(ours);
         line.as_object_mut().unwrap().remove(theirs);
     }
+    let custom = line.as_object_mut().unwrap().remove("custom_attributes").unwrap();
+    line.as_object_mut()
+        .unwrap()
+        .extend(custom.as_object().unwrap().clone());
     assert_eq!(user, line);
     let event = event_of(campaign, "2025-12-20T07:00:00.105Z");
     let activity = event.activity.unwrap();
@@ -234,4 +238,43 @@ async fn a_line_whose_summaries_are_too_many_for_their_identifiers_is_unusable_a
         panic!("{} rows", rows.len())
     };
     assert!(problem.contains("larger than 8388608 bytes"), "{problem}");
+}
+
+#[tokio::test]
+async fn an_attribute_that_is_called_as_brazes_own_column_does_not_take_its_place() {
+    let csv = "Appboy ID,external_id,user_id,loyalty_tier\nb-1,mine,cust-1,gold\n";
+    let records = records("export.csv", csv.as_bytes(), braze()).await;
+    let expected = json!({ "braze_id": "b-1", "external_id": "cust-1", "loyalty_tier": "gold" });
+    assert_eq!(
+        String::from_utf8_lossy(&records[0].json).matches("external_id").count(),
+        1
+    );
+    assert_eq!(value(&records[0]), expected);
+}
+
+#[tokio::test]
+async fn custom_attributes_have_the_names_of_their_columns_in_the_dashboards_csv() {
+    let line = r#"{"braze_id":"b-1","dob":"1990-07-14","custom_attributes":{"loyalty_tier":"gold","braze_id":"x","date_of_birth":"y","event_type":"z"}}"#;
+    let exported = records("users.json", line.as_bytes(), braze()).await;
+    let expected = json!({
+        "braze_id": "b-1", "date_of_birth": "1990-07-14", "loyalty_tier": "gold",
+        "custom_attributes": { "braze_id": "x", "date_of_birth": "y", "event_type": "z" },
+    });
+    assert_eq!(value(&exported[0]), expected);
+    let line = r#"{"braze_id":"b-1","custom_attributes":"none"}"#;
+    let exported = records("users.json", line.as_bytes(), braze()).await;
+    assert_eq!(value(&exported[0]), serde_json::from_str::<Value>(line).unwrap());
+}
+
+#[tokio::test]
+async fn lines_beside_the_files_of_currents_are_no_segment_export() {
+    let line = r#"{"braze_id":"b-1","dob":"1990"}"#;
+    let options = Options::default;
+    let of_currents = records("currents/event_type=users.x/a.json", line.as_bytes(), options()).await;
+    assert_eq!(value(&of_currents[0]), json!({ "braze_id": "b-1", "dob": "1990" }));
+    let of_export = records("segment-export/s/a.json", line.as_bytes(), options()).await;
+    assert_eq!(
+        value(&of_export[0]),
+        json!({ "braze_id": "b-1", "date_of_birth": "1990" })
+    );
 }

@@ -105,3 +105,22 @@ fn a_row_and_a_file_of_any_length_are_read_in_bounded_memory() {
         assert!(held.bytes_max < 4 << 20, "{held:?}");
     }
 }
+
+#[tokio::test]
+async fn what_is_passed_over_in_a_zip_may_not_grow_without_bound_either() {
+    let zeros = vec![0; 12 << 20];
+    let zip = zip(&[("__MACOSX/._people.csv", &zeros), ("people.csv", CSV)], deflated());
+    let (rows, fault) = read_pieces("all.zip", &zip, 1_000, Options::default()).await;
+    assert!(rows.is_empty());
+    let fault = fault.expect("it is no people's data").to_string();
+    assert!(fault.contains("compressed more than 250 times"), "{fault}");
+}
+
+#[tokio::test]
+async fn blanks_before_the_first_object_do_not_make_lines_a_csv() {
+    let file = format!("\u{feff}{}{{\"id\":1}}\n", "\n".repeat(20));
+    assert_eq!(
+        read("people", file.as_bytes(), Options::default()).await,
+        good(&["{\"id\":1}"])
+    );
+}

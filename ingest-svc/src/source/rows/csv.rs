@@ -167,7 +167,11 @@ impl Row {
                 format!("it has no column `{wanted}`, which is to be kept").into(),
             ));
         }
-        Ok(names.into_iter().map(|name| member(name, dialect)).collect())
+        let members = names.iter().map(|name| match is_taken(name, &names, dialect) {
+            true => Vec::new(),
+            false => member(name, dialect),
+        });
+        Ok(members.collect())
     }
 
     fn raw(&self, names: &[Vec<u8>], append: &[u8], dialect: &Dialect) -> Raw {
@@ -226,6 +230,13 @@ impl Row {
             unusable: Some(format!("line {}: {problem}", self.line)),
         }
     }
+}
+
+/// Whether another column is given this one's name by the dialect: that is the sender's own, and counts.
+fn is_taken(column: &str, columns: &[&str], dialect: &Dialect) -> bool {
+    let column = column.trim();
+    let mut others = columns.iter().map(|other| other.trim());
+    others.any(|other| !other.eq_ignore_ascii_case(column) && (dialect.name)(other) == column)
 }
 
 /// A member's name and its colon; nothing if it has no name, or is not to be kept.

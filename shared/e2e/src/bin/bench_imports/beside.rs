@@ -59,6 +59,10 @@ async fn p99(setup: &Setup, book: &mut Book, world: &World, subject: &str) -> an
     let mut latencies: Vec<_> = latencies.map(|latency| latency.as_secs_f64() * 1e3).collect();
     let mut at = |share| percentile(&mut latencies, share).context("an answer");
     let (p50, p99) = (at(0.5)?, at(0.99)?);
-    book.sample("beside", subject, json!({ "p50_ms": p50, "p99_ms": p99, "unsent": answers.unsent }))?;
+    book.sample(
+        "beside",
+        subject,
+        json!({ "p50_ms": p50, "p99_ms": p99, "unsent": answers.unsent }),
+    )?;
     Ok(p99)
 }

@@ -79,7 +79,10 @@ impl Jobs {
         };
         let sealer = Sealer::from_config(&KEYS.into())?;
         let storages = directory.storage_authorizations();
-        let authorization = storages.create(account, new, Some(&sealer), Timestamp::now()).await?.name();
+        let authorization = storages
+            .create(account, new, Some(&sealer), Timestamp::now())
+            .await?
+            .name();
         Ok(Self {
             directory,
             progress,
@@ -108,7 +111,11 @@ impl Jobs {
             skip_bad_files: false,
             diff: false,
         };
-        Ok(self.directory.import_jobs().create(self.account, new, Timestamp::now()).await?)
+        Ok(self
+            .directory
+            .import_jobs()
+            .create(self.account, new, Timestamp::now())
+            .await?)
     }
 
     /// Waits until the file is read to its end.

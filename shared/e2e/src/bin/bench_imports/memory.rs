@@ -23,14 +23,22 @@ pub(crate) async fn run(setup: &Setup, book: &mut Book) -> anyhow::Result<()> {
         let job = jobs.create("rows.csv").await?;
         jobs.done(&job, rows as u64).await?;
         let peak = process::memory_peak(world.id()?)? as f64;
-        book.sample("memory", "product", json!({ "rows": rows, "peak_mib": (peak / MIB).round() }))?;
+        book.sample(
+            "memory",
+            "product",
+            json!({ "rows": rows, "peak_mib": (peak / MIB).round() }),
+        )?;
         peaks.push(peak);
         let file = bucket.path("rows.csv").display().to_string();
         let mut floor = world.floor(&["file", "--form", "csv", &file])?;
         floor.says().await?;
         floor.says().await?;
         of_floor = process::memory_peak(floor.id()?)? as f64;
-        book.sample("memory", "floor", json!({ "rows": rows, "peak_mib": (of_floor / MIB).round() }))?;
+        book.sample(
+            "memory",
+            "floor",
+            json!({ "rows": rows, "peak_mib": (of_floor / MIB).round() }),
+        )?;
         floor.stop().await?;
         world.stop().await?;
     }
