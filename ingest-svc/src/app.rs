@@ -28,6 +28,7 @@ use crate::metrics;
 use crate::publish::Publish;
 use crate::shadow;
 use crate::source::webhook::{Routes, Webhook};
+use crate::uploads::{self, Uploads};
 
 /// How often the fill of the bounds is reported.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
@@ -123,7 +124,10 @@ impl App {
             "admin",
             admin.serve(lifecycle.drained(), lifecycle.readiness(), prometheus),
         );
-        let webhook = Webhook::new(&config.http, config.publish.ack_timeout, lifecycle.token());
+        let uploads = config.imports.upload_url.as_deref().map(Uploads::open).transpose();
+        let uploads = uploads.map_err(Failure::precondition)?;
+        let (uploads_max, ack_timeout) = (config.imports.uploads_max, config.publish.ack_timeout);
+        let webhook = Webhook::new(&config.http, uploads_max, ack_timeout, lifecycle.token());
         let serve = http.serve(Routes::new(webhook.clone()), lifecycle.token());
         lifecycle.spawn("http", serve.map(Ok::<_, Infallible>));
         lifecycle.spawn("report", report(webhook.clone(), lifecycle.token()));
@@ -177,7 +181,13 @@ impl App {
                 };
                 let imports = Imports::new(&config.kafka, parts).map_err(Failure::internal)?;
                 lifecycle.spawn("imports", imports.run(lifecycle.token()));
-                webhook.open(directory, mappings, publish.clone(), bulk.clone());
+                if let Some(uploads) = uploads.clone() {
+                    lifecycle.spawn(
+                        "sweep",
+                        uploads::keep_clean(uploads, directory.clone(), lifecycle.token()),
+                    );
+                }
+                webhook.open(directory, mappings, publish.clone(), bulk.clone(), uploads);
                 lifecycle.readiness().started();
                 tracing::info!(
                     "ingest-svc is ready: http on {http}, gRPC on {grpc_address}, probes and metrics on {admin}"

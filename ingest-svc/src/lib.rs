@@ -16,3 +16,4 @@ mod readable;
 mod shadow;
 pub mod source;
 pub mod store;
+pub mod uploads;

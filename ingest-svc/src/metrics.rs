@@ -8,13 +8,15 @@ pub const REQUESTS: &str = "ingest_requests_total";
 pub const REFUSED: &str = "ingest_refused_total";
 /// Seconds from the head of a request to its answer.
 pub const REQUEST_SECONDS: &str = "ingest_request_seconds";
-/// Requests refused because a bound was reached, by `bound`: `requests`, `bulk`, `held_bytes`, `body_bytes`, `records`,
+/// Requests refused because a bound was reached, by `bound`: `requests`, `bulk`, `uploads`, `held_bytes`, `body_bytes`, `records`,
 /// `body_time`, `growth`, and of one token `token_rate`, `token_requests`.
 pub const BOUNDS_REACHED: &str = "ingest_bounds_reached_total";
 /// Requests in progress; bound `http.requests_max`.
 pub const REQUESTS_IN_PROGRESS: &str = "ingest_requests_in_progress";
 /// Uploads through `/collect/bulk` in progress; bound `http.bulk_max`.
 pub const BULK_IN_PROGRESS: &str = "ingest_bulk_in_progress";
+/// Pieces of files being uploaded; bound `imports.uploads_max`.
+pub const UPLOADS_IN_PROGRESS: &str = "ingest_uploads_in_progress";
 /// Bytes of bodies, and of records of gRPC streams, held; bound `http.held_bytes_max`.
 pub const HELD_BYTES: &str = "ingest_held_bytes";
 /// Tokens that data was sent with in the last seconds; no more than there are tokens.
@@ -63,6 +65,10 @@ pub fn describe() {
     describe_counter!(BOUNDS_REACHED, "Requests refused because a bound was reached, by bound");
     describe_gauge!(REQUESTS_IN_PROGRESS, "Requests in progress; bound http.requests_max");
     describe_gauge!(BULK_IN_PROGRESS, "Bulk uploads in progress; bound http.bulk_max");
+    describe_gauge!(
+        UPLOADS_IN_PROGRESS,
+        "Pieces of files being uploaded; bound imports.uploads_max"
+    );
     describe_gauge!(
         HELD_BYTES,
         Unit::Bytes,

@@ -28,14 +28,18 @@ use object_store::{ObjectMeta, ObjectStore};
 use secrecy::SecretString;
 
 pub use self::body::Body;
+pub(crate) use self::body::read as read_object;
 pub use self::error::Error;
+pub(crate) use self::error::is_taken;
 use self::folder::Folder;
+pub(crate) use self::http::own;
+pub(crate) use self::open::retry;
 use crate::config::Imports;
 
 /// How long a storage may take to show that it can be listed.
 const TRY_MAX: Duration = Duration::from_secs(10);
 /// How long one page of a listing may take, or the head of an answer, with all tries.
-const CALL_MAX: Duration = Duration::from_secs(60);
+pub(crate) const CALL_MAX: Duration = Duration::from_secs(60);
 
 /// A storage that files are read from. Cheap to clone.
 #[derive(Clone)]
@@ -113,7 +117,7 @@ impl Store {
         match &self.place {
             Place::Bucket(bucket) => {
                 let (bucket, secret) = (Arc::clone(bucket) as Arc<dyn ObjectStore>, self.secret.clone());
-                body::read(bucket, secret, key, etag).await
+                read_object(bucket, secret, key, etag).await
             }
             Place::Folder(folder) => folder.read(key, etag).await,
         }

@@ -18,6 +18,9 @@ pub struct Imports {
     /// Where uploaded files are kept until they are read: `s3://bucket/prefix` with the credentials of the environment (`AWS_…`), `gs://…`,
     /// `az://…`, or `file:///folder` if every replica has that folder. Unset: nothing can be uploaded.
     pub upload_url: Option<String>,
+    /// Pieces of files that are uploaded to a replica at once, and other requests about uploads; one more is answered 503. Each holds up to
+    /// 8 MiB. Default 4.
+    pub uploads_max: usize,
     /// The folder that storage authorizations of the kind `folder` may lie in. Unset: there are none.
     pub folder: Option<PathBuf>,
     /// Endpoints that storage authorizations may name besides those of Amazon, Google and Microsoft, such as `https://minio.example.com`: who
@@ -55,6 +58,7 @@ impl Default for Imports {
         Self {
             files_max: 4,
             upload_url: None,
+            uploads_max: 4,
             folder: None,
             endpoints: Vec::new(),
         }
@@ -65,6 +69,9 @@ impl Validate for Imports {
     fn faults(&self, out: &mut Vec<Fault>) {
         if self.files_max == 0 {
             out.push(Fault::new("imports.files_max", "must be at least 1"));
+        }
+        if self.uploads_max == 0 {
+            out.push(Fault::new("imports.uploads_max", "must be at least 1"));
         }
         if self.upload_url.as_deref().is_some_and(|url| Url::parse(url).is_err()) {
             let problem = "must be a URL such as s3://bucket/prefix or file:///folder";
@@ -126,11 +133,13 @@ mod tests {
     fn what_cannot_be_is_named() {
         let wrong = Imports {
             files_max: 0,
+            uploads_max: 0,
             upload_url: Some("folder".to_owned()),
             folder: Some("folder".into()),
             endpoints: vec!["https://minio.example.com".to_owned(), "minio:9000/x".to_owned()],
         };
-        let keys = ["files_max", "upload_url", "folder", "endpoints"].map(|key| format!("imports.{key}"));
+        let keys =
+            ["files_max", "uploads_max", "upload_url", "folder", "endpoints"].map(|key| format!("imports.{key}"));
         assert_eq!(faults(&wrong), keys);
         assert_eq!(faults(&Imports::default()), [""; 0]);
         let keys = Secrets {

@@ -18,6 +18,7 @@ mod take;
 mod tally;
 mod throttle;
 mod traced;
+mod uploads;
 mod work;
 
 use std::str::Utf8Error;
@@ -50,6 +51,7 @@ use crate::config;
 use crate::mappings::Mappings;
 use crate::metrics;
 use crate::publish::Publish;
+use crate::uploads::Uploads;
 
 /// Who may send data.
 pub(crate) const SENDERS: [Role; 3] = [Role::Admin, Role::DataManager, Role::DataWrite];
@@ -61,12 +63,15 @@ pub(crate) struct Webhook {
     admission: Admission,
     /// Uploads in bulk have a bound of their own: they never take a webhook's slot, nor the other way round.
     bulk: Admission,
+    /// The same for uploads of files, each of which holds a part.
+    files: Admission,
     throttle: Throttle,
     traced: Arc<Traced>,
     limits: Arc<Limits>,
     refusals: Arc<Refusals>,
-    /// Bodies that are read away behind an answer; each holds a connection, so those are their bound.
-    discarded: TaskTracker,
+    /// Bodies that are read away behind an answer, each of which holds a connection, and pieces of files, of which there are so many:
+    /// both go on when their connection ends.
+    behind: TaskTracker,
     drain: CancellationToken,
 }
 
@@ -76,6 +81,8 @@ struct Parts {
     publish: Publish,
     /// The same for uploads in bulk.
     publish_bulk: Publish,
+    /// Where uploaded files are kept; `None` if nowhere.
+    uploads: Option<Uploads>,
 }
 
 struct Limits {
@@ -87,12 +94,19 @@ struct Limits {
 }
 
 impl Webhook {
-    /// `ack_timeout` is what publishing may take on top of the body. Uploads in bulk end with `drain`.
-    pub(crate) fn new(config: &config::Http, ack_timeout: Duration, drain: CancellationToken) -> Self {
+    /// `uploads_max` is how many files may be uploaded at once, `ack_timeout` what publishing may take on top of the body. Uploads end
+    /// with `drain`.
+    pub(crate) fn new(
+        config: &config::Http,
+        uploads_max: usize,
+        ack_timeout: Duration,
+        drain: CancellationToken,
+    ) -> Self {
         let admission = Admission::new(config.requests_max, config.held_bytes_max);
         Self {
             parts: Arc::default(),
             bulk: admission.beside(config.bulk_max),
+            files: admission.beside(uploads_max),
             admission,
             throttle: Throttle::new(config.token_requests_per_second, config.token_requests_max),
             traced: Arc::new(Traced::new(config.traces_per_second)),
@@ -103,7 +117,7 @@ impl Webhook {
                 timeout: config.body_timeout + ack_timeout,
             }),
             refusals: Arc::new(Refusals::new()),
-            discarded: TaskTracker::new(),
+            behind: TaskTracker::new(),
             drain,
         }
     }
@@ -119,13 +133,21 @@ impl Webhook {
     }
 
     /// The control table and the producers, that of uploads in bulk last, are there: requests are taken from now on.
-    pub(crate) fn open(&self, directory: Directory, mappings: Mappings, publish: Publish, publish_bulk: Publish) {
+    pub(crate) fn open(
+        &self,
+        directory: Directory,
+        mappings: Mappings,
+        publish: Publish,
+        publish_bulk: Publish,
+        uploads: Option<Uploads>,
+    ) {
         // A second call would change nothing; there is none.
         let parts = Parts {
             directory,
             mappings,
             publish,
             publish_bulk,
+            uploads,
         };
         let _already_open = self.parts.set(parts).is_err();
     }
@@ -136,6 +158,7 @@ impl Webhook {
         for (name, value) in [
             (metrics::REQUESTS_IN_PROGRESS, self.admission.requests()),
             (metrics::BULK_IN_PROGRESS, self.bulk.requests()),
+            (metrics::UPLOADS_IN_PROGRESS, self.files.requests()),
             (metrics::HELD_BYTES, self.admission.bytes()),
             (metrics::TOKENS_IN_USE, self.throttle.sweep()),
         ] {
@@ -158,7 +181,7 @@ impl Webhook {
         if !expects && !body.is_end_stream() && refused.status != StatusCode::REQUEST_TIMEOUT {
             let limits = &*self.limits;
             let discard = receive::discard(body, limits.body_bytes_max, limits.body_timeout);
-            self.discarded.spawn(discard);
+            self.behind.spawn(discard);
         }
         self.counted(failure(refused.status, &refused.message))
     }

@@ -26,7 +26,7 @@ const PROGRESS_BYTES: u64 = 1 << 20;
 const BREAK_PAUSE: Duration = Duration::from_millis(100);
 
 /// As [`Store::read`](super::Store::read).
-pub(super) async fn read(
+pub(crate) async fn read(
     bucket: Arc<dyn ObjectStore>,
     secret: Option<SecretString>,
     key: &str,

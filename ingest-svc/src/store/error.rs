@@ -51,7 +51,7 @@ impl Error {
         error.get_ref()?.downcast_ref()
     }
 
-    pub(super) fn late(after: Duration) -> Self {
+    pub(crate) fn late(after: Duration) -> Self {
         Self::Unavailable(format!("no answer within {} seconds", after.as_secs()))
     }
 
@@ -60,7 +60,7 @@ impl Error {
     }
 
     /// What the library says. `of` is what was asked for.
-    pub(super) fn from_library(error: &object_store::Error, secret: Option<&SecretString>, of: &str) -> Self {
+    pub(crate) fn from_library(error: &object_store::Error, secret: Option<&SecretString>, of: &str) -> Self {
         let told = told(error, of);
         let shown = |text: String| shown(&text, secret);
         match told {
@@ -77,6 +77,13 @@ impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         Self::other(error)
     }
+}
+
+/// Whether what was to be created is there already.
+pub(crate) fn is_taken(error: &object_store::Error) -> bool {
+    let taken = [StatusCode::PRECONDITION_FAILED, StatusCode::CONFLICT];
+    matches!(error, object_store::Error::AlreadyExists { .. })
+        || find::<Answer>(error).is_some_and(|answer| taken.contains(&answer.status))
 }
 
 fn told(error: &object_store::Error, of: &str) -> Error {

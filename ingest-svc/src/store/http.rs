@@ -28,6 +28,8 @@ pub(super) enum Way {
     Public,
     /// At an endpoint that the installation lists, over TLS or not.
     Listed { plain: bool },
+    /// As the environment says: what is the installation's own.
+    Own,
 }
 
 /// Gives every store the client that it holds, whatever the library would like.
@@ -52,8 +54,8 @@ impl Connector {
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
-            .https_only(way != Way::Listed { plain: true });
-        if way != Way::Public {
+            .https_only(matches!(way, Way::Public | Way::Listed { plain: false }));
+        if matches!(way, Way::Listed { .. }) {
             builder = builder.no_proxy();
         }
         let client = builder.build();
@@ -61,6 +63,11 @@ impl Connector {
             client.map_err(|_| Error::Setup("no HTTP client can be made: no certificates to trust".to_owned()))?;
         Ok(Self(Client(client)))
     }
+}
+
+/// For the installation's own storage.
+pub(crate) fn own() -> Result<impl HttpConnector, Error> {
+    Connector::new(Way::Own)
 }
 
 impl HttpConnector for Connector {

@@ -98,7 +98,7 @@ pub(super) fn open(storage: &Storage, secret: Option<&SecretString>, imports: &I
 }
 
 /// A few tries, as long as somebody waits.
-fn retry() -> RetryConfig {
+pub(crate) fn retry() -> RetryConfig {
     RetryConfig {
         backoff: BackoffConfig {
             init_backoff: Duration::from_millis(100),

@@ -18,5 +18,7 @@ mod normalize;
 mod outage;
 mod process;
 mod senders;
+mod store;
 mod tokens;
 mod trace;
+mod uploads;

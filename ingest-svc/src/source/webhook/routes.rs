@@ -15,7 +15,7 @@ use matchit::Router;
 use percent_encoding::percent_decode_str;
 
 use super::endpoint::Endpoint;
-use super::{Webhook, answer, nothing_here};
+use super::{Webhook, answer, nothing_here, uploads};
 
 /// The endpoints at their paths, with and without a slash at the end. Cheap to clone.
 #[derive(Clone)]
@@ -83,7 +83,10 @@ impl Service<hyper::Request<Incoming>> for Routes {
             let body = Body::new(body);
             Ok(match find(endpoints, parts.uri.path()) {
                 Some((endpoint, names)) => answer(endpoint, webhook, names, &parts, body).await,
-                None => nothing_here(webhook, &parts.headers, body),
+                None => match uploads::find(parts.uri.path()) {
+                    Some(place) => uploads::answer(webhook, place, parts, body).await,
+                    None => nothing_here(webhook, &parts.headers, body),
+                },
             })
         })
     }
