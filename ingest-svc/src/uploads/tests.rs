@@ -10,7 +10,7 @@ fn account() -> AccountNumber {
 }
 
 fn uploads() -> (TempDir, Uploads) {
-    let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let folder = TempDir::new().unwrap();
     let uploads = Uploads::open(&format!("file://{}", folder.path().display())).unwrap();
     (folder, uploads)
 }
