@@ -9,6 +9,7 @@ mod exports_page;
 mod first_hour;
 mod grpc_page;
 mod harness;
+mod imports;
 mod imports_page;
 mod outage;
 mod placement;
