@@ -177,6 +177,7 @@ impl App {
                     progress,
                     sealer: config.secrets.sealer(),
                     config: config.imports.clone(),
+                    uploads: uploads.clone(),
                     slots,
                 };
                 let imports = Imports::new(&config.kafka, parts).map_err(Failure::internal)?;

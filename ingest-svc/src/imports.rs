@@ -39,11 +39,11 @@ pub(crate) use self::observe::{Observed, files};
 use self::open::Opener;
 use self::placement::Placement;
 pub(crate) use self::progress::Progress;
-pub(crate) use self::view::JobView;
 use self::worker::Parts;
 use crate::config;
 use crate::mappings::Mappings;
 use crate::publish::Publish;
+use crate::uploads::Uploads;
 
 /// The consumer group of `import-placement`, without the prefix.
 const GROUP: &str = "import-placement";
@@ -65,6 +65,8 @@ pub(crate) struct ImportParts {
     /// Opens secrets; `None`: there are no keys.
     pub(crate) sealer: Option<Arc<Sealer>>,
     pub(crate) config: config::Imports,
+    /// `None`: nothing can be uploaded here.
+    pub(crate) uploads: Option<Uploads>,
     /// Of `import-placement`.
     pub(crate) slots: i32,
 }
@@ -83,6 +85,7 @@ impl Imports {
             opener: Opener {
                 directory: parts.directory,
                 sealer: parts.sealer,
+                uploads: parts.uploads,
                 config: parts.config,
             },
             mappings: parts.mappings,

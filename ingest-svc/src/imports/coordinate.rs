@@ -45,11 +45,26 @@ impl Coordinator {
     }
 
     async fn look(&self, job: &ImportJob, view: &JobView) -> Written {
+        if let ImportSource::Upload(file) = &job.source {
+            match self.opener.arrived(job, file).await {
+                Ok(arrived) if arrived < file.size => return self.wait_for_parts(job, view, arrived, file.size).await,
+                Ok(_) => {}
+                Err(error) => return self.failed(job, view, error).await,
+            }
+        }
         match self.list(job, view).await {
             Ok(listing) => self.found(job, listing).await,
-            Err(Error::Gone(why)) => self.failed(job, view, Trouble::Refusal, why).await,
-            Err(Error::Trouble(trouble, why)) => self.failed(job, view, trouble, why).await,
+            Err(error) => self.failed(job, view, error).await,
         }
+    }
+
+    async fn wait_for_parts(&self, job: &ImportJob, view: &JobView, arrived: u64, size: u64) -> Written {
+        let (before, now) = (view.job.clone(), Timestamp::now());
+        let change = move |view: &JobView| match view.job == before {
+            true => vec![Write::Job(plan::uploading(&before, arrived, size, now))],
+            false => Vec::new(),
+        };
+        self.progress.change(&job.name(), change).await
     }
 
     /// What there is.
@@ -72,7 +87,15 @@ impl Coordinator {
                     }
                 }
             }
-            ImportSource::SegmentExport(_) | ImportSource::Upload(_) => {
+            ImportSource::Upload(file) => {
+                listing.take(plan::Found {
+                    key: file.file_name.clone(),
+                    etag: file.upload.clone(),
+                    size: file.size,
+                    modified: job.create_time,
+                });
+            }
+            ImportSource::SegmentExport(_) => {
                 let why = "this version of the service cannot read that source";
                 return Err(Error::Trouble(Trouble::Refusal, why.to_owned()));
             }
@@ -96,7 +119,11 @@ impl Coordinator {
         Ok(())
     }
 
-    async fn failed(&self, job: &ImportJob, view: &JobView, trouble: Trouble, why: String) -> Written {
+    async fn failed(&self, job: &ImportJob, view: &JobView, error: Error) -> Written {
+        let (trouble, why) = match error {
+            Error::Gone(why) => (Trouble::Refusal, why),
+            Error::Trouble(trouble, why) => (trouble, why),
+        };
         let (name, before) = (job.name(), view.job.clone());
         if before.failures == 0 {
             tracing::warn!(job = name, "files cannot be looked for: {why}");

@@ -1,12 +1,13 @@
 //! Opens what a job's files are in.
 
-use control::{Directory, ImportJob, ImportSource};
+use control::{Directory, ImportJob, ImportSource, UploadedFile};
 use model::name;
 use tokio::io::AsyncRead;
 
 use super::plan::Trouble;
 use crate::config;
 use crate::store::{self, Store};
+use crate::uploads::Uploads;
 
 /// The bytes of a file.
 pub(super) type Source = Box<dyn AsyncRead + Send + Unpin>;
@@ -17,6 +18,8 @@ pub(super) struct Opener {
     pub(super) directory: Directory,
     /// Opens secrets; `None`: there are no keys.
     pub(super) sealer: Option<std::sync::Arc<control::sealing::Sealer>>,
+    /// `None`: nothing can be uploaded here.
+    pub(super) uploads: Option<Uploads>,
     pub(super) config: config::Imports,
 }
 
@@ -57,8 +60,22 @@ impl Opener {
         Store::open(&authorization.storage, secret, &self.config).map_err(Error::from)
     }
 
+    /// Bytes of an uploaded file that have arrived.
+    pub(super) async fn arrived(&self, job: &ImportJob, file: &UploadedFile) -> Result<u64, Error> {
+        Ok(self.uploads()?.size_so_far(job.account, &file.upload).await?)
+    }
+
+    fn uploads(&self) -> Result<&Uploads, Error> {
+        let uploads = self.uploads.as_ref();
+        uploads
+            .ok_or_else(|| refused("uploads are not kept here: set imports.upload_url as it was when it was uploaded"))
+    }
+
     /// The bytes of a file as it was listed.
     pub(super) async fn file(&self, job: &ImportJob, key: &str, etag: &str) -> Result<Source, Error> {
+        if let ImportSource::Upload(file) = &job.source {
+            return Ok(Box::new(self.uploads()?.read(job.account, &file.upload).await?));
+        }
         let body = self.store(job)?.read(key, etag).await.map_err(|error| match error {
             // The file, not its bucket: that was there when it was listed.
             store::Error::Missing(_) => Error::Gone("it has gone from its storage".to_owned()),

@@ -19,6 +19,8 @@ use super::view::{File, JobView};
 /// The first wait after an outage, and after a refusal; each is doubled from one failure to the next.
 const OUTAGE_WAIT: Duration = Duration::from_secs(1);
 const REFUSAL_WAIT: Duration = Duration::from_secs(60);
+/// How often it is looked whether all of an upload has arrived.
+const UPLOADING_WAIT: Duration = Duration::from_secs(5);
 /// Longest wait.
 const WAIT_MAX: Duration = Duration::from_secs(600);
 /// A job that has met nothing but errors for so long has failed.
@@ -114,6 +116,17 @@ pub(crate) fn failed(known: &JobProgress, trouble: Trouble, reason: &str, now: T
         resume_time: (!failed).then(|| to_wire(later(now, wait(trouble, known.failures)))),
         reason: reason.to_owned(),
         failed,
+        ..known.clone()
+    }
+}
+
+/// Not all of an uploaded file has arrived: it is looked again soon.
+pub(crate) fn uploading(known: &JobProgress, arrived: u64, size: u64, now: Timestamp) -> JobProgress {
+    JobProgress {
+        failures: 0,
+        failing_since: None,
+        resume_time: Some(to_wire(later(now, UPLOADING_WAIT))),
+        reason: format!("{arrived} of {size} bytes have arrived; it waits for the rest of the upload"),
         ..known.clone()
     }
 }

@@ -8,6 +8,7 @@ use ingest_svc::config::Config;
 
 use crate::harness::imports::{Importing, counters, csv};
 use crate::harness::s3::S3;
+use crate::harness::until;
 
 fn ndjson(numbers: std::ops::Range<usize>) -> String {
     let line = |number| format!("{{\"braze_id\":\"b-{number}\",\"email\":\"user-{number}@example.com\"}}\n");
@@ -76,4 +77,34 @@ async fn as_many_files_are_read_at_once_as_there_may_be() {
     assert_eq!((reading.count(), states.len()), (2, 4));
     s3.gives_at_most(usize::MAX);
     importing.done(&job, 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_uploaded_file_is_read_when_all_of_it_has_arrived() {
+    let kept = tempfile::TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let url = format!("file://{}", kept.path().canonicalize().unwrap().display());
+    let importing = Importing::start(|config: &mut Config| config.imports.upload_url = Some(url)).await;
+    let (file, account) = (csv(0..100), importing.account);
+    let (first, second) = file.split_at(file.len() / 2);
+    // A part is called by the offset of its first byte.
+    let folder = kept.path().join(account.to_string()).join("u-1");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(format!("{:020}", 0)), first).unwrap();
+    let job = importing.job(|new| {
+        new.source = control::ImportSource::Upload(control::UploadedFile {
+            upload: "u-1".to_owned(),
+            file_name: "users.csv".to_owned(),
+            size: file.len() as u64,
+        });
+    });
+    let job = job.await;
+    until("it waits", || {
+        importing.coordinated(&job).reason.contains("waits for the rest")
+    })
+    .await;
+    assert_eq!(importing.files(&job), []);
+    std::fs::write(folder.join(format!("{:020}", first.len())), second).unwrap();
+    let files = importing.done(&job, 1).await;
+    assert_eq!((files[0].key.as_str(), counters(&files[0]).sent), ("users.csv", 100));
+    importing.emails(100).await;
 }
