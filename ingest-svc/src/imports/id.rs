@@ -75,7 +75,7 @@ mod tests {
         let id = FileId::of("users/2026-07-01.csv", "5d41402abc4b2a76", 1_024);
         assert_eq!(id.to_string(), "92fba1e2e99a2d3963ba40b5d2f6d807");
         assert_eq!(id.to_string().parse(), Ok(id));
-        assert_eq!(slot("accounts/1234/importJobs/x", 64), 0);
+        assert_eq!(slot("accounts/1234/importJobs/x", 64), 12);
     }
 
     #[test]
