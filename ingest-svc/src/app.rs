@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use control::Directory;
 use futures::FutureExt;
 use kafka::{Disposition, Publisher, Topics};
@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Ingest, Observer, Storages, Tokens};
 use crate::config::Config;
+use crate::imports::callback::Callbacks;
 use crate::imports::{ImportParts, Imports, Progress};
 use crate::mappings::Mappings;
 use crate::metrics;
@@ -169,6 +170,9 @@ impl App {
                 lifecycle.readiness().check("progress of imports", move || {
                     (!table.is_fresh()).then(|| "has not heard from Kafka for too long".to_owned())
                 });
+                if let Some(sealer) = config.secrets.sealer() {
+                    webhook.take_callbacks(Callbacks::new(directory.clone(), sealer, progress.clone()));
+                }
                 let parts = ImportParts {
                     directory: directory.clone(),
                     mappings: mappings.clone(),
@@ -177,6 +181,8 @@ impl App {
                     progress,
                     sealer: config.secrets.sealer(),
                     config: config.imports.clone(),
+                    braze: braze(&config)?,
+                    public_url: config.http.public_url.clone().into(),
                     uploads: uploads.clone(),
                     slots,
                 };
@@ -265,6 +271,17 @@ fn publisher(config: &Config) -> Result<Publisher, Failure> {
 
 fn publish_by(config: &Config, publisher: Publisher) -> Publish {
     Publish::new(publisher, &Topics::new(&config.kafka), config.publish.ack_timeout)
+}
+
+/// Asks Braze for segments and exports of them.
+fn braze(config: &Config) -> Result<braze::Client, Failure> {
+    let endpoint = config.braze.endpoint.as_deref().map(str::parse).transpose();
+    let endpoint_override = endpoint.map_err(|_| Failure::precondition(anyhow!("braze.endpoint: no URL")))?;
+    let options = braze::ClientOptions {
+        endpoint_override,
+        ..braze::ClientOptions::default()
+    };
+    braze::Client::new(options).map_err(Failure::precondition)
 }
 
 /// Loads the control table and the progress of import jobs, and asks how many slots there are, however long Kafka is away.

@@ -11,9 +11,12 @@
 //! * What a file's reader writes down is where to go on. Its end has a key of its own, so a late word of a reader that was frozen does not
 //!   undo it.
 
+pub(crate) mod callback;
 mod coordinate;
 mod diff;
+mod export;
 mod id;
+mod key;
 mod observe;
 mod open;
 mod options;
@@ -22,6 +25,7 @@ mod plan;
 mod progress;
 mod rate;
 mod read;
+pub(crate) mod segments;
 mod view;
 mod worker;
 
@@ -35,6 +39,7 @@ use runtime::window::WINDOW_BYTES;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use self::export::Asker;
 pub(crate) use self::observe::{Observed, files};
 use self::open::Opener;
 use self::placement::Placement;
@@ -65,6 +70,10 @@ pub(crate) struct ImportParts {
     /// Opens secrets; `None`: there are no keys.
     pub(crate) sealer: Option<Arc<Sealer>>,
     pub(crate) config: config::Imports,
+    /// Asks Braze for exports.
+    pub(crate) braze: braze::Client,
+    /// Where Braze reaches this service.
+    pub(crate) public_url: Arc<str>,
     /// `None`: nothing can be uploaded here.
     pub(crate) uploads: Option<Uploads>,
     /// Of `import-placement`.
@@ -81,6 +90,12 @@ impl Imports {
         let files_max = parts.config.files_max;
         // An event may be twice as long as its row.
         let windows = (parts.queue_bytes_max / (2 * WINDOW_BYTES)).max(1);
+        let asker = parts.sealer.clone().map(|sealer| Asker {
+            directory: parts.directory.clone(),
+            sealer,
+            client: parts.braze,
+            public_url: parts.public_url,
+        });
         let workers = Parts {
             opener: Opener {
                 directory: parts.directory,
@@ -93,7 +108,7 @@ impl Imports {
             progress: parts.progress,
             room: Arc::new(Semaphore::new(windows)),
         };
-        let placement = Placement::new(workers, member, parts.slots, files_max);
+        let placement = Placement::new(workers, asker, member, parts.slots, files_max);
         Ok(Self { placement })
     }
 

@@ -1,11 +1,14 @@
 //! One step of the coordinator of a job: it looks for files, and writes down which there are.
 
+mod segment;
+
 use control::{ImportJob, ImportSource};
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use kafka::MutateError;
 use regex::Regex;
 
+use super::export::Asker;
 use super::open::{self, Error, Opener};
 use super::plan::{self, Listing, Step, Trouble};
 use super::progress::{Progress, Write};
@@ -16,6 +19,8 @@ use super::view::JobView;
 pub(super) struct Coordinator {
     pub(super) opener: Opener,
     pub(super) progress: Progress,
+    /// `None`: there are no keys.
+    pub(super) asker: Option<Asker>,
 }
 
 impl Coordinator {
@@ -45,6 +50,9 @@ impl Coordinator {
     }
 
     async fn look(&self, job: &ImportJob, view: &JobView) -> Written {
+        if let ImportSource::SegmentExport(files) = &job.source {
+            return self.export(job, files).await;
+        }
         if let ImportSource::Upload(file) = &job.source {
             match self.opener.arrived(job, file).await {
                 Ok(arrived) if arrived < file.size => return self.wait_for_parts(job, view, arrived, file.size).await,
@@ -95,10 +103,8 @@ impl Coordinator {
                     modified: job.create_time,
                 });
             }
-            ImportSource::SegmentExport(_) => {
-                let why = "this version of the service cannot read that source";
-                return Err(Error::Trouble(Trouble::Refusal, why.to_owned()));
-            }
+            // Whose files are listed by their own steps.
+            ImportSource::SegmentExport(_) => {}
         }
         Ok(listing.in_order())
     }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::choose::choose;
 use super::coordinate::Coordinator;
+use super::export::Asker;
 use super::id::{FileId, slot};
 use super::plan::{self, Step};
 use super::view::JobView;
@@ -65,10 +66,11 @@ enum About {
 }
 
 impl Placement {
-    pub(super) fn new(parts: Parts, member: Member, slots: i32, files_max: usize) -> Self {
+    pub(super) fn new(parts: Parts, asker: Option<Asker>, member: Member, slots: i32, files_max: usize) -> Self {
         let coordinator = Coordinator {
             opener: parts.opener.clone(),
             progress: parts.progress.clone(),
+            asker,
         };
         Self {
             parts,

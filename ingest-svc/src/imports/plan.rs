@@ -2,17 +2,20 @@
 
 mod listing;
 mod order;
+mod segment;
 #[cfg(test)]
 pub(in crate::imports) mod tests;
 
 use std::time::Duration;
 
-use control::ImportJob;
+use control::{ImportJob, ImportSource};
 use jiff::{SignedDuration, Timestamp};
 use model::time::{from_wire, to_wire};
 use proto::imports::v1::{FileProgress, JobProgress};
 
-pub(crate) use self::listing::{Found, Listing, looked};
+pub(crate) use self::listing::{FILES_MAX, Found, Listing, looked};
+pub(crate) use self::segment::{exported, of_segment};
+use super::export;
 use super::id::FileId;
 use super::view::{File, JobView};
 
@@ -58,6 +61,13 @@ pub(crate) fn next(job: &ImportJob, view: &JobView, now: Timestamp) -> Step {
     }
     if job.bounces > known.bounces {
         return Step::Bounce;
+    }
+    if let ImportSource::SegmentExport(files) = &job.source {
+        return match of_segment(job, files, view, None, now) {
+            export::Step::Rest => Step::Rest,
+            export::Step::Wait(time) => Step::Wait(time),
+            _ => Step::Look,
+        };
     }
     if known.failed {
         return Step::Rest;

@@ -5,6 +5,7 @@
 
 mod admission;
 mod authorize;
+mod callback;
 mod chunks;
 mod endpoint;
 mod envelope;
@@ -48,6 +49,7 @@ use self::take::Request;
 pub(crate) use self::throttle::{Permit, Throttle, Throttled};
 use self::traced::Traced;
 use crate::config;
+use crate::imports::callback::Callbacks;
 use crate::mappings::Mappings;
 use crate::metrics;
 use crate::publish::Publish;
@@ -60,6 +62,8 @@ pub(crate) const SENDERS: [Role; 3] = [Role::Admin, Role::DataManager, Role::Dat
 #[derive(Clone)]
 pub(crate) struct Webhook {
     parts: Arc<OnceLock<Parts>>,
+    /// Who takes Braze's calls that an export is ready; nobody without keys.
+    callbacks: Arc<OnceLock<Callbacks>>,
     admission: Admission,
     /// Uploads in bulk have a bound of their own: they never take a webhook's slot, nor the other way round.
     bulk: Admission,
@@ -105,6 +109,7 @@ impl Webhook {
         let admission = Admission::new(config.requests_max, config.held_bytes_max);
         Self {
             parts: Arc::default(),
+            callbacks: Arc::default(),
             bulk: admission.beside(config.bulk_max),
             files: admission.beside(uploads_max),
             admission,
@@ -150,6 +155,12 @@ impl Webhook {
             uploads,
         };
         let _already_open = self.parts.set(parts).is_err();
+    }
+
+    /// Braze's calls that an export is ready are taken, too, as soon as all else is. To be said before [`Webhook::open`].
+    pub(crate) fn take_callbacks(&self, callbacks: Callbacks) {
+        // As there, a second call would change nothing.
+        let _already_taken = self.callbacks.set(callbacks).is_err();
     }
 
     /// Reports how full the bounds are; about once a second.

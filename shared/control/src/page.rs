@@ -58,6 +58,16 @@ impl Page {
         })
     }
 
+    /// What the page comes after; empty for the first. For lists that somebody else keeps.
+    pub fn after(&self) -> &str {
+        &self.after
+    }
+
+    /// The token of the page of the same list that comes after this.
+    pub fn token(&self, after: &str) -> String {
+        seal(self.list, after)
+    }
+
     /// Cuts the page out of `entries`, pairs of name and value ascending by name.
     pub fn cut<T>(&self, entries: impl Iterator<Item = (String, T)>) -> Listed<T> {
         let mut rest = entries
@@ -68,7 +78,7 @@ impl Page {
             items.push(item);
             if items.len() == self.size {
                 if rest.peek().is_some() {
-                    next_page_token = seal(self.list, &name);
+                    next_page_token = self.token(&name);
                 }
                 break;
             }

@@ -12,9 +12,9 @@ use crate::imports::progress::Write;
 use crate::imports::view::JobView;
 
 /// Files that are remembered of a job, at most.
-const FILES_MAX: usize = 100_000;
+pub(crate) const FILES_MAX: usize = 100_000;
 /// Files that are written down at once.
-const WRITES_MAX: usize = 1_000;
+pub(super) const WRITES_MAX: usize = 1_000;
 
 /// A file as its storage lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,7 +154,7 @@ fn over(known: &JobProgress, now: Timestamp) -> JobProgress {
     }
 }
 
-fn progress(file: &Found, number: u64) -> FileProgress {
+pub(super) fn progress(file: &Found, number: u64) -> FileProgress {
     let mut shown = ImportFile {
         key: file.key.clone(),
         etag: file.etag.clone(),

@@ -15,7 +15,8 @@ use matchit::Router;
 use percent_encoding::percent_decode_str;
 
 use super::endpoint::Endpoint;
-use super::{Webhook, answer, nothing_here, uploads};
+use super::{Webhook, answer, callback, nothing_here, uploads};
+use crate::imports::callback::Path;
 
 /// The endpoints at their paths, with and without a slash at the end. Cheap to clone.
 #[derive(Clone)]
@@ -83,9 +84,11 @@ impl Service<hyper::Request<Incoming>> for Routes {
             let body = Body::new(body);
             Ok(match find(endpoints, parts.uri.path()) {
                 Some((endpoint, names)) => answer(endpoint, webhook, names, &parts, body).await,
-                None => match uploads::find(parts.uri.path()) {
-                    Some(place) => uploads::answer(webhook, place, parts, body).await,
-                    None => nothing_here(webhook, &parts.headers, body),
+                // These are not in the table of endpoints: who looks there for a webhook's path would have to pass them.
+                None => match (uploads::find(parts.uri.path()), Path::parse(parts.uri.path())) {
+                    (Some(place), _) => uploads::answer(webhook, place, parts, body).await,
+                    (None, Some(path)) => callback::answer(webhook, path, &parts, body).await,
+                    (None, None) => nothing_here(webhook, &parts.headers, body),
                 },
             })
         })
