@@ -106,14 +106,16 @@ enum Command {
     ///
     /// For what is in a file already, Braze's own among them: a CSV, a JSON object a line, or Avro; plain, gzip, or in a zip. It is read a row at a time, however
     /// large it is, and sent in requests that Kafka has each when they are answered. Interrupted or refused, it says the row to go on
-    /// with. It calls the service over HTTP at --url, not at --endpoint.
+    /// with. It calls the service over HTTP at --url, not at --endpoint. `import csv`, `ndjson` and `avro` upload the file instead, and an
+    /// import job reads it; a file that is called so is `./csv`.
     #[command(after_long_help = examples!(
         "import people.csv --account 1234 --stream braze_users --dry-run",
         "import a.csv.gz --account 1234 --stream braze_users --from-row 5001",
         "import users.zip --account 1234 --stream braze_users --kind braze",
         "import a.txt --account 1234 --stream crm --format csv --delimiter t",
+        "import csv people.csv --account 1234 --stream braze_users",
     ))]
-    Import(import::Import),
+    Import(import::Call),
     /// Print what a shell needs to complete these commands
     ///
     /// For bash, into the present shell: source <(ingest-svc completions bash)

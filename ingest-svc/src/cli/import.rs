@@ -3,8 +3,10 @@
 mod batch;
 mod collect;
 mod progress;
+mod service;
 #[cfg(test)]
 mod tests;
+mod upload;
 
 use std::cell::Cell;
 use std::num::NonZeroU64;
@@ -24,12 +26,22 @@ use url::Url;
 use self::batch::Batch;
 use self::collect::Collect;
 use self::progress::Progress;
+use self::upload::Upload;
 use super::Connection;
 use crate::files::{Compression, Format, Kind, Options, Reader, Row, What};
 use crate::source::rows::delimiter;
 
 #[derive(Debug, Args)]
-pub(super) struct Import {
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(super) struct Call {
+    #[command(subcommand)]
+    upload: Option<Upload>,
+    #[command(flatten)]
+    import: Option<Import>,
+}
+
+#[derive(Debug, Args)]
+struct Import {
     /// The file
     file: PathBuf,
     /// Number of the account
@@ -83,7 +95,16 @@ fn delimiter_word(word: &str) -> Result<u8, &'static str> {
     delimiter(word).ok_or("it is a comma, t for a tab, | or ;")
 }
 
-pub(super) async fn run(connection: &Connection, import: Import) -> Result<(), Failure> {
+pub(super) async fn run(connection: &Connection, call: Call) -> Result<(), Failure> {
+    match (call.upload, call.import) {
+        (Some(upload), _) => upload::run(connection, upload).await,
+        (None, Some(import)) => send(connection, import).await,
+        // One of both is required.
+        (None, None) => Ok(()),
+    }
+}
+
+async fn send(connection: &Connection, import: Import) -> Result<(), Failure> {
     let variable = std::env::var("LYTICS_TOKEN").ok();
     let token = runtime::secrets::token(connection.token_file.as_deref(), variable).map_err(Failure::precondition)?;
     let collect = Collect::new(&import, token).map_err(Failure::precondition)?;

@@ -120,8 +120,16 @@ impl What {
 }
 
 impl Kind {
+    /// The word that it is parsed from.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Braze => "braze",
+        }
+    }
+
     /// By a file's path, as Braze makes it for its exports and for Currents.
-    pub(super) fn of_path(path: &str) -> Option<Self> {
+    pub(crate) fn of_path(path: &str) -> Option<Self> {
         let is_of_currents = || folders(path).any(|part| part.starts_with("event_type="));
         (Self::is_segment_export(path) || is_of_currents()).then_some(Self::Braze)
     }
@@ -156,7 +164,8 @@ impl Compression {
         }
     }
 
-    pub(super) fn as_str(self) -> &'static str {
+    /// The word that it is parsed from.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Gzip => "gzip",

@@ -1,27 +1,18 @@
 //! The Collect API, as its clients call it.
 
 use std::cell::Cell;
-use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
-use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode};
-use secrecy::{ExposeSecret, SecretString};
+use anyhow::{Context, anyhow};
+use reqwest::Client;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use secrecy::SecretString;
 use serde::Deserialize;
-use url::{Host, Url};
+use url::Url;
 
 use super::Import;
 use super::batch::{Batch, Body};
 use super::progress::Progress;
-
-/// How long the service may take for a request: twice what it waits for Kafka.
-const TIMEOUT: Duration = Duration::from_secs(120);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long to wait before a request is sent again if the answer does not say, doubled each time, and at most.
-const WAIT: Duration = Duration::from_millis(250);
-const WAIT_MAX: Duration = Duration::from_secs(60);
-/// How often in a row a request is sent again: some ten minutes.
-const TRIES_MAX: u32 = 17;
+use super::service::{Waits, authorization, client, is_for_now, refusal, retry_after};
 
 /// A client of the service.
 pub(super) struct Collect {
@@ -35,8 +26,6 @@ pub(super) struct Collect {
 /// An answer.
 #[derive(Deserialize)]
 struct Envelope {
-    #[serde(default)]
-    message: String,
     data: Option<Summary>,
 }
 
@@ -66,27 +55,11 @@ impl Collect {
                 query.append_pair("timestamp_field", field);
             }
         }
-        let mut http = Client::builder()
-            .timeout(TIMEOUT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none());
-        if is_loopback(&base) {
-            // A proxy of the environment would get the token, and could not reach this machine.
-            http = http.no_proxy();
-        }
-        let http = http.build()?;
-        let token = token.map(|token| {
-            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))?;
-            value.set_sensitive(true);
-            anyhow::Ok(value)
-        });
         Ok(Self {
-            http,
+            http: client(&base)?,
             base,
             stream: import.stream.clone(),
-            token: token
-                .transpose()
-                .context("the token is none: it has a line break in it")?,
+            token: authorization(token)?,
         })
     }
 
@@ -113,22 +86,22 @@ impl Collect {
             .map_err(|()| anyhow!("{} is no address", self.base))?;
         path.pop_if_empty().extend(["collect", body.endpoint, &self.stream]);
         drop(path);
-        let (mut tries, mut pause) = (0, WAIT);
+        let mut waits = Waits::default();
         loop {
             let mut request = self.http.post(url.clone()).body(body.bytes.clone());
             if let Some(token) = &self.token {
                 request = request.header(AUTHORIZATION, token);
             }
-            let (problem, wait) = match request.send().await {
+            let (problem, after) = match request.send().await {
                 Ok(response) if is_for_now(response.status()) => {
-                    let wait = retry_after(&response).unwrap_or(pause).min(WAIT_MAX);
-                    (refusal(response).await, wait)
+                    let after = retry_after(&response);
+                    (refusal(response).await, after)
                 }
                 Ok(response) if response.status().is_success() => match response.bytes().await {
                     Ok(answer) => return summary(&answer),
                     Err(error) => {
                         let error = anyhow::Error::new(error.without_url());
-                        (error.context("the answer breaks off"), pause)
+                        (error.context("the answer breaks off"), None)
                     }
                 },
                 Ok(response) => return Err(refusal(response).await),
@@ -138,16 +111,12 @@ impl Collect {
                     if !progress.has_begun() {
                         return Err(error);
                     }
-                    (error, pause)
+                    (error, None)
                 }
             };
-            tries += 1;
-            if tries > TRIES_MAX {
-                bail!(problem.context("it has been tried for too long"));
-            }
             progress.waits(&problem);
+            let wait = waits.next(problem, after)?;
             tokio::time::sleep(wait).await;
-            pause = (pause * 2).min(WAIT_MAX);
         }
     }
 }
@@ -155,38 +124,4 @@ impl Collect {
 fn summary(answer: &[u8]) -> anyhow::Result<Summary> {
     let answer: Envelope = serde_json::from_slice(answer).context("the answer is none of ingest-svc")?;
     answer.data.context("the answer has no counts")
-}
-
-fn is_loopback(address: &Url) -> bool {
-    match address.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-/// Whether the same request may be taken later: too many, too slow, or the service cannot store it now.
-fn is_for_now(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::REQUEST_TIMEOUT
-            | StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT
-    )
-}
-
-fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds))
-}
-
-async fn refusal(response: Response) -> anyhow::Error {
-    let status = response.status();
-    match response.json::<Envelope>().await {
-        Ok(answer) => anyhow!("{}: {}", status.as_u16(), answer.message),
-        Err(_) => anyhow!("{status}"),
-    }
 }

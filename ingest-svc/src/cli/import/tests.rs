@@ -93,7 +93,10 @@ async fn import(
     tokio::fs::write(named.path(), file).await.unwrap();
     let path = named.path().to_str().unwrap();
     let line = format!("ingest-svc import {path} --account 7 --stream a/b --url {url} {arguments}");
-    let Command::Import(import) = Cli::parse_from(line.split_whitespace()).command else {
+    let Command::Import(Call {
+        import: Some(import), ..
+    }) = Cli::parse_from(line.split_whitespace()).command
+    else {
         panic!("{line}")
     };
     let collect = Collect::new(&import, Some("the-token".into())).unwrap();
@@ -193,7 +196,7 @@ async fn records_over_16_kb_go_to_the_endpoint_that_takes_them_and_spoil_no_othe
 #[tokio::test]
 async fn without_a_service_it_says_so_at_once_and_a_file_that_is_not_there_is_named() {
     let parse = |line: &str| match Cli::parse_from(line.split(' ')).command {
-        Command::Import(import) => import,
+        Command::Import(call) => call.import.unwrap(),
         _ => panic!("{line}"),
     };
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/webhook.json");
