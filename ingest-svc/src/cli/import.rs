@@ -34,6 +34,15 @@ use crate::source::rows::delimiter;
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Call {
+    /// HTTP address of the service
+    #[arg(
+        long,
+        global = true,
+        env = "INGEST_SVC_URL",
+        value_name = "URL",
+        default_value = "http://localhost:8080"
+    )]
+    url: Url,
     #[command(subcommand)]
     upload: Option<Upload>,
     #[command(flatten)]
@@ -50,14 +59,6 @@ struct Import {
     /// The stream that its rows go to, which says how they are mapped
     #[arg(long, value_name = "NAME")]
     stream: String,
-    /// HTTP address of the service
-    #[arg(
-        long,
-        env = "INGEST_SVC_URL",
-        value_name = "URL",
-        default_value = "http://localhost:8080"
-    )]
-    url: Url,
     /// How its rows are written, csv, ndjson or avro; else its name says so, or its beginning
     #[arg(long, value_name = "FORMAT")]
     format: Option<What>,
@@ -87,8 +88,8 @@ struct Import {
     #[arg(long)]
     dry_run: bool,
     /// The row to begin with, from 1; the header of a CSV is none
-    #[arg(long, value_name = "N", default_value = "1")]
-    from_row: NonZeroU64,
+    #[arg(long, value_name = "N")]
+    from_row: Option<NonZeroU64>,
 }
 
 fn delimiter_word(word: &str) -> Result<u8, &'static str> {
@@ -97,20 +98,20 @@ fn delimiter_word(word: &str) -> Result<u8, &'static str> {
 
 pub(super) async fn run(connection: &Connection, call: Call) -> Result<(), Failure> {
     match (call.upload, call.import) {
-        (Some(upload), _) => upload::run(connection, upload).await,
-        (None, Some(import)) => send(connection, import).await,
+        (Some(upload), _) => upload::run(connection, &call.url, upload).await,
+        (None, Some(import)) => send(connection, &call.url, import).await,
         // One of both is required.
         (None, None) => Ok(()),
     }
 }
 
-async fn send(connection: &Connection, import: Import) -> Result<(), Failure> {
+async fn send(connection: &Connection, url: &Url, import: Import) -> Result<(), Failure> {
     let variable = std::env::var("LYTICS_TOKEN").ok();
     let token = runtime::secrets::token(connection.token_file.as_deref(), variable).map_err(Failure::precondition)?;
-    let collect = Collect::new(&import, token).map_err(Failure::precondition)?;
+    let collect = Collect::new(url, &import, token).map_err(Failure::precondition)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::internal)?;
     let progress = Progress::new(ProgressDrawTarget::stderr());
-    let next = Cell::new(import.from_row.get());
+    let next = Cell::new(import.from_row());
     let sent = tokio::select! {
         sent = import.send(&collect, &progress, &next) => sent,
         _ = interrupt.recv() => Err(anyhow!("interrupted")),
@@ -153,6 +154,10 @@ impl Import {
         }
     }
 
+    fn from_row(&self) -> u64 {
+        self.from_row.map_or(1, NonZeroU64::get)
+    }
+
     fn options(&self) -> Options {
         Options {
             format: Format {
@@ -163,7 +168,7 @@ impl Import {
             delimiter: self.delimiter,
             headers: self.headers.clone(),
             columns: self.columns.clone(),
-            from_row: self.from_row.get(),
+            from_row: self.from_row(),
         }
     }
 }

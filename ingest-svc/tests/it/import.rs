@@ -2,9 +2,10 @@
 
 use std::process::Stdio;
 
+use model::AccountNumber;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::harness::process::command;
 use crate::harness::{self, DEADLINE, Service};
@@ -96,4 +97,71 @@ async fn whoever_interrupts_it_is_told_the_row_to_go_on_with() {
     drop(writer);
     let err = String::from_utf8(output.stderr).unwrap();
     assert!(err.contains("interrupted\ngo on with --from-row 7"), "{err}");
+}
+
+/// A service that keeps uploads in a folder, and whoever sends to it.
+async fn keeper() -> (kafka::testing::InProcessBroker, TempDir, Service, AccountNumber, String) {
+    let folder = TempDir::new().unwrap();
+    let url = format!("file://{}", folder.path().display());
+    let (broker, service) = Service::alone(|config| config.imports.upload_url = Some(url)).await;
+    let (account, token) = service.sender().await;
+    (broker, folder, service, account, token)
+}
+
+/// More than a piece of an upload: a hundred rows of 100 KB.
+fn large() -> String {
+    let note = "x".repeat(100_000);
+    let rows: String = (1..=100).map(|row| format!("b-{row},{note}\n")).collect();
+    format!("braze_id,note\n{rows}")
+}
+
+async fn are_read(service: &Service, account: AccountNumber, count: usize) {
+    let read = async || {
+        let events = harness::topic::events_so_far(&service.kafka, account).await;
+        (events.len() >= count).then_some(events)
+    };
+    let events = harness::wait_for("the job reads the file", read).await;
+    assert_eq!(events.len(), count);
+}
+
+#[tokio::test]
+async fn a_file_that_is_uploaded_is_read_by_a_job() {
+    let (_broker, _folder, service, account, token) = keeper().await;
+    let file = file(&large());
+    let path = file.path().display();
+    let arguments = format!("csv {path} --account {account} --stream braze_users --columns braze_id");
+    let (success, out, err) = run(&service, &token, &arguments).await;
+    assert!(success, "{err}");
+    let job = out.strip_suffix(" reads it\n").unwrap();
+    assert!(job.starts_with(&format!("accounts/{account}/importJobs/")), "{out}");
+    are_read(&service, account, 100).await;
+    let (success, _, err) = run(&service, "lb_1_x_y", &arguments).await;
+    assert!(!success && err.contains("401") && !err.contains("--resume"), "{err}");
+}
+
+#[tokio::test]
+async fn an_upload_goes_on_where_it_stands_if_it_is_of_the_same_file() {
+    let (_broker, _folder, service, account, token) = keeper().await;
+    let (text, http) = (large(), service.addresses.http);
+    let authorization = format!("authorization: Bearer {token}");
+    let length = format!("upload-length: {}", text.len());
+    let headers = [&*authorization, "tus-resumable: 1.0.0", &*length];
+    let path = format!("/files/{account}/braze_users");
+    let created = harness::http::send(http, "POST", &path, &headers, b"").await;
+    let location = created.header("location").unwrap();
+    let piece = "content-type: application/offset+octet-stream";
+    let headers = [&*authorization, "tus-resumable: 1.0.0", piece, "upload-offset: 0"];
+    let appended = harness::http::send(http, "PATCH", location, &headers, &text.as_bytes()[..1_000]).await;
+    assert_eq!(appended.status, 204, "{}", appended.body);
+    let (whole, other) = (file(&text), file("braze_id\nb-1\n"));
+    let arguments = |file: &NamedTempFile| {
+        let path = file.path().display();
+        format!("csv {path} --account {account} --stream braze_users --resume http://{http}{location}")
+    };
+    let (success, _, err) = run(&service, &token, &arguments(&other)).await;
+    assert!(!success && err.contains("the upload is of a file of"), "{err}");
+    let (success, out, err) = run(&service, &token, &arguments(&whole)).await;
+    assert!(success, "{err}");
+    assert_eq!(out, format!("{} reads it\n", created.header("import-job").unwrap()));
+    are_read(&service, account, 100).await;
 }

@@ -43,8 +43,8 @@ struct Rejected {
 }
 
 impl Collect {
-    pub(super) fn new(import: &Import, token: Option<SecretString>) -> anyhow::Result<Self> {
-        let mut base = import.url.clone();
+    pub(super) fn new(url: &Url, import: &Import, token: Option<SecretString>) -> anyhow::Result<Self> {
+        let mut base = url.clone();
         {
             let mut query = base.query_pairs_mut();
             query.append_pair("account_id", &import.account.to_string());

@@ -94,15 +94,17 @@ async fn import(
     let path = named.path().to_str().unwrap();
     let line = format!("ingest-svc import {path} --account 7 --stream a/b --url {url} {arguments}");
     let Command::Import(Call {
-        import: Some(import), ..
+        import: Some(import),
+        url,
+        ..
     }) = Cli::parse_from(line.split_whitespace()).command
     else {
         panic!("{line}")
     };
-    let collect = Collect::new(&import, Some("the-token".into())).unwrap();
+    let collect = Collect::new(&url, &import, Some("the-token".into())).unwrap();
     let (progress, next) = (
         Progress::new(ProgressDrawTarget::hidden()),
-        Cell::new(import.from_row.get()),
+        Cell::new(import.from_row()),
     );
     let ended = import.send(&collect, &progress, &next).await;
     let seen = collector.seen.lock().unwrap().clone();

@@ -65,14 +65,6 @@ pub(super) struct Upsent {
     /// The stream that its rows go to, which says how they are mapped
     #[arg(long, value_name = "NAME")]
     stream: String,
-    /// HTTP address of the service
-    #[arg(
-        long,
-        env = "INGEST_SVC_URL",
-        value_name = "URL",
-        default_value = "http://localhost:8080"
-    )]
-    url: Url,
     /// Label of the import job; else the file's name and the upload's id
     #[arg(long, value_name = "TEXT")]
     label: Option<String>,
@@ -103,7 +95,7 @@ pub(super) struct Upsent {
 }
 
 /// Uploads it, and tells the job that reads it.
-pub(super) async fn run(connection: &Connection, upload: Upload) -> Result<(), Failure> {
+pub(super) async fn run(connection: &Connection, url: &Url, upload: Upload) -> Result<(), Failure> {
     let variable = std::env::var("LYTICS_TOKEN").ok();
     let token = runtime::secrets::token(connection.token_file.as_deref(), variable).map_err(Failure::precondition)?;
     let (format, upsent) = match upload {
@@ -112,7 +104,7 @@ pub(super) async fn run(connection: &Connection, upload: Upload) -> Result<(), F
         Upload::Avro(upsent) => ("avro", upsent),
     };
     let token = authorization(token).map_err(Failure::precondition)?;
-    let http = client(&upsent.url).map_err(Failure::precondition)?;
+    let http = client(url).map_err(Failure::precondition)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::internal)?;
     let sender = Sender {
         http,
@@ -121,7 +113,7 @@ pub(super) async fn run(connection: &Connection, upload: Upload) -> Result<(), F
         address: Cell::new(upsent.resume.clone()),
     };
     let sent = tokio::select! {
-        sent = sender.send(&upsent, format) => sent,
+        sent = sender.send(url, &upsent, format) => sent,
         _ = interrupt.recv() => Err(anyhow!("interrupted")),
     };
     sender.bar.finish_and_clear();
@@ -156,14 +148,14 @@ struct Sender {
 
 impl Sender {
     /// Sends the file to its end; the name of the job that reads it.
-    async fn send(&self, upsent: &Upsent, format: &str) -> anyhow::Result<String> {
+    async fn send(&self, url: &Url, upsent: &Upsent, format: &str) -> anyhow::Result<String> {
         let cannot = || format!("cannot read {}", upsent.file.display());
         let mut file = File::open(&upsent.file).await.with_context(cannot)?;
         let size = file.metadata().await.with_context(cannot)?.len();
         self.bar.set_length(size);
         let address = match &upsent.resume {
             Some(address) => address.clone(),
-            None => self.create(upsent, format, size).await?,
+            None => self.create(url, upsent, format, size).await?,
         };
         self.address.set(Some(address.clone()));
         let (mut offset, mut job) = self.stands(&address, size).await?;
@@ -207,11 +199,9 @@ impl Sender {
     }
 
     /// Begins an upload; its address. That is not tried again: it makes a job.
-    async fn create(&self, upsent: &Upsent, format: &str, size: u64) -> anyhow::Result<Url> {
-        let mut url = upsent.url.clone();
-        let mut path = url
-            .path_segments_mut()
-            .map_err(|()| anyhow!("{} is no address", upsent.url))?;
+    async fn create(&self, base: &Url, upsent: &Upsent, format: &str, size: u64) -> anyhow::Result<Url> {
+        let mut url = base.clone();
+        let mut path = url.path_segments_mut().map_err(|()| anyhow!("{base} is no address"))?;
         path.pop_if_empty()
             .extend(["files", &upsent.account.to_string(), &upsent.stream]);
         drop(path);
