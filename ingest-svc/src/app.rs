@@ -159,7 +159,7 @@ impl App {
                 lifecycle.spawn("mappings", follow);
                 let services = services(
                     &config, &directory, &progress, &mappings, &publish, &webhook, &lifecycle,
-                );
+                )?;
                 lifecycle.spawn("grpc", grpc.serve(services, lifecycle.readiness(), lifecycle.token()));
                 lifecycle.spawn("token uses", keep_uses(directory.clone(), lifecycle.token()));
                 let table = directory.clone();
@@ -228,7 +228,7 @@ fn services(
     publish: &Publish,
     webhook: &Webhook,
     lifecycle: &Lifecycle,
-) -> Services {
+) -> Result<Services, Failure> {
     let tokens = Tokens::new(directory.clone(), &config.http.public_url);
     let kafka = config.kafka.clone();
     let (publish, admission, throttle) = (publish.clone(), webhook.admission(), webhook.throttle());
@@ -250,14 +250,14 @@ fn services(
     let storages = StorageAuthorizationServiceServer::new(storages).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let observer = Observer::new(progress.clone());
     let (directory, mappings, drain) = (directory.clone(), mappings.clone(), lifecycle.token());
-    let imports = api::Imports::new(directory, observer, mappings, sealer, drain);
+    let imports = api::Imports::new(directory, observer, mappings, sealer, braze(config)?, drain);
     let imports = ImportJobServiceServer::new(imports).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    Services::new(proto::DESCRIPTORS)
+    Ok(Services::new(proto::DESCRIPTORS)
         .add(tokens)
         .add(service)
         .add(ingest)
         .add(storages)
-        .add(imports)
+        .add(imports))
 }
 
 /// What publishes, by a producer of its own.

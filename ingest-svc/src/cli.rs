@@ -5,8 +5,10 @@ macro_rules! examples {
     ($($line:literal),+ $(,)?) => { concat!("Examples:", $("\n  ingest-svc ", $line),+) };
 }
 
+mod authorizations;
 mod events;
 mod import;
+mod imports;
 mod mappings;
 mod tokens;
 
@@ -116,6 +118,18 @@ enum Command {
         "import csv people.csv --account 1234 --stream braze_users",
     ))]
     Import(import::Call),
+    /// Create, look at and follow jobs that import files
+    ///
+    /// From object storage, by name or as they come, and of segments that Braze exports.
+    #[command(after_long_help = examples!("imports list --account 1234"))]
+    #[command(subcommand)]
+    Imports(imports::Command),
+    /// Create, look at and change credentials for object storage
+    ///
+    /// Where import jobs find files. Those for Braze are set up with export-svc.
+    #[command(after_long_help = examples!("authorizations list --account 1234"))]
+    #[command(subcommand)]
+    Authorizations(authorizations::Command),
     /// Print what a shell needs to complete these commands
     ///
     /// For bash, into the present shell: source <(ingest-svc completions bash)
@@ -129,8 +143,6 @@ enum Command {
     },
     #[command(hide = true)]
     Accounts(Elsewhere),
-    #[command(hide = true)]
-    Authorizations(Elsewhere),
     #[command(hide = true)]
     Jobs(Elsewhere),
     #[command(hide = true)]
@@ -175,7 +187,8 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             Ok(())
         }
         Command::Accounts(rest) => elsewhere("accounts", &rest),
-        Command::Authorizations(rest) => elsewhere("authorizations", &rest),
+        Command::Authorizations(command) => authorizations::run(&cli.connection, command).await,
+        Command::Imports(command) => imports::run(&cli.connection, command).await,
         Command::Jobs(rest) => elsewhere("jobs", &rest),
         Command::Memberships(rest) => elsewhere("memberships", &rest),
         Command::Topics(rest) => elsewhere("topics", &rest),

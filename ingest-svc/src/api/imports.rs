@@ -37,6 +37,7 @@ pub(crate) struct Imports {
     observer: Observer,
     mappings: Mappings,
     sealer: Option<Arc<Sealer>>,
+    braze: braze::Client,
     drain: CancellationToken,
     watchers: Arc<Semaphore>,
     watching: TaskTracker,
@@ -49,6 +50,7 @@ impl Imports {
         observer: Observer,
         mappings: Mappings,
         sealer: Option<Arc<Sealer>>,
+        braze: braze::Client,
         drain: CancellationToken,
     ) -> Self {
         Self {
@@ -56,6 +58,7 @@ impl Imports {
             observer,
             mappings,
             sealer,
+            braze,
             drain,
             watchers: Arc::new(Semaphore::new(watch::WATCHERS_MAX)),
             watching: TaskTracker::new(),
@@ -323,7 +326,7 @@ impl ImportJobService for Imports {
         let caller = self.directory.admit(&request, SEGMENTS)?;
         let name = &request.get_ref().authorization;
         child(&caller, "authorization", name, name::AUTHORIZATIONS, SEGMENTS)?;
-        segments::list(&self.directory, self.sealer.as_deref(), request.get_ref()).await
+        segments::list(&self.directory, self.sealer.as_deref(), &self.braze, request.get_ref()).await
     }
 }
 

@@ -1,16 +1,25 @@
 //! `ListSegments`.
 
+use braze::Client;
 use control::Directory;
 use control::sealing::Sealer;
 use proto::imports::v1::{ListSegmentsRequest, ListSegmentsResponse};
+use runtime::grpc::status;
 use tonic::{Response, Status};
 
+use crate::imports::segments;
+
 /// A page of the segments of the Braze workspace of an authorization.
-#[expect(clippy::unused_async, reason = "Braze is asked")]
 pub(super) async fn list(
-    _directory: &Directory,
-    _sealer: Option<&Sealer>,
-    _request: &ListSegmentsRequest,
+    directory: &Directory,
+    sealer: Option<&Sealer>,
+    client: &Client,
+    request: &ListSegmentsRequest,
 ) -> Result<Response<ListSegmentsResponse>, Status> {
-    Err(Status::unimplemented("segments cannot be listed yet"))
+    let Some(sealer) = sealer else {
+        let problem = "Braze's key cannot be opened: ingest-svc needs secrets.keys, the same as export-svc";
+        return Err(status::failed_precondition(problem.to_owned()));
+    };
+    let listed = segments::list(directory, sealer, client, &request.authorization, &request.page_token);
+    listed.await.map(Response::new)
 }

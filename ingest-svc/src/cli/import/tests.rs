@@ -198,7 +198,7 @@ async fn records_over_16_kb_go_to_the_endpoint_that_takes_them_and_spoil_no_othe
 #[tokio::test]
 async fn without_a_service_it_says_so_at_once_and_a_file_that_is_not_there_is_named() {
     let parse = |line: &str| match Cli::parse_from(line.split(' ')).command {
-        Command::Import(call) => call.import.unwrap(),
+        Command::Import(call) => (call.url, call.import.unwrap()),
         _ => panic!("{line}"),
     };
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/webhook.json");
@@ -212,8 +212,8 @@ async fn without_a_service_it_says_so_at_once_and_a_file_that_is_not_there_is_na
             "cannot read no-such-file",
         ),
     ] {
-        let import = parse(&line);
-        let collect = Collect::new(&import, None).unwrap();
+        let (url, import) = parse(&line);
+        let collect = Collect::new(&url, &import, None).unwrap();
         let ended = import
             .send(&collect, &Progress::new(ProgressDrawTarget::hidden()), &Cell::new(1))
             .await;

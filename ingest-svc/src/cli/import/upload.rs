@@ -24,6 +24,7 @@ use url::Url;
 use super::delimiter_word;
 use super::service::{Waits, authorization, client, is_for_now, refusal, retry_after};
 use crate::cli::Connection;
+use crate::cli::imports::watch;
 use crate::files::{Compression, Kind};
 
 /// Bytes that are sent at once: a piece that the service keeps as one.
@@ -89,6 +90,9 @@ pub(super) struct Upsent {
     /// Pass over rows that cannot be read, instead of ending there
     #[arg(long)]
     drop_errors: bool,
+    /// Do not follow the job that reads it
+    #[arg(long)]
+    no_watch: bool,
     /// Go on with an upload that was interrupted: its address, as it was told then
     #[arg(long, value_name = "URL")]
     resume: Option<Url>,
@@ -120,7 +124,10 @@ pub(super) async fn run(connection: &Connection, url: &Url, upload: Upload) -> R
     match sent {
         Ok(job) => {
             stdout::line(format!("{job} reads it"));
-            Ok(())
+            match upsent.no_watch {
+                true => Ok(()),
+                false => watch(connection, job).await,
+            }
         }
         Err(error) => Err(Failure::call(match sender.address.take() {
             Some(address) => anyhow!("{error:#}\ngo on with --resume {address}"),
