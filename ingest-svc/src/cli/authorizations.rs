@@ -23,7 +23,7 @@ pub(super) enum Command {
     ///
     /// The storage is listed with them first; what it refuses is not stored. A folder has no secret.
     #[command(subcommand)]
-    #[command(after_long_help = examples!("authorizations create folder --account 1234 --label Here --path users"))]
+    #[command(after_long_help = examples!("authorizations create folder --account 1234 \\\n      --label Here --path users"))]
     Create(Create),
     /// Show credentials; their secret is never shown
     ///
@@ -59,7 +59,7 @@ pub(super) enum Command {
     ///
     /// Jobs use the new one at once.
     #[command(after_long_help = examples!(
-        "authorizations rotate-secret accounts/1234/storageAuthorizations/a1b2c3 \\\n      --secret-file key.txt",
+        "authorizations rotate-secret \\\n      accounts/1234/storageAuthorizations/a1b2c3 --secret-file key.txt",
     ))]
     RotateSecret {
         #[command(flatten)]
@@ -104,7 +104,7 @@ pub(super) enum Create {
     ///
     /// Needs to list the bucket, and to get its objects.
     #[command(after_long_help = examples!(
-        "authorizations create s3 --account 1234 --label Exports --bucket exports \\\n      --region eu-central-1 --access-key-id AKIA5EXAMPLE --secret-file key.txt",
+        "authorizations create s3 --account 1234 --label Exports \\\n      --bucket exports --region eu-central-1 --access-key-id AKIA5EXAMPLE \\\n      --secret-file key.txt",
     ))]
     S3 {
         #[command(flatten)]
@@ -129,7 +129,7 @@ pub(super) enum Create {
     ///
     /// With a service account that may list the bucket and read its objects.
     #[command(after_long_help = examples!(
-        "authorizations create gcs --account 1234 --label Exports --bucket exports \\\n      --secret-file key.json",
+        "authorizations create gcs --account 1234 --label Exports \\\n      --bucket exports --secret-file key.json",
     ))]
     Gcs {
         #[command(flatten)]
@@ -169,7 +169,7 @@ pub(super) enum Create {
     /// A folder that every replica has
     ///
     /// Below the one that the installation allows (imports.folder).
-    #[command(after_long_help = examples!("authorizations create folder --account 1234 --label Here --path users"))]
+    #[command(after_long_help = examples!("authorizations create folder --account 1234 \\\n      --label Here --path users"))]
     Folder {
         #[command(flatten)]
         label: Label,

@@ -25,7 +25,7 @@ pub(super) enum Command {
     /// Without a schedule it reads once what is there.
     #[command(subcommand)]
     #[command(after_long_help = examples!(
-        "imports create storage --account 1234 --stream braze_users --label People \\\n      --authorization accounts/1234/storageAuthorizations/a1b2c3 --prefix people/ --watch",
+        "imports create storage --account 1234 --stream braze_users \\\n      --authorization accounts/1234/storageAuthorizations/a1b2c3 \\\n      --label People --prefix people/ --watch",
     ))]
     Create(Create),
     /// Show a job: what it reads, its state and counters
@@ -86,7 +86,7 @@ pub(super) enum Command {
     /// List the segments of a Braze workspace
     ///
     /// To choose one to export. The authorization's key needs the permission segments.list.
-    #[command(after_long_help = examples!("imports segments --authorization accounts/1234/authorizations/a1b2c3"))]
+    #[command(after_long_help = examples!("imports segments \\\n      --authorization accounts/1234/authorizations/a1b2c3"))]
     Segments {
         /// accounts/{number}/authorizations/{id}, as export-svc lists it
         #[arg(long, value_name = "NAME")]

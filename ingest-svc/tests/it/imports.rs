@@ -5,5 +5,6 @@ mod jobs;
 mod kept_updated;
 mod observed;
 mod running;
+mod segment_export;
 mod sources;
 mod storages;

@@ -15,8 +15,8 @@ pub(in crate::cli) enum Create {
     /// Those whose keys begin with --prefix and, behind it, match --pattern; in the order in which they were changed. With a schedule new
     /// ones are read as they come, and nothing twice.
     #[command(after_long_help = examples!(
-        "imports create storage --account 1234 --stream braze_users --label People \\\n      --authorization accounts/1234/storageAuthorizations/a1b2c3 --prefix people/ --watch",
-        "imports create storage --account 1234 --stream crm --label Daily \\\n      --authorization accounts/1234/storageAuthorizations/a1b2c3 \\\n      --prefix crm_ --pattern '[0-9]{8}\\.csv' --daily 06:00 --time-zone Europe/Berlin --diff",
+        "imports create storage --account 1234 --stream braze_users \\\n      --authorization accounts/1234/storageAuthorizations/a1b2c3 \\\n      --label People --prefix people/ --watch",
+        "imports create storage --account 1234 --stream crm --label Daily \\\n      --authorization accounts/1234/storageAuthorizations/a1b2c3 \\\n      --prefix crm_ --pattern '[0-9]{8}\\.csv' --diff \\\n      --daily 06:00 --time-zone Europe/Berlin",
     ))]
     Storage {
         #[command(flatten)]
@@ -36,7 +36,7 @@ pub(in crate::cli) enum Create {
     /// Braze writes into the storage that is connected to its workspace, which takes minutes to hours, and calls this service when it is
     /// done.
     #[command(after_long_help = examples!(
-        "imports create segment-export --account 1234 --stream braze_users --label VIPs \\\n      --authorization accounts/1234/authorizations/d4e5f6 \\\n      --storage accounts/1234/storageAuthorizations/a1b2c3 \\\n      --segment 7a1b0c52-0000-4d3e-9e11-2f3a4b5c6d7e --fields braze_id,external_id,email",
+        "imports create segment-export --account 1234 --stream braze_users \\\n      --label VIPs \\\n      --authorization accounts/1234/authorizations/d4e5f6 \\\n      --storage accounts/1234/storageAuthorizations/a1b2c3 \\\n      --segment 7a1b0c52-0000-4d3e-9e11-2f3a4b5c6d7e \\\n      --fields braze_id,external_id,email",
     ))]
     SegmentExport {
         #[command(flatten)]

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use super::s3::S3;
 use super::{Service, config, until};
 
-const KEYS: &str = "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+pub(crate) const KEYS: &str = "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 /// A service of the test's own with an account, and a folder that jobs may read.
 pub(crate) struct Importing {
