@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use braze_sim::{Sim, SimHandle};
+use braze_sim::{Sim, SimHandle, Storage};
 use kafka::testing::InProcessBroker;
 use runtime::exit::Failure;
 use runtime::grpc::Channel;
@@ -24,6 +24,9 @@ pub(crate) const BRAZE_KEY: &str = "sim-key";
 const PARTITIONS: i32 = 4;
 /// Seals Braze's keys in a broker that is gone with the process.
 const SEALING_KEY: &str = "local:bG9jYWwgc3RhY2sgb25seSwgbm90IGEgc2VjcmV0IQo=";
+/// Where in the folder for imports the simulator writes exports, and where uploaded files are kept.
+const EXPORTS: &str = "braze";
+const UPLOADS: &str = "uploads";
 /// How long the last spans and log lines may take at the end.
 pub(crate) const FLUSH: Duration = Duration::from_secs(2);
 /// How long the services may take to become ready.
@@ -67,6 +70,15 @@ impl Ports {
     }
 }
 
+/// The address, with a port that is free now if any will do.
+fn known(address: SocketAddr) -> anyhow::Result<SocketAddr> {
+    if address.port() != 0 {
+        return Ok(address);
+    }
+    let free = std::net::TcpListener::bind(address).context("a free port")?;
+    Ok(free.local_addr()?)
+}
+
 /// A running system.
 pub(crate) struct Stack {
     sim: Sim,
@@ -84,14 +96,16 @@ impl Stack {
     /// Starts everything and waits until both services are ready.
     pub(crate) async fn start(ports: Ports) -> anyhow::Result<Self> {
         let broker = InProcessBroker::start(PARTITIONS, &[ACCOUNT]).context("in-process broker")?;
+        let imports = tempfile::Builder::new().prefix("lytics-imports-").tempdir();
+        let imports = imports.context("a folder for imports")?;
+        let folder = imports.path().canonicalize().context("the folder for imports")?;
         let options = braze_sim::Options {
             listen: ports.sim,
+            storage: Some(Storage::Folder(folder.join(EXPORTS))),
             ..braze_sim::Options::default()
         };
         let sim = Sim::start(options).await.context("braze-sim")?;
 
-        let imports = tempfile::Builder::new().prefix("lytics-imports-").tempdir();
-        let imports = imports.context("a folder for imports")?;
         let mut config = ingest_svc::config::Config {
             kafka: broker.config(),
             ..Default::default()
@@ -99,8 +113,12 @@ impl Stack {
         config.auth.admin_token = Some(SecretString::from(ADMIN_TOKEN));
         config.secrets.keys = SecretString::from(SEALING_KEY);
         config.braze.endpoint = Some(sim.base_url());
-        config.imports.folder = Some(imports.path().canonicalize().context("the folder for imports")?);
-        config.http.listen = ports.ingest_http.to_string();
+        config.imports.upload_url = Some(format!("file://{}", folder.join(UPLOADS).display()));
+        config.imports.folder = Some(folder);
+        let http = known(ports.ingest_http)?;
+        // Braze calls back when an export is there.
+        config.http.public_url = format!("http://{http}");
+        config.http.listen = http.to_string();
         config.grpc.listen = ports.ingest_grpc.to_string();
         config.admin.listen = ports.ingest_admin.to_string();
         let ingest = ingest_svc::app::App::build(config).await.context("ingest-svc")?;

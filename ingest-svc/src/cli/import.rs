@@ -111,7 +111,7 @@ async fn send(connection: &Connection, url: &Url, import: Import) -> Result<(), 
     let collect = Collect::new(url, &import, token).map_err(Failure::precondition)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::internal)?;
     let progress = Progress::new(ProgressDrawTarget::stderr());
-    let next = Cell::new(import.from_row());
+    let next = Cell::new(import.first_row());
     let sent = tokio::select! {
         sent = import.send(&collect, &progress, &next) => sent,
         _ = interrupt.recv() => Err(anyhow!("interrupted")),
@@ -154,7 +154,7 @@ impl Import {
         }
     }
 
-    fn from_row(&self) -> u64 {
+    fn first_row(&self) -> u64 {
         self.from_row.map_or(1, NonZeroU64::get)
     }
 
@@ -168,7 +168,7 @@ impl Import {
             delimiter: self.delimiter,
             headers: self.headers.clone(),
             columns: self.columns.clone(),
-            from_row: self.from_row(),
+            from_row: self.first_row(),
         }
     }
 }

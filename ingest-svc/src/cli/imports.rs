@@ -27,7 +27,7 @@ pub(super) enum Command {
     #[command(after_long_help = examples!(
         "imports create storage --account 1234 --stream braze_users \\\n      --authorization accounts/1234/storageAuthorizations/a1b2c3 \\\n      --label People --prefix people/ --watch",
     ))]
-    Create(Create),
+    Create(Box<Create>),
     /// Show a job: what it reads, its state and counters
     ///
     /// The reason says why it does not go on, and what helps.
@@ -166,7 +166,7 @@ type Client = ImportJobServiceClient<Channel>;
 pub(super) async fn run(connection: &Connection, command: Command) -> Result<(), Failure> {
     let mut client = ImportJobServiceClient::new(connection.open().await?);
     let job = match command {
-        Command::Create(create) => return create_job(connection, &mut client, create).await,
+        Command::Create(create) => return create_job(connection, &mut client, *create).await,
         Command::Get(One { name }) => {
             let answer = client.get_import_job(wire::GetImportJobRequest { name }).await;
             answer.map_err(refused)?.into_inner().import_job

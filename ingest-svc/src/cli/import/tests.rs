@@ -104,7 +104,7 @@ async fn import(
     let collect = Collect::new(&url, &import, Some("the-token".into())).unwrap();
     let (progress, next) = (
         Progress::new(ProgressDrawTarget::hidden()),
-        Cell::new(import.from_row()),
+        Cell::new(import.first_row()),
     );
     let ended = import.send(&collect, &progress, &next).await;
     let seen = collector.seen.lock().unwrap().clone();

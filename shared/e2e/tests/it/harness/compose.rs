@@ -124,13 +124,7 @@ impl Composed {
         let environment = here(&service, "EXPORT_SVC", broker, &addresses, &["GRPC", "ADMIN"]);
         let export = Export::serve(&words(&service.command()), environment).await;
         let service = Service::of("ingest-svc");
-        let environment = here(
-            &service,
-            "INGEST_SVC",
-            broker,
-            &[kafka, tracing],
-            &["HTTP", "GRPC", "ADMIN"],
-        );
+        let environment = here(&service, "INGEST_SVC", broker, &addresses, &["HTTP", "GRPC", "ADMIN"]);
         let ingest = Ingest::serve(&words(&service.command()), environment).await;
         ready(ingest.admin).await;
         Self {
