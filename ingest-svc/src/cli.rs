@@ -117,7 +117,7 @@ enum Command {
         "import a.txt --account 1234 --stream crm --format csv --delimiter t",
         "import csv people.csv --account 1234 --stream braze_users",
     ))]
-    Import(import::Call),
+    Import(Box<import::Call>),
     /// Create, look at and follow jobs that import files
     ///
     /// From object storage, by name or as they come, and of segments that Braze exports.
@@ -179,7 +179,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Tokens(command) => tokens::run(&cli.connection, command).await,
         Command::Mappings(command) => mappings::run(&cli.connection, command).await,
         Command::Events(command) => events::run(&cli.connection, command).await,
-        Command::Import(import) => import::run(&cli.connection, import).await,
+        Command::Import(import) => import::run(&cli.connection, *import).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "ingest-svc", &mut script);

@@ -93,14 +93,10 @@ async fn import(
     tokio::fs::write(named.path(), file).await.unwrap();
     let path = named.path().to_str().unwrap();
     let line = format!("ingest-svc import {path} --account 7 --stream a/b --url {url} {arguments}");
-    let Command::Import(Call {
-        import: Some(import),
-        url,
-        ..
-    }) = Cli::parse_from(line.split_whitespace()).command
-    else {
+    let Command::Import(call) = Cli::parse_from(line.split_whitespace()).command else {
         panic!("{line}")
     };
+    let (url, import) = (call.url, call.import.unwrap());
     let collect = Collect::new(&url, &import, Some("the-token".into())).unwrap();
     let (progress, next) = (
         Progress::new(ProgressDrawTarget::hidden()),

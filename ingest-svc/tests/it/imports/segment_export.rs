@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use crate::harness::imports::{Importing, KEYS};
-use crate::harness::{topic, wait_for};
+use crate::harness::{DEADLINE, topic, wait_for};
 
 /// The services, and the storage that Braze writes to and ingest-svc reads.
 struct Rig {
@@ -70,7 +70,8 @@ impl Rig {
             .map(|number| serde_json::json!({ "external_id": format!("u{number}"), "email": format!("u{number}@example.com") }))
             .collect();
         let url = format!("{}/users/track", self.sim.base_url().trim_end_matches('/'));
-        let request = reqwest::Client::new().post(url).bearer_auth("sim-key");
+        let client = reqwest::Client::builder().timeout(DEADLINE).build().unwrap();
+        let request = client.post(url).bearer_auth("sim-key");
         let answer = request.json(&serde_json::json!({ "attributes": users })).send().await;
         assert!(answer.unwrap().status().is_success());
         self.sim.handle().idle().await;
