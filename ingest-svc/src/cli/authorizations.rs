@@ -173,7 +173,7 @@ pub(super) enum Create {
     Folder {
         #[command(flatten)]
         label: Label,
-        /// Below the folder that the installation allows; . is that folder
+        /// Below the folder that the installation allows, such as daily/users
         #[arg(long)]
         path: String,
     },

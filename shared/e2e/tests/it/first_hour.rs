@@ -89,15 +89,15 @@ async fn what_is_wrong(reader: &Reader) {
     assert_eq!(shows.next(), None, "the README shows it");
 }
 
-/// What `make up` prints, as the README has it: on the usual ports, so that no endpoint has to be named, and with the token
-/// copied by hand from what `tokens create` prints.
+/// What `make up` prints, as the README has it: on the usual ports, so that no endpoint has to be named, without the folder that
+/// docs/imports.md needs, and with the token copied by hand from what `tokens create` prints.
 fn as_in_the_readme(local: &Local) -> Vec<String> {
     let mut lines = Vec::new();
     for line in &local.commands {
         if let Some(create) = line.strip_prefix("TOKEN=$(") {
             lines.push(create.strip_suffix(" --output token)").expect(line).to_owned());
             lines.push("TOKEN=…".to_owned());
-        } else if !line.contains("_ENDPOINT=http://") {
+        } else if !line.contains("_ENDPOINT=http://") && !line.contains("LYTICS_IMPORTS=") {
             lines.push(line.replace(&local.http.to_string(), "localhost:8080"));
         }
     }

@@ -48,8 +48,12 @@ impl Replica {
         let mut found = None;
         until("the replica to hear of the edit", async || {
             let request = GetExportJobRequest { name: job.name.clone() };
-            let answer = self.client.clone().get_export_job(request).await.unwrap();
-            found = answer.into_inner().export_job;
+            found = match self.client.clone().get_export_job(request).await {
+                Ok(answer) => answer.into_inner().export_job,
+                // It has not heard of the job itself either.
+                Err(status) if status.code() == Code::NotFound => None,
+                Err(status) => panic!("{status}"),
+            };
             found.as_ref().is_some_and(|found| found.revision >= job.revision)
         })
         .await;

@@ -255,7 +255,7 @@ async fn no_option_of_a_service_takes_a_secret() {
     let found: Vec<_> = found.iter().filter(about_secrets).collect();
     assert_eq!(
         found,
-        ["--key-file", "--token-file"],
+        ["--access-key-id", "--key-file", "--secret-file", "--token-file"],
         "a secret in the arguments can be read by every user of the machine"
     );
 }
