@@ -177,7 +177,6 @@ async fn a_command_of_the_other_binary_is_named_with_exit_code_2() {
             "that is `export-svc jobs create`",
         ),
         ("accounts", "that is `export-svc accounts …`"),
-        ("authorizations list", "that is `export-svc authorizations list`"),
         (
             "memberships publish --enter",
             "that is `export-svc memberships publish`",

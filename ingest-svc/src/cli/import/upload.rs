@@ -182,8 +182,11 @@ impl Sender {
             let request = request.header(CONTENT_TYPE, "application/offset+octet-stream");
             match request.body(Bytes::from(piece)).send().await {
                 Ok(response) if response.status().is_success() => {
-                    offset = number(response.headers(), OFFSET)?;
-                    waits = Waits::default();
+                    let arrived = number(response.headers(), OFFSET)?;
+                    if arrived <= offset {
+                        bail!("the service has taken nothing of what was sent");
+                    }
+                    (offset, waits) = (arrived, Waits::default());
                 }
                 // Somebody has gone on with it, or more has arrived than was answered.
                 Ok(response) if response.headers().contains_key(OFFSET) => {
@@ -235,7 +238,8 @@ impl Sender {
                         bail!("the upload is of a file of {length} bytes, not of {size}");
                     }
                     let job = headers.get(IMPORT_JOB).and_then(|value| value.to_str().ok());
-                    return Ok((number(headers, OFFSET)?, job.unwrap_or_default().to_owned()));
+                    let job = job.context("the answer does not say which job reads the file")?;
+                    return Ok((number(headers, OFFSET)?, job.to_owned()));
                 }
                 Ok(response) if is_for_now(response.status()) => {
                     let after = retry_after(&response);

@@ -10,6 +10,7 @@ use proto::imports::v1 as wire;
 use proto::imports::v1::ImportJobState;
 use proto::imports::v1::import_job_service_client::ImportJobServiceClient;
 use runtime::exit::Failure;
+use runtime::grpc::Channel;
 use runtime::stdout;
 use tonic::Code;
 
@@ -32,9 +33,14 @@ pub(in crate::cli) async fn watch(connection: &Connection, name: String) -> Resu
         false => View::Lines(String::new()),
     };
     let (mut tries, mut wait) = (0, WAIT);
+    // Whoever is not there at first is somebody else.
+    let mut channel = connection.open().await?;
     loop {
-        let lost = match follow(connection, &name, &mut view, &mut tries).await {
-            Ok(job) => return ended(&job),
+        let lost = match follow(&channel, &name, &mut view, &mut tries).await {
+            Ok(job) => {
+                view.end(&job);
+                return ended(&job);
+            }
             Err(Lost::Refused(failure)) => return Err(failure),
             Err(Lost::Away(failure)) => failure,
         };
@@ -45,8 +51,12 @@ pub(in crate::cli) async fn watch(connection: &Connection, name: String) -> Resu
         if tries > TRIES_MAX {
             return Err(lost);
         }
+        view.waits(&lost);
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(WAIT_MAX);
+        if let Ok(another) = connection.open().await {
+            channel = another;
+        }
     }
 }
 
@@ -58,21 +68,17 @@ enum Lost {
 }
 
 /// The job as it was last, when the service has nothing more to tell of it.
-async fn follow(
-    connection: &Connection,
-    name: &str,
-    view: &mut View,
-    tries: &mut u32,
-) -> Result<wire::ImportJob, Lost> {
+async fn follow(channel: &Channel, name: &str, view: &mut View, tries: &mut u32) -> Result<wire::ImportJob, Lost> {
     let away = |status: tonic::Status| match status.code() {
         Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded | Code::ResourceExhausted => {
             Lost::Away(refused(status))
         }
         _ => Lost::Refused(refused(status)),
     };
-    let channel = connection.open().await.map_err(Lost::Away)?;
     let request = wire::WatchImportJobRequest { name: name.to_owned() };
-    let answer = ImportJobServiceClient::new(channel).watch_import_job(request).await;
+    let answer = ImportJobServiceClient::new(channel.clone())
+        .watch_import_job(request)
+        .await;
     let mut jobs = answer.map_err(away)?.into_inner();
     let mut last = None;
     while let Some(seen) = jobs.message().await.map_err(away)? {
@@ -127,6 +133,25 @@ impl View {
                     *last = line;
                 }
             }
+        }
+    }
+}
+
+impl View {
+    /// What the bars have shown stays.
+    fn end(&mut self, job: &wire::ImportJob) {
+        if let Self::Bars(bars) = self {
+            drop(bars.all.clear());
+            stdout::line(line(job));
+        }
+    }
+
+    /// The service is asked again.
+    fn waits(&self, why: &Failure) {
+        let said = format!("waiting: {why}");
+        match self {
+            Self::Bars(bars) => bars.all.suspend(|| eprintln!("{said}")),
+            Self::Lines(_) => eprintln!("{said}"),
         }
     }
 }

@@ -41,6 +41,12 @@ pub(crate) async fn ask(
             message: "this process was held up before it could ask".to_owned(),
         });
     }
+    if !asker.directory.is_fresh() {
+        return Err(Denied {
+            denial: Denial::NotSent,
+            message: "the control table has not heard from Kafka for too long".to_owned(),
+        });
+    }
     let Key { base, key } = key(&asker.directory, &asker.sealer, &files.authorization).map_err(|message| Denied {
         denial: Denial::Unauthorized { status: None },
         message,

@@ -1,6 +1,6 @@
 //! What is next for a job whose files Braze writes, and what is written of an export.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use control::{ImportJob, SegmentFiles};
 use jiff::Timestamp;
@@ -20,15 +20,18 @@ pub(crate) fn of_segment(
     listing: Option<&[Found]>,
     now: Timestamp,
 ) -> Step {
-    let known = view.files.values().filter_map(|file| file.newest());
-    let taken: BTreeSet<_> = known.filter_map(|file| export_of(&file.key)).collect();
+    // Of many files: asked for only while it is not known what Braze has called the export.
+    let is_taken = |export: &str| {
+        let mut known = view.files.values().filter_map(|file| file.newest());
+        known.any(|file| export_of(&file.key) == Some(export))
+    };
     let standing = Standing {
         segment_id: &files.segment_id,
         schedule: job.schedule.as_ref(),
         progress: &view.job,
         callback: view.callback.as_ref(),
         listing,
-        taken: &|export| taken.contains(export),
+        taken: &is_taken,
     };
     export::step(&standing, now)
 }
