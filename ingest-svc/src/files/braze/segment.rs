@@ -20,6 +20,24 @@ const NAMES: &[(&str, &str)] = &[
 /// What holds the attributes that the customer has defined.
 const CUSTOM_ATTRIBUTES: &str = "custom_attributes";
 
+/// Fields that are not among those that can be asked for: of webhooks, of Currents, and one that comes unasked.
+const FIELDS: [&str; 9] = [
+    "city",
+    "date_of_birth",
+    "phone_number",
+    "twitter_handle",
+    "user_id",
+    "external_user_id",
+    "event_type",
+    "time",
+    "push_opted_in_at",
+];
+
+/// Whether no field of Braze's has this name.
+fn is_custom(name: &str) -> bool {
+    !FIELDS.contains(&name) && !braze::EXPORT_FIELDS.contains(&name)
+}
+
 /// What names a user.
 const IDENTIFIERS: [&str; 4] = ["braze_id", "external_id", "email", "user_aliases"];
 
@@ -95,14 +113,10 @@ pub(in super::super) fn records(line: Raw) -> Vec<Raw> {
         .collect()
 }
 
-/// The user, with custom attributes under their own names, as the dashboard's CSV has them; one that is called as a field of the user,
-/// or as what makes an activity of a record, stays where it was.
+/// The user, with custom attributes under their own names, as the dashboard's CSV has them; one that is called as a field that Braze
+/// has for a user, whether this one has it or not, or as what makes an activity of a record, stays where it was.
 fn record(user: &Members<'_>) -> String {
     let custom = user.get(CUSTOM_ATTRIBUTES).and_then(Members::of);
-    let is_free = |name: &str| {
-        let mut fields = user.iter();
-        name != "event_type" && !fields.any(|(field, _)| field == name || renamed(field, NAMES) == name)
-    };
     let mut record = Object::default();
     for (name, value) in user.iter() {
         if custom.is_some() && name == CUSTOM_ATTRIBUTES {
@@ -112,7 +126,7 @@ fn record(user: &Members<'_>) -> String {
     }
     let mut left = Object::default();
     for (name, value) in custom.iter().flat_map(Members::iter) {
-        match is_free(name) {
+        match is_custom(name) {
             true => record.push(name, value.get()),
             false => left.push(name, value.get()),
         }

@@ -254,11 +254,11 @@ async fn an_attribute_that_is_called_as_brazes_own_column_does_not_take_its_plac
 
 #[tokio::test]
 async fn custom_attributes_have_the_names_of_their_columns_in_the_dashboards_csv() {
-    let line = r#"{"braze_id":"b-1","dob":"1990-07-14","custom_attributes":{"loyalty_tier":"gold","braze_id":"x","date_of_birth":"y","event_type":"z"}}"#;
+    let line = r#"{"braze_id":"b-1","dob":"1990-07-14","custom_attributes":{"loyalty_tier":"gold","braze_id":"x","date_of_birth":"y","event_type":"z","email":"of somebody else"}}"#;
     let exported = records("users.json", line.as_bytes(), braze()).await;
     let expected = json!({
         "braze_id": "b-1", "date_of_birth": "1990-07-14", "loyalty_tier": "gold",
-        "custom_attributes": { "braze_id": "x", "date_of_birth": "y", "event_type": "z" },
+        "custom_attributes": { "braze_id": "x", "date_of_birth": "y", "event_type": "z", "email": "of somebody else" },
     });
     assert_eq!(value(&exported[0]), expected);
     let line = r#"{"braze_id":"b-1","custom_attributes":"none"}"#;
