@@ -73,11 +73,16 @@ impl Replicas {
 
     /// A piece whose bytes are still to come.
     async fn begin(&self, path: &str, offset: u64, bytes: usize) -> Connection {
+        self.begin_with(path, offset, bytes, "").await
+    }
+
+    /// With more lines in its head.
+    async fn begin_with(&self, path: &str, offset: u64, bytes: usize, more: &str) -> Connection {
         let token = &self.token;
         let mut connection = Connection::open(self.services[0].addresses.http).await;
         let head = format!(
             "PATCH {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{VERSION}\r\n{PIECE}\r\nupload-offset: {offset}\r\n\
-             content-length: {bytes}\r\nauthorization: {token}\r\n\r\n"
+             content-length: {bytes}\r\nauthorization: {token}\r\n{more}\r\n"
         );
         connection.write(head).await;
         connection
@@ -86,10 +91,12 @@ impl Replicas {
     /// A piece of so many bytes of which four have come, and which is known to take the only place that there is.
     async fn alone(&self, path: &str, bytes: usize) -> Connection {
         let mut begun = wait_for("the piece takes the place", async || {
-            let begun = self.begin(path, 0, bytes).await;
+            let begun = self.begin_with(path, 0, bytes, "expect: 100-continue\r\n").await;
             self.is_taken(path).await.then_some(begun)
         })
         .await;
+        // It is told to go on when its body is being waited for.
+        begun.continues().await;
         begun.write("0123").await;
         // What is written first is read first.
         for _ in 0..3 {

@@ -93,6 +93,15 @@ impl Connection {
         tokio::time::timeout(DEADLINE, read).await.expect("an answer in time")
     }
 
+    /// Reads `100 Continue`, for which the head must have asked.
+    pub(crate) async fn continues(&mut self) {
+        let mut bytes = *b"HTTP/1.1 100 Continue\r\n\r\n";
+        let expected = bytes;
+        let read = tokio::time::timeout(DEADLINE, self.0.read_exact(&mut bytes));
+        read.await.expect("an answer in time").unwrap();
+        assert_eq!(bytes, expected);
+    }
+
     pub(crate) async fn write(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.write_all(bytes.as_ref()).await.unwrap();
     }

@@ -31,10 +31,11 @@ fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// A command of one of our binaries, with nothing of this process's environment.
+/// A command of one of our binaries, with nothing of this process's environment; its temporary files are in the clone too.
 pub(crate) fn command(name: &str) -> Command {
     let mut command = Command::new(binary(name));
-    command.env_clear().kill_on_drop(true).stdin(Stdio::null());
+    command.env_clear().env("TMPDIR", env!("CARGO_TARGET_TMPDIR"));
+    command.kill_on_drop(true).stdin(Stdio::null());
     command
 }
 
