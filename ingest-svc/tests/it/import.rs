@@ -1,5 +1,7 @@
 //! `ingest-svc import`, as people type it.
 
+mod broken;
+
 use std::process::Stdio;
 
 use model::AccountNumber;

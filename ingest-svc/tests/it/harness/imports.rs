@@ -11,7 +11,9 @@ use kafka::{Table, Topics};
 use model::AccountNumber;
 use prost::Message;
 use proto::imports::v1::import_progress::Progress;
-use proto::imports::v1::{FileProgress, ImportCounters, ImportFile, ImportFileState, ImportProgress, JobProgress};
+use proto::imports::v1::{
+    ExportCallback, FileProgress, ImportCounters, ImportFile, ImportFileState, ImportProgress, JobProgress,
+};
 use secrecy::SecretString;
 use tempfile::TempDir;
 
@@ -128,6 +130,15 @@ impl Importing {
         match self.table.get(&job.name()).and_then(|entry| decode(&entry.value)) {
             Some(Progress::Job(progress)) => progress,
             _ => JobProgress::default(),
+        }
+    }
+
+    /// The newest call of Braze for a job that was written down.
+    pub(crate) fn called_back(&self, job: &ImportJob) -> Option<ExportCallback> {
+        let entry = self.table.get(&format!("{}/callback", job.name()))?;
+        match decode(&entry.value)? {
+            Progress::Callback(callback) => Some(callback),
+            other => panic!("{other:?}"),
         }
     }
 

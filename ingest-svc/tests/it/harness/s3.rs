@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 /// Bytes that are passed on at a time.
 const PIECE_BYTES: usize = 4 << 10;
 
-/// A server with the bucket `files`, which the key `id-1` with `secret-1` may use.
+/// A server with the bucket `files`, which the keys `id-1` with `secret-1` and `id-2` with `secret-2` may use.
 pub(crate) struct S3 {
     folder: TempDir,
     pub(crate) endpoint: String,
@@ -30,7 +30,9 @@ impl S3 {
         let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         std::fs::create_dir(folder.path().join("files")).unwrap();
         let mut service = S3ServiceBuilder::new(FileSystem::new(folder.path()).unwrap());
-        service.set_auth(SimpleAuth::from_single("id-1", "secret-1"));
+        let mut keys = SimpleAuth::from_single("id-1", "secret-1");
+        keys.register("id-2".to_owned(), "secret-2".into());
+        service.set_auth(keys);
         let service = service.build();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());

@@ -12,6 +12,7 @@ use tonic::{Code, Status};
 
 use crate::grpc::channel;
 use crate::harness::Service;
+use crate::harness::s3::S3;
 
 pub(super) type Client = StorageAuthorizationServiceClient<Channel>;
 
@@ -84,13 +85,17 @@ impl Allowed {
     }
 }
 
-fn s3(endpoint: &str) -> Storage {
-    Storage::S3(wire::S3Storage {
+fn bucket(endpoint: &str) -> wire::S3Storage {
+    wire::S3Storage {
         bucket: "files".to_owned(),
         region: "us-east-1".to_owned(),
         access_key_id: "id-1".to_owned(),
         endpoint: endpoint.to_owned(),
-    })
+    }
+}
+
+fn s3(endpoint: &str) -> Storage {
+    Storage::S3(bucket(endpoint))
 }
 
 async fn problem(client: &mut Client, name: &str) -> String {
@@ -142,6 +147,49 @@ async fn a_storage_that_does_not_answer_is_unavailable() {
     let other = other.unwrap_err();
     assert_eq!(other.code(), Code::InvalidArgument, "{other}");
     assert!(other.message().contains("imports.endpoints"), "{other}");
+    allowed.service.lifecycle.drain("the test is over");
+}
+
+#[tokio::test]
+async fn a_new_secret_is_tried_before_it_takes_the_old_ones_place() {
+    let s3 = S3::start().await;
+    let allowed = Allowed::start(|config| config.imports.endpoints = vec![s3.endpoint.clone()]).await;
+    let mut client = allowed.storages().await;
+    let wrong = allowed.create(&mut client, self::s3(&s3.endpoint), "wrong-1").await;
+    let wrong = wrong.unwrap_err();
+    assert!(!wrong.message().contains("wrong-1"), "{wrong}");
+    assert_eq!(wrong.code(), Code::FailedPrecondition, "{wrong}");
+    let created = allowed.create(&mut client, self::s3(&s3.endpoint), "secret-1").await;
+    let created = created.unwrap();
+    assert_eq!(problem(&mut client, &created.name).await, "");
+    let rotate = |access_key_id: &str, secret: &str, revision| wire::RotateStorageSecretRequest {
+        name: created.name.clone(),
+        secret: secret.to_owned(),
+        access_key_id: access_key_id.to_owned(),
+        revision,
+    };
+    for (key, secret) in [("", "wrong-2"), ("", "secret-2"), ("id-2", "secret-1")] {
+        let refused = client.rotate_storage_secret(rotate(key, secret, 0)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+        assert!(!refused.message().contains(secret), "{refused}");
+    }
+    assert_eq!(problem(&mut client, &created.name).await, "");
+    let rotated = client
+        .rotate_storage_secret(rotate("id-2", "secret-2", created.revision))
+        .await;
+    let rotated = rotated.unwrap().into_inner().storage_authorization.unwrap();
+    assert_eq!(
+        rotated.storage,
+        Some(Storage::S3(wire::S3Storage {
+            access_key_id: "id-2".to_owned(),
+            ..bucket(&s3.endpoint)
+        }))
+    );
+    assert_eq!(problem(&mut client, &created.name).await, "");
+    let stale = client
+        .rotate_storage_secret(rotate("", "secret-2", created.revision))
+        .await;
+    assert_eq!(stale.unwrap_err().code(), Code::Aborted);
     allowed.service.lifecycle.drain("the test is over");
 }
 

@@ -72,12 +72,13 @@ async fn an_object_goes_on_where_its_connection_broke() {
     let s3 = S3::start().await;
     s3.put("long", bytes(0));
     let listed = list(&open(&s3.storage(), SECRET), "").await.unwrap().remove(0);
-    let relay = Relay::start(&s3.endpoint, 1_200_000).await;
+    // More often than the library tries of itself.
+    let relay = Relay::start(&s3.endpoint, 400_000).await;
     let arrived = read(&open(&S3::storage_at(&relay.endpoint), SECRET), &listed)
         .await
         .unwrap();
     assert!(arrived == bytes(0), "{} bytes", arrived.len());
-    assert!(relay.cuts() >= 4, "{}", relay.cuts());
+    assert!(relay.cuts() >= 12, "{}", relay.cuts());
 }
 
 #[tokio::test]

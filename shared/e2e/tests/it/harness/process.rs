@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::{DEADLINE, http, until, wait_for};
 
@@ -52,6 +52,7 @@ pub(crate) struct Process {
     log: Arc<Mutex<String>>,
     /// Ends when the process has closed both of its streams.
     readers: JoinSet<()>,
+    read: [AbortHandle; 2],
     /// Whether what it writes is taken away.
     reading: watch::Sender<bool>,
 }
@@ -68,13 +69,16 @@ impl Process {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (log, mut readers, reading) = (Arc::default(), JoinSet::new(), watch::Sender::new(true));
         let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        readers.spawn(keep(stdout, Arc::clone(&log), reading.subscribe()));
-        readers.spawn(keep(stderr, Arc::clone(&log), reading.subscribe()));
+        let read = [
+            readers.spawn(keep(stdout, Arc::clone(&log), reading.subscribe())),
+            readers.spawn(keep(stderr, Arc::clone(&log), reading.subscribe())),
+        ];
         Self {
             name,
             child,
             log,
             readers,
+            read,
             reading,
         }
     }
@@ -97,7 +101,7 @@ impl Process {
 
     /// Whether it has closed both of its streams.
     pub(crate) fn has_ended(&self) -> bool {
-        self.readers.is_empty()
+        self.read.iter().all(AbortHandle::is_finished)
     }
 
     /// The address that its log names after this text.
