@@ -14,6 +14,7 @@ use proto::imports::v1::storage_authorization_service_server::StorageAuthorizati
 use proto::ingest::v1::ingest_service_server::IngestServiceServer;
 use proto::mapping::v1::mapping_service_server::MappingServiceServer;
 use runtime::admin::Admin;
+use runtime::background::Background;
 use runtime::exit::Failure;
 use runtime::grpc::{self, MESSAGE_BYTES_MAX, Services};
 use runtime::http1;
@@ -185,6 +186,7 @@ impl App {
                     public_url: config.http.public_url.clone().into(),
                     uploads: uploads.clone(),
                     slots,
+                    background: Background::start("files").map_err(Failure::internal)?,
                 };
                 let imports = Imports::new(&config.kafka, parts).map_err(Failure::internal)?;
                 lifecycle.spawn("imports", imports.run(lifecycle.token()));

@@ -35,6 +35,7 @@ use std::sync::Arc;
 use control::Directory;
 use control::sealing::Sealer;
 use kafka::{Member, Topics};
+use runtime::background::Background;
 use runtime::window::WINDOW_BYTES;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -78,6 +79,8 @@ pub(crate) struct ImportParts {
     pub(crate) uploads: Option<Uploads>,
     /// Of `import-placement`.
     pub(crate) slots: i32,
+    /// Reads files, so that webhooks do not wait for that.
+    pub(crate) background: Background,
 }
 
 impl Imports {
@@ -108,7 +111,7 @@ impl Imports {
             progress: parts.progress,
             room: Arc::new(Semaphore::new(windows)),
         };
-        let placement = Placement::new(workers, asker, member, parts.slots, files_max);
+        let placement = Placement::new(workers, asker, member, parts.slots, files_max, parts.background);
         Ok(Self { placement })
     }
 

@@ -230,14 +230,16 @@ impl Publish {
         let (mut out, mut outcomes) = (Vec::with_capacity(raw.len()), Vec::with_capacity(raw.len()));
         // Where the outcome of each record to write stands.
         let mut places = Vec::with_capacity(raw.len());
+        let headers = kafka::headers::standard(EVENT_TYPE, &context);
+        let mut identities_dropped = 0;
         for (index, (bytes, mut event)) in raw.iter().zip(events).enumerate() {
             let record = match &mut event {
                 Ok(event) => {
-                    ::metrics::counter!(metrics::IDENTITIES_DROPPED).increment(event.identities_dropped as u64);
+                    identities_dropped += event.identities_dropped as u64;
                     let mut record = RecordOut::new(&*self.events)
                         .key(mem::take(&mut event.key))
                         .payload(mem::take(&mut event.payload));
-                    record.headers = kafka::headers::standard(EVENT_TYPE, &context);
+                    record.headers.clone_from(&headers);
                     Some(record)
                 }
                 Err(Refusal::Record(Reason::NotWanted)) => None,
@@ -249,6 +251,7 @@ impl Publish {
             }
             outcomes.push(Outcome::of(event));
         }
+        ::metrics::counter!(metrics::IDENTITIES_DROPPED).increment(identities_dropped);
         let mut too_large = Vec::new();
         for (index, ack) in places.into_iter().zip(self.publisher.publish_all(out).await) {
             match (ack, &outcomes[index]) {

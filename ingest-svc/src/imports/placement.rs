@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use control::ImportJob;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kafka::{Held, Member};
+use runtime::background::Background;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
@@ -29,6 +30,8 @@ use crate::metrics;
 const TOGETHER: Duration = Duration::from_millis(100);
 /// Nothing is waited for longer without a look.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long to wait until it is looked again whether what the last holder of a slot has written is known.
+const KNOWN_LOOK: SignedDuration = SignedDuration::from_millis(250);
 /// Jobs that are looked after at once, at most; further ones wait.
 const STEPS_MAX: usize = 4;
 /// How often it is looked for what is left of jobs that are no more, and how much of one is forgotten at once.
@@ -44,7 +47,11 @@ pub(crate) struct Placement {
     member: Member,
     slots: i32,
     files_max: usize,
+    /// Where files are read.
+    background: Background,
     jobs: BTreeMap<String, ImportJob>,
+    /// When each slot that is ours came.
+    came: BTreeMap<i32, Instant>,
     /// Files that are being read.
     reading: BTreeMap<(String, FileId), CancellationToken>,
     /// Jobs that are being looked after.
@@ -66,7 +73,14 @@ enum About {
 }
 
 impl Placement {
-    pub(super) fn new(parts: Parts, asker: Option<Asker>, member: Member, slots: i32, files_max: usize) -> Self {
+    pub(super) fn new(
+        parts: Parts,
+        asker: Option<Asker>,
+        member: Member,
+        slots: i32,
+        files_max: usize,
+        background: Background,
+    ) -> Self {
         let coordinator = Coordinator {
             opener: parts.opener.clone(),
             progress: parts.progress.clone(),
@@ -78,7 +92,9 @@ impl Placement {
             member,
             slots,
             files_max,
+            background,
             jobs: BTreeMap::new(),
+            came: BTreeMap::new(),
             reading: BTreeMap::new(),
             looking: BTreeSet::new(),
             tasks: JoinSet::new(),
@@ -124,7 +140,14 @@ impl Placement {
             self.jobs = all.jobs.into_iter().map(|job| (job.name(), job)).collect();
             self.sweep(held, &all.unreadable);
         }
+        self.came.retain(|slot, _| held.owned.contains(slot));
+        for slot in &held.owned {
+            self.came.entry(*slot).or_insert_with(Instant::now);
+        }
         let mut next = now.saturating_add(LOOK_EVERY).unwrap_or(Timestamp::MAX);
+        if !self.came.keys().all(|slot| self.is_known(*slot)) {
+            next = next.min(now.saturating_add(KNOWN_LOOK).unwrap_or(Timestamp::MAX));
+        }
         let (mut due, mut candidates, mut waiting) = (Vec::new(), BTreeMap::new(), 0);
         let fresh = self.parts.progress.is_fresh();
         let mut late = 0.0_f64;
@@ -140,7 +163,7 @@ impl Placement {
                     }
                 }
             }
-            let ours = self.ours(name, job, &view, held, now);
+            let ours = self.ours(name, job, &view, now);
             waiting += ours.len();
             candidates.insert(name.clone(), ours);
             next = plan::next_retry(job, &view)
@@ -158,12 +181,18 @@ impl Placement {
     }
 
     /// Files of a job that may be read, are ours, and are not being read.
-    fn ours(&self, name: &str, job: &ImportJob, view: &JobView, held: &Held, now: Timestamp) -> Vec<FileId> {
+    fn ours(&self, name: &str, job: &ImportJob, view: &JobView, now: Timestamp) -> Vec<FileId> {
         let mut readable = plan::readable(job, view, now);
         readable.retain(|file| {
-            held.owned.contains(&self.slot_of(name, *file)) && !self.reading.contains_key(&(name.to_owned(), *file))
+            self.is_known(self.slot_of(name, *file)) && !self.reading.contains_key(&(name.to_owned(), *file))
         });
         readable
+    }
+
+    /// Whether a slot is ours, and what its last holder wrote before it came is known: where to go on.
+    fn is_known(&self, slot: i32) -> bool {
+        let came = self.came.get(&slot);
+        came.is_some_and(|came| self.parts.progress.complete_at() > Some(*came))
     }
 
     fn slot_of(&self, job: &str, file: FileId) -> i32 {
@@ -207,7 +236,7 @@ impl Placement {
                 file,
                 stop: stop.clone(),
             };
-            let task = self.tasks.spawn(worker.run());
+            let task = self.tasks.spawn_on(worker.run(), self.background.handle());
             self.about.insert(task.id(), About::File(name.clone(), file));
             self.reading.insert((name, file), stop);
         }

@@ -82,6 +82,11 @@ impl Progress {
         self.table.is_fresh(Instant::now())
     }
 
+    /// When the table was known to be complete last.
+    pub(crate) fn complete_at(&self) -> Option<Instant> {
+        self.table.complete_at()
+    }
+
     /// What is known of the job of this name.
     pub(crate) fn job(&self, job: &str) -> Arc<JobView> {
         Arc::clone(&self.look(job, Instant::now()).view)

@@ -2,6 +2,7 @@
 
 mod broken;
 
+use std::collections::BTreeMap;
 use std::process::Stdio;
 
 use model::AccountNumber;
@@ -10,7 +11,8 @@ use nix::unistd::Pid;
 use tempfile::{NamedTempFile, TempDir};
 
 use crate::harness::process::command;
-use crate::harness::{self, DEADLINE, Service};
+use crate::harness::{self, ADMIN_TOKEN, DEADLINE, Service};
+use crate::process::{process, until_accepted};
 
 fn file(text: &str) -> NamedTempFile {
     let file = NamedTempFile::with_suffix(".csv").unwrap();
@@ -142,6 +144,30 @@ async fn a_file_that_is_uploaded_is_read_by_a_job() {
     are_read(&service, account, 100).await;
     let (success, _, err) = run(&service, "lb_1_x_y", &arguments).await;
     assert!(!success && err.contains("401") && !err.contains("--resume"), "{err}");
+}
+
+#[tokio::test]
+async fn files_are_read_by_threads_that_step_back_behind_the_webhooks() {
+    let folder = TempDir::new().unwrap();
+    let url = format!("file://{}", folder.path().display());
+    let (_brokers, _kafka, process) = process(&[("INGEST_SVC__IMPORTS__UPLOAD_URL", &url)]).await;
+    until_accepted(&process, &format!("/c/1234/braze_users?key={ADMIN_TOKEN}")).await;
+    let before = process.threads("files");
+    assert!(!before.is_empty());
+    let file = file(&large());
+    let mut upload = command();
+    upload
+        .args(["import", "csv", file.path().to_str().unwrap()])
+        .args(["--account", "1234", "--stream", "braze_users"])
+        .env("INGEST_SVC_URL", format!("http://{}", process.http))
+        .env("INGEST_SVC_ENDPOINT", format!("http://{}", process.grpc))
+        .env("LYTICS_TOKEN", ADMIN_TOKEN);
+    let output = harness::process::run(&mut upload).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let after = process.threads("files");
+    assert!(after.values().all(|(nice, _)| *nice >= 10), "{after:?}");
+    let waited = |threads: &BTreeMap<_, (i32, u64)>| threads.values().map(|(_, waited)| waited).sum::<u64>();
+    assert!(waited(&after) > waited(&before), "{before:?} {after:?}");
 }
 
 #[tokio::test]

@@ -108,6 +108,11 @@ impl Table {
             .is_some_and(|at| now.saturating_duration_since(at) < FRESH_FOR)
     }
 
+    /// The last time at which the table was known to be complete: it has what was written before. It follows within a few seconds.
+    pub fn complete_at(&self) -> Option<Instant> {
+        self.inner.shared.complete_at()
+    }
+
     /// Changes with every applied record: one more than its offset.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.inner.shared.applied()

@@ -1,5 +1,8 @@
 //! The real binary.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::DirEntry;
 use std::net::SocketAddr;
 use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -87,6 +90,27 @@ impl Process {
     /// Everything it has written to stderr so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// How far its threads of this name step back, and how often they have waited so far, by their numbers.
+    pub(crate) fn threads(&self, name: &str) -> BTreeMap<OsString, (i32, u64)> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id().unwrap())).unwrap();
+        let of_name = tasks.map(Result::unwrap).filter(|task| {
+            let called = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+            called.trim_end() == name
+        });
+        let read = |task: DirEntry| {
+            let text = |file| std::fs::read_to_string(task.path().join(file)).unwrap();
+            let (stat, status) = (text("stat"), text("status"));
+            let (_, fields) = stat.rsplit_once(") ").unwrap();
+            let (_, waited) = status.split_once("\nvoluntary_ctxt_switches:").unwrap();
+            let nice = fields.split(' ').nth(16).unwrap().parse().unwrap();
+            (
+                task.file_name(),
+                (nice, waited.lines().next().unwrap().trim().parse().unwrap()),
+            )
+        };
+        of_name.map(read).collect()
     }
 
     pub(crate) fn terminate(&self) {

@@ -25,6 +25,8 @@ pub(crate) async fn run(setup: &Setup, book: &mut Book) -> anyhow::Result<()> {
     let jobs = Jobs::of(&world, &bucket).await?;
     let rows = setup.pick(5_000_000, 200_000);
     let mut ratios = Vec::new();
+    // Kafka compiles itself while it is asked for the first times.
+    p99(setup, book, &world, "warm-up").await?;
     for pair in 0..setup.pick(3, 1) {
         let without = p99(setup, book, &world, "without").await?;
         let key = format!("rows-{pair}.csv");

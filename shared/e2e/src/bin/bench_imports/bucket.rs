@@ -1,9 +1,11 @@
-//! A server of S3's protocol in this process, which keeps its bucket in a folder.
+//! A server of S3's protocol in this process, which keeps its bucket in a folder. It steps back behind whoever measures: elsewhere it would be
+//! somebody else's machine.
 
 use std::path::PathBuf;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
+use runtime::background::Background;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use s3s_fs::FileSystem;
@@ -22,6 +24,7 @@ pub(crate) struct Bucket {
     folder: TempDir,
     pub(crate) endpoint: String,
     _serving: JoinSet<()>,
+    _background: Background,
 }
 
 impl Bucket {
@@ -38,8 +41,9 @@ impl Bucket {
         let service = service.build();
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
+        let background = Background::start("bucket")?;
         let mut serving = JoinSet::new();
-        serving.spawn(async move {
+        let serve = async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let service = service.clone();
@@ -50,11 +54,13 @@ impl Bucket {
                 });
                 while connections.try_join_next().is_some() {}
             }
-        });
+        };
+        serving.spawn_on(serve, background.handle());
         Ok(Self {
             folder,
             endpoint,
             _serving: serving,
+            _background: background,
         })
     }
 
