@@ -44,6 +44,8 @@ async fn ensure_creates_every_topic_as_declared_and_a_second_time_nothing() {
         names.export_placement(),
         names.export_progress(),
         names.export_rejected(),
+        names.import_placement(),
+        names.import_progress(),
         names.profile_events(),
         names.profile_events_rejected(),
     ];
@@ -73,6 +75,12 @@ async fn ensure_creates_every_topic_as_declared_and_a_second_time_nothing() {
 
     let reader = Reader::open(&config, ReaderOptions::default()).unwrap();
     assert_eq!(reader.partitions(&topic).unwrap(), [0]);
+    assert_eq!(
+        setting(&config, &names.import_progress(), "cleanup.policy").await,
+        "compact"
+    );
+    assert_eq!(reader.partitions(&names.import_progress()).unwrap(), [0]);
+    assert_eq!(reader.partitions(&names.import_placement()).unwrap(), [0, 1, 2, 3]);
     assert_eq!(reader.partitions(&membership).unwrap(), [0, 1, 2, 3]);
 }
 
