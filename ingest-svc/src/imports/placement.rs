@@ -145,7 +145,8 @@ impl Placement {
             self.came.entry(*slot).or_insert_with(Instant::now);
         }
         let mut next = now.saturating_add(LOOK_EVERY).unwrap_or(Timestamp::MAX);
-        if !self.came.keys().all(|slot| self.is_known(*slot)) {
+        let known = self.known();
+        if known.len() < self.came.len() {
             next = next.min(now.saturating_add(KNOWN_LOOK).unwrap_or(Timestamp::MAX));
         }
         let (mut due, mut candidates, mut waiting) = (Vec::new(), BTreeMap::new(), 0);
@@ -163,7 +164,7 @@ impl Placement {
                     }
                 }
             }
-            let ours = self.ours(name, job, &view, now);
+            let ours = self.ours(name, job, &view, &known, now);
             waiting += ours.len();
             candidates.insert(name.clone(), ours);
             next = plan::next_retry(job, &view)
@@ -181,18 +182,19 @@ impl Placement {
     }
 
     /// Files of a job that may be read, are ours, and are not being read.
-    fn ours(&self, name: &str, job: &ImportJob, view: &JobView, now: Timestamp) -> Vec<FileId> {
+    fn ours(&self, name: &str, job: &ImportJob, view: &JobView, known: &BTreeSet<i32>, now: Timestamp) -> Vec<FileId> {
         let mut readable = plan::readable(job, view, now);
         readable.retain(|file| {
-            self.is_known(self.slot_of(name, *file)) && !self.reading.contains_key(&(name.to_owned(), *file))
+            known.contains(&self.slot_of(name, *file)) && !self.reading.contains_key(&(name.to_owned(), *file))
         });
         readable
     }
 
-    /// Whether a slot is ours, and what its last holder wrote before it came is known: where to go on.
-    fn is_known(&self, slot: i32) -> bool {
-        let came = self.came.get(&slot);
-        came.is_some_and(|came| self.parts.progress.complete_at() > Some(*came))
+    /// The slots that are ours, and of which is known what their last holders wrote before they came: where to go on.
+    fn known(&self) -> BTreeSet<i32> {
+        let complete = self.parts.progress.complete_at();
+        let known = self.came.iter().filter(|(_, came)| complete > Some(**came));
+        known.map(|(slot, _)| *slot).collect()
     }
 
     fn slot_of(&self, job: &str, file: FileId) -> i32 {

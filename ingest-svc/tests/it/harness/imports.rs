@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use control::sealing::Sealer;
-use control::{FileFormat, ImportJob, ImportSource, NewImportJob, NewStorageAuthorization, Storage, StorageFiles};
+use control::{
+    Budget, FileFormat, ImportJob, ImportSource, NewAuthorization, NewImportJob, NewStorageAuthorization, Storage,
+    StorageFiles,
+};
 use ingest_svc::config::Config;
 use jiff::Timestamp;
 use kafka::testing::InProcessBroker;
@@ -208,6 +211,22 @@ impl Importing {
             .map(|event| event.field("email").unwrap().to_owned())
             .collect()
     }
+}
+
+/// Creates an authorization of Braze with this key; its name.
+pub(crate) async fn authorize(service: &Service, account: AccountNumber, key: &str) -> String {
+    let new = NewAuthorization {
+        label: "Sim".to_owned(),
+        description: String::new(),
+        instance: "US-01".to_owned(),
+        workspace: None,
+        budget: Budget::default(),
+        rest_api_key: key.into(),
+    };
+    let sealer = Sealer::from_config(&KEYS.into()).unwrap();
+    let authorizations = service.directory.authorizations();
+    let created = authorizations.create(account, new, 1, &sealer, Timestamp::now());
+    created.await.unwrap().name()
 }
 
 /// A CSV of users with these numbers.

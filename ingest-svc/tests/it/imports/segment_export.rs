@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use braze_sim::{Bucket, Fault, FaultKind, Key, Options, Segment, Sim, Storage};
-use control::sealing::Sealer;
-use control::{Budget, ImportJob, ImportSchedule, ImportSource, NewAuthorization, NewImportJob, SegmentFiles};
+use control::{ImportJob, ImportSchedule, ImportSource, NewImportJob, SegmentFiles};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::callback;
-use crate::harness::imports::{Importing, KEYS};
+use crate::harness::imports::{Importing, authorize};
 use crate::harness::s3::S3;
 use crate::harness::{DEADLINE, http, topic, wait_for};
 
@@ -72,18 +71,7 @@ async fn rig(key: Key, exports: Exports) -> Rig {
         config.http.public_url = format!("http://127.0.0.1:{port}");
     })
     .await;
-    let new = NewAuthorization {
-        label: "Sim".to_owned(),
-        description: String::new(),
-        instance: "US-01".to_owned(),
-        workspace: None,
-        budget: Budget::default(),
-        rest_api_key: "job-key".into(),
-    };
-    let sealer = Sealer::from_config(&KEYS.into()).unwrap();
-    let authorizations = importing.service.directory.authorizations();
-    let created = authorizations.create(importing.account, new, 1, &sealer, Timestamp::now());
-    let authorization = created.await.unwrap().name();
+    let authorization = authorize(&importing.service, importing.account, "job-key").await;
     Rig {
         sim,
         importing,

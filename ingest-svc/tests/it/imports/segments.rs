@@ -1,15 +1,13 @@
 //! The segments of a Braze workspace over gRPC, as the simulator lists them.
 
 use braze_sim::{Key, Options, Segment, Sim};
-use control::sealing::Sealer;
-use control::{Budget, NewAuthorization};
-use jiff::Timestamp;
 use model::Role;
 use proto::imports::v1::{ListSegmentsRequest, ListSegmentsResponse};
 use tonic::{Code, Status};
 
 use super::jobs::Client;
-use super::storages::{Allowed, KEYS};
+use super::storages::Allowed;
+use crate::harness::imports::authorize;
 
 /// Braze lists so many at a time.
 const PAGE: usize = 100;
@@ -18,18 +16,7 @@ const PAGE: usize = 100;
 async fn authorized(sim: &Sim, key: &str) -> (Allowed, String) {
     let base = sim.base_url();
     let allowed = Allowed::start(|config| config.braze.endpoint = Some(base)).await;
-    let new = NewAuthorization {
-        label: "Sim".to_owned(),
-        description: String::new(),
-        instance: "US-01".to_owned(),
-        workspace: None,
-        budget: Budget::default(),
-        rest_api_key: key.into(),
-    };
-    let sealer = Sealer::from_config(&KEYS.into()).unwrap();
-    let authorizations = allowed.service.directory.authorizations();
-    let created = authorizations.create(allowed.account, new, 1, &sealer, Timestamp::now());
-    let name = created.await.unwrap().name();
+    let name = authorize(&allowed.service, allowed.account, key).await;
     (allowed, name)
 }
 
