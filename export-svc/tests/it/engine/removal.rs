@@ -136,7 +136,11 @@ async fn one_audience_of_two_that_is_removed_with_its_slug_leaves_the_other_one(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_is_killed_with_its_slugs_leaves_nobody_with_them_whatever_was_on_its_way() {
     let rig = Rig::new().await;
-    let engine = rig.start();
+    // Nobody gives up what is held.
+    let engine = rig.start_with(EngineConfig {
+        request_timeout: Duration::from_secs(60),
+        ..config()
+    });
     let vip = started(&rig, &engine, job("vip"), &ids(0..3)).await;
     rig.sim.inject(Fault::hold());
     rig.enter("vip", "cust-4", &[("user_id", "cust-4")]).await;
