@@ -5,6 +5,8 @@ mod broken;
 use std::collections::BTreeMap;
 use std::process::Stdio;
 
+use ingest_svc::config::Config;
+use kafka::testing::InProcessBroker;
 use model::AccountNumber;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -105,10 +107,18 @@ async fn whoever_interrupts_it_is_told_the_row_to_go_on_with() {
 }
 
 /// A service that keeps uploads in a folder, and whoever sends to it.
-async fn keeper() -> (kafka::testing::InProcessBroker, TempDir, Service, AccountNumber, String) {
+async fn keeper() -> (InProcessBroker, TempDir, Service, AccountNumber, String) {
+    keeper_with(|_| ()).await
+}
+
+async fn keeper_with(change: impl FnOnce(&mut Config)) -> (InProcessBroker, TempDir, Service, AccountNumber, String) {
     let folder = TempDir::new().unwrap();
     let url = format!("file://{}", folder.path().display());
-    let (broker, service) = Service::alone(|config| config.imports.upload_url = Some(url)).await;
+    let (broker, service) = Service::alone(|config| {
+        config.imports.upload_url = Some(url);
+        change(config);
+    })
+    .await;
     let (account, token) = service.sender().await;
     (broker, folder, service, account, token)
 }

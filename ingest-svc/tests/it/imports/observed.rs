@@ -136,3 +136,37 @@ async fn a_watcher_is_told_what_changes_until_the_job_is_killed() {
     assert_eq!(next().await, None, "it has ended for good");
     allowed.service.lifecycle.drain("the test is over");
 }
+
+#[tokio::test]
+async fn one_watcher_too_many_is_told_so_and_may_watch_when_another_leaves() {
+    let allowed = Allowed::start(|_| ()).await;
+    let storage = allowed.folder(&mut allowed.storages().await, "").await.unwrap();
+    let mut client = Client::new(allowed.channel(Role::DataManager).await);
+    let (created, _) = create(&mut client, &allowed, job("Daily", &storage.name))
+        .await
+        .unwrap();
+    let name = created.name;
+    pause(&mut client, &name, 0).await.unwrap();
+    // A connection may have no more than that many calls at once either.
+    let (mut one, mut another) = (client.clone(), Client::new(allowed.channel(Role::Observer).await));
+    let watch = || wire::WatchImportJobRequest { name: name.clone() };
+    let mut watching = Vec::new();
+    for _ in 0..256 {
+        let client = if watching.len() % 2 == 0 {
+            &mut one
+        } else {
+            &mut another
+        };
+        let mut told = client.watch_import_job(watch()).await.unwrap().into_inner();
+        assert!(told.message().await.unwrap().is_some());
+        watching.push(told);
+    }
+    let refused = another.watch_import_job(watch()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    watching.pop();
+    wait_for("the place is free", async || {
+        another.watch_import_job(watch()).await.ok().map(drop)
+    })
+    .await;
+    allowed.service.lifecycle.drain("the test is over");
+}

@@ -1,14 +1,16 @@
 //! Segments that Braze, played by the simulator, exports when a job asks for it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use braze_sim::{Bucket, Fault, FaultKind, Key, Options, Segment, Sim, Storage};
+use control::sealing::Sealer;
 use control::{ImportJob, ImportSchedule, ImportSource, NewImportJob, SegmentFiles};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::callback;
-use crate::harness::imports::{Importing, authorize};
+use crate::harness::imports::{Importing, KEYS, authorize};
 use crate::harness::s3::S3;
 use crate::harness::{DEADLINE, http, topic, wait_for};
 
@@ -179,6 +181,30 @@ async fn a_key_that_may_not_export_is_told_with_the_permission_and_a_new_one_goe
         .await
         .unwrap();
     assert_eq!(rig.read(1).await, ["u0@example.com"]);
+}
+
+#[tokio::test]
+async fn a_rotated_key_of_braze_is_asked_with_from_the_next_export_on() {
+    let rig = rig(Key::new("job-key"), Exports::folder()).await;
+    rig.users(0..1).await;
+    let job = rig.job(Some(ImportSchedule::Every(Duration::from_secs(86_400)))).await;
+    rig.read(1).await;
+    rig.sim.handle().reject_key("job-key");
+    rig.sim.handle().put_key(Key::new("next-key"));
+    let (directory, account) = (&rig.importing.service.directory, rig.importing.account);
+    let (jobs, authorizations) = (directory.import_jobs(), directory.authorizations());
+    let again = async || {
+        let bounced = jobs.bounce(account, &job.id, None, Timestamp::now());
+        bounced.await.unwrap();
+    };
+    again().await;
+    rig.reason(&job, "rotate it").await;
+    let sealer = Arc::new(Sealer::from_config(&KEYS.into()).unwrap());
+    let id = rig.authorization.rsplit('/').next().unwrap();
+    let rotated = authorizations.rotate_key(account, id, "next-key".into(), &sealer, None, Timestamp::now());
+    rotated.await.unwrap();
+    again().await;
+    assert_eq!(rig.read(2).await, ["u0@example.com"; 2]);
 }
 
 #[tokio::test]

@@ -12,11 +12,10 @@ use tonic::{Code, Status};
 
 use crate::grpc::channel;
 use crate::harness::Service;
+use crate::harness::imports::KEYS;
 use crate::harness::s3::S3;
 
 pub(super) type Client = StorageAuthorizationServiceClient<Channel>;
-
-pub(super) const KEYS: &str = "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 /// A service with a folder that jobs may read, and an account.
 pub(super) struct Allowed {
