@@ -4,6 +4,7 @@
 //! on. One that was lost is somebody else's already: its readers stop too, and what they still write harms nothing.
 
 mod choose;
+mod leftover;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::choose::choose;
+use self::leftover::Leftover;
 use super::coordinate::Coordinator;
 use super::export::Asker;
 use super::id::{FileId, slot};
@@ -34,8 +36,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const KNOWN_LOOK: SignedDuration = SignedDuration::from_millis(250);
 /// Jobs that are looked after at once, at most; further ones wait.
 const STEPS_MAX: usize = 4;
-/// How often it is looked for what is left of jobs that are no more, and how much of one is forgotten at once.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How much of a job that is no more is forgotten at once.
 const SWEEP_MAX: usize = 1_000;
 /// Leaving the group takes a few round trips, or for ever if Kafka is away; then the session runs out.
 const LEAVE_MAX: Duration = Duration::from_secs(2);
@@ -60,9 +61,7 @@ pub(crate) struct Placement {
     about: HashMap<Id, About>,
     /// When each job was given a reader last, in the order of giving.
     served: BTreeMap<String, u64>,
-    /// Jobs that were no more when it was looked last.
-    leftover: BTreeSet<String>,
-    swept: Instant,
+    leftover: Leftover,
 }
 
 /// What a task is about.
@@ -100,8 +99,7 @@ impl Placement {
             tasks: JoinSet::new(),
             about: HashMap::new(),
             served: BTreeMap::new(),
-            leftover: BTreeSet::new(),
-            swept: Instant::now(),
+            leftover: Leftover::new(Instant::now()),
         }
     }
 
@@ -137,7 +135,11 @@ impl Placement {
     fn round(&mut self, held: &Held, now: Timestamp) -> Duration {
         // As long as the table is old, nothing that it says of a job is new.
         if let Ok(all) = self.parts.opener.directory.import_jobs().all() {
-            self.jobs = all.jobs.into_iter().map(|job| (job.name(), job)).collect();
+            let jobs: BTreeMap<_, _> = all.jobs.into_iter().map(|job| (job.name(), job)).collect();
+            if self.jobs.keys().any(|name| !jobs.contains_key(name)) {
+                self.leftover.deleted();
+            }
+            self.jobs = jobs;
             self.sweep(held, &all.unreadable);
         }
         self.came.retain(|slot, _| held.owned.contains(slot));
@@ -260,22 +262,21 @@ impl Placement {
         }
     }
 
-    /// Forgets what is left of jobs that are no more, now and then.
+    /// Forgets what is left of jobs that are no more.
     fn sweep(&mut self, held: &Held, unreadable: &[String]) {
         let names = self.jobs.keys().cloned().collect();
         self.parts.progress.keep_only(&names);
-        if self.swept.elapsed() < SWEEP_EVERY || self.about.values().any(|about| matches!(about, About::Leftovers)) {
+        let (known, now) = (self.parts.opener.directory.complete_at(), Instant::now());
+        let is_sweeping = self.about.values().any(|about| matches!(about, About::Leftovers));
+        if is_sweeping || !self.leftover.is_due(known, now) {
             return;
         }
-        self.swept = Instant::now();
-        let mut leftover = self.parts.progress.jobs();
-        leftover.retain(|job| {
+        let mut left = self.parts.progress.jobs();
+        left.retain(|job| {
             let is_ours = held.owned.contains(&slot(job, self.slots));
             is_ours && !names.contains(job) && !unreadable.contains(job)
         });
-        // A job may be new, and only its progress known here: it is one if it is still not there the next time.
-        let gone: Vec<_> = leftover.intersection(&self.leftover).cloned().collect();
-        self.leftover = leftover;
+        let gone = self.leftover.found(left, known, now);
         if gone.is_empty() {
             return;
         }

@@ -72,6 +72,11 @@ impl Directory {
         self.is_fresh_at(Instant::now())
     }
 
+    /// The last time at which everything was known that had been written by then, see [`Table::complete_at`].
+    pub fn complete_at(&self) -> Option<Instant> {
+        self.inner.table.complete_at()
+    }
+
     fn is_fresh_at(&self, at: Instant) -> bool {
         self.inner.table.is_fresh(at)
     }

@@ -179,6 +179,12 @@ impl Importing {
         keys.find(|key| !key.ends_with("/done")).unwrap()
     }
 
+    /// How many records are kept of a job.
+    pub(crate) fn kept(&self, job: &ImportJob) -> usize {
+        let below = self.table.scan(&format!("{}/", job.name())).len();
+        below + usize::from(self.table.get(&job.name()).is_some())
+    }
+
     /// Takes away that the only file of a job is read.
     pub(crate) async fn forget_the_end(&self, job: &ImportJob) {
         let key = format!("{}/done", self.key_of_progress(job));

@@ -125,3 +125,20 @@ async fn without_kafka_nothing_is_lost_and_it_goes_on_by_itself() {
     let ids: BTreeSet<_> = events.iter().map(|event| event.event.event_id.clone()).collect();
     assert_eq!(ids.len(), 5_000, "repeats have the same ids");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_deleted_job_nothing_is_kept_and_of_another_everything() {
+    let importing = Importing::start(|_| ()).await;
+    importing.put("users.csv", csv(0..10));
+    let (job, other) = (importing.job(|_| {}).await, importing.job(|_| {}).await);
+    for job in [&job, &other] {
+        importing.done(job, 1).await;
+    }
+    let kept = importing.kept(&other);
+    assert!(kept >= 2 && importing.kept(&job) == kept, "{kept}");
+    let (jobs, now) = (importing.service.directory.import_jobs(), Timestamp::now());
+    jobs.kill(importing.account, &job.id, None, now).await.unwrap();
+    jobs.delete(importing.account, &job.id, None).await.unwrap();
+    until("nothing is kept of the job", || importing.kept(&job) == 0).await;
+    assert_eq!(importing.kept(&other), kept);
+}
