@@ -89,7 +89,18 @@ impl TransactionalWriter {
             self.producer.commit_transaction(self.timeout)
         };
         match committed {
-            Ok(()) => results.try_recv().map_err(|_| Error::Closed)?.into_iter().collect(),
+            Ok(()) => {
+                let acks = results.try_recv().map_err(|_| Error::Closed)?;
+                let acks = acks.into_iter().collect::<Result<Vec<_>, _>>()?;
+                if !all_written(&acks) {
+                    return Err(Error::Unknown {
+                        transactional_id: self.transactional_id.clone(),
+                        waited: begun.elapsed(),
+                        source: KafkaError::MessageProduction(Code::DuplicateSequenceNumber),
+                    });
+                }
+                Ok(acks)
+            }
             Err(error) => {
                 let aborted = self.abort(error, refused, begun);
                 // A record that can never be written says more than "aborted".
@@ -190,5 +201,24 @@ impl TransactionalWriter {
                 .client()
                 .fatal_error()
                 .is_some_and(|(code, _)| fenced(code))
+    }
+}
+
+/// Whether Kafka says of each record where it stands. One that it takes for a repetition it acknowledges as well, perhaps without an
+/// offset, and does not write it: that another one was written is for somebody to look at. The in-process broker takes new ones for such
+/// now and then, see [`InProcessBroker`](crate::testing::InProcessBroker).
+fn all_written(acks: &[Ack]) -> bool {
+    acks.iter().all(|ack| ack.offset >= 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_is_acknowledged_without_an_offset_is_not_known_to_be_written() {
+        let ack = |offset| Ack { partition: 0, offset };
+        assert!(all_written(&[]) && all_written(&[ack(0), ack(7)]));
+        assert!(!all_written(&[ack(0), ack(-1)]) && !all_written(&[ack(-1001)]));
     }
 }
