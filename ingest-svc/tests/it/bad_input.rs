@@ -114,7 +114,7 @@ async fn a_key_past_its_expiry_is_401() {
     // On a busy machine a key may be past its expiry before the service hears of it: then another one lasts longer.
     let mut lasts = SignedDuration::from_secs(3);
     while !was_good_and_expired(service, account, lasts).await {
-        lasts = lasts * 3;
+        lasts *= 3;
         assert!(lasts < SignedDuration::from_secs(60), "no key was ever good");
     }
 }
