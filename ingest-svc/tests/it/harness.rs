@@ -9,7 +9,6 @@ pub(crate) mod topic;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use control::{ApiTokenSettings, Directory, NewAccount};
 use ingest_svc::app::{Addresses, App};
@@ -121,32 +120,14 @@ impl Service {
     ) -> String {
         let tokens = self.directory.api_tokens();
         let created = tokens.create(account, settings, expire_time, Timestamp::now()).await;
-        let (created, token) = created.unwrap();
-        let token = token.expose_secret().to_owned();
-        if expire_time.is_some() {
-            return token;
-        }
+        let token = created.unwrap().1.expose_secret().to_owned();
         // The service has a table of its own: wait until it knows the token, whatever it may do.
         let path = format!("/c/{account}/braze_users?dryrun=true&key={token}");
-        let mut refusal = String::new();
-        let heard = tokio::time::timeout(DEADLINE, async {
-            loop {
-                let answer = self.post(&path, "[]").await;
-                if answer.status != 401 {
-                    return;
-                }
-                refusal = answer.body;
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        });
-        if heard.await.is_err() {
-            let known = self
-                .directory
-                .api_tokens()
-                .get(account, &created.id)
-                .map(|token| token.revision);
-            panic!("the service does not hear of a token that the test's own table knows as {known:?}: {refusal}");
-        }
+        wait_for("the service has heard of the token", async || {
+            let known = expire_time.is_some() || self.post(&path, "[]").await.status != 401;
+            known.then_some(())
+        })
+        .await;
         token
     }
 

@@ -68,16 +68,20 @@ async fn write(allowed: &Allowed, records: Vec<(String, Progress)>) {
     written.await.unwrap();
 }
 
+/// A paused job, by name, and a data manager.
+async fn paused(allowed: &Allowed) -> (Client, String) {
+    let storage = allowed.folder(&mut allowed.storages().await, "").await.unwrap();
+    let mut client = Client::new(allowed.channel(Role::DataManager).await);
+    let (created, _) = create(&mut client, allowed, job("Daily", &storage.name)).await.unwrap();
+    let name = created.name;
+    pause(&mut client, &name, 0).await.unwrap();
+    (client, name)
+}
+
 #[tokio::test]
 async fn a_job_has_the_counters_of_its_files_and_these_are_listed_as_they_are_read() {
     let allowed = Allowed::start(|_| ()).await;
-    let storage = allowed.folder(&mut allowed.storages().await, "").await.unwrap();
-    let mut client = Client::new(allowed.channel(Role::DataManager).await);
-    let (created, _) = create(&mut client, &allowed, job("Daily", &storage.name))
-        .await
-        .unwrap();
-    let name = created.name;
-    pause(&mut client, &name, 0).await.unwrap();
+    let (mut client, name) = paused(&allowed).await;
     let records = vec![done(&name, 1, 10), file(&name, 2, 5), file(&name, 3, 0)];
     write(&allowed, records).await;
     let counters = wait_for("the files are known", async || {
@@ -116,13 +120,7 @@ async fn a_job_has_the_counters_of_its_files_and_these_are_listed_as_they_are_re
 #[tokio::test]
 async fn a_watcher_is_told_what_changes_until_the_job_is_killed() {
     let allowed = Allowed::start(|_| ()).await;
-    let storage = allowed.folder(&mut allowed.storages().await, "").await.unwrap();
-    let mut client = Client::new(allowed.channel(Role::DataManager).await);
-    let (created, _) = create(&mut client, &allowed, job("Daily", &storage.name))
-        .await
-        .unwrap();
-    let name = created.name;
-    pause(&mut client, &name, 0).await.unwrap();
+    let (mut client, name) = paused(&allowed).await;
     let mut observer = Client::new(allowed.channel(Role::Observer).await);
     let watch = wire::WatchImportJobRequest { name: name.clone() };
     let mut told = observer.watch_import_job(watch).await.unwrap().into_inner();
@@ -140,15 +138,9 @@ async fn a_watcher_is_told_what_changes_until_the_job_is_killed() {
 #[tokio::test]
 async fn one_watcher_too_many_is_told_so_and_may_watch_when_another_leaves() {
     let allowed = Allowed::start(|_| ()).await;
-    let storage = allowed.folder(&mut allowed.storages().await, "").await.unwrap();
-    let mut client = Client::new(allowed.channel(Role::DataManager).await);
-    let (created, _) = create(&mut client, &allowed, job("Daily", &storage.name))
-        .await
-        .unwrap();
-    let name = created.name;
-    pause(&mut client, &name, 0).await.unwrap();
+    let (client, name) = paused(&allowed).await;
     // A connection may have no more than that many calls at once either.
-    let (mut one, mut another) = (client.clone(), Client::new(allowed.channel(Role::Observer).await));
+    let (mut one, mut another) = (client, Client::new(allowed.channel(Role::Observer).await));
     let watch = || wire::WatchImportJobRequest { name: name.clone() };
     let mut watching = Vec::new();
     for _ in 0..256 {
