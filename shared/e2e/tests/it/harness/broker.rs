@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use kafka::testing::{Brokers, InProcessBroker};
 
+use super::process::STARTING;
+
 /// The account that every test uses.
 pub(crate) const ACCOUNT: u64 = 1234;
 
@@ -55,6 +57,7 @@ impl Broker {
 
     /// Cuts every connection and refuses new ones.
     pub(crate) fn down(&self) {
+        let _nobody_starts = STARTING.write().unwrap();
         self.in_process.as_ref().unwrap().down().unwrap();
     }
 

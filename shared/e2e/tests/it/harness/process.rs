@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -39,9 +39,20 @@ pub(crate) fn command(name: &str) -> Command {
     command
 }
 
+/// Shared by those who start processes, held alone by whoever takes an in-process broker down. Until a started process has become
+/// its program it holds the broker's listening socket as well, and librdkafka ends the test if it cannot bind that anew.
+pub(crate) static STARTING: RwLock<()> = RwLock::new(());
+
+/// Starts a process.
+pub(crate) fn spawn(command: &mut Command) -> Child {
+    let _starting = STARTING.read().unwrap();
+    command.spawn().unwrap()
+}
+
 /// Runs a command to its end.
 pub(crate) async fn run(command: &mut Command) -> Output {
-    let ended = tokio::time::timeout(DEADLINE, command.output()).await;
+    let child = spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let ended = tokio::time::timeout(DEADLINE, child.wait_with_output()).await;
     ended.expect("an end in time").unwrap()
 }
 
@@ -66,7 +77,7 @@ impl Process {
     ) -> Self {
         let mut command = command(name);
         command.args(arguments).envs(environment);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
         let (log, mut readers, reading) = (Arc::default(), JoinSet::new(), watch::Sender::new(true));
         let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let read = [

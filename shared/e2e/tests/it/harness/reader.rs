@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::process::{command, folder, run};
+use super::process::{command, folder, run, spawn};
 use super::system::printed;
 use super::{DEADLINE, http, until};
 
@@ -100,7 +100,7 @@ impl Reader {
 
     async fn line_with(&self, line: &str, words: &str) -> String {
         let mut command = self.shell(&format!("exec {line}"));
-        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut process = spawn(command.stdout(Stdio::piped()));
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let found = timeout(DEADLINE, async {
             while let Some(printed) = lines.next_line().await.unwrap() {
@@ -118,7 +118,7 @@ impl Reader {
 
     /// Posts as `curl -d @FILE URL` does, with curl itself where there is one.
     pub(crate) async fn post(&self, line: &str) -> String {
-        if self.shell("curl --version").output().await.unwrap().status.success() {
+        if run(&mut self.shell("curl --version")).await.status.success() {
             return self.run(&line.replacen("curl", "curl -sS --fail-with-body", 1)).await;
         }
         let words: Vec<_> = line.split_whitespace().collect();
