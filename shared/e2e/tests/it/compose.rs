@@ -72,6 +72,25 @@ fn the_images_are_built_with_the_pinned_toolchain() {
     assert_eq!(between(&dockerfile, "FROM rust:", "-"), channel);
 }
 
+/// cargo reads the manifest of every member, whichever of them it builds.
+#[test]
+fn the_images_are_built_from_every_member_of_the_workspace() {
+    let (manifest, kept) = (text("Cargo.toml"), text(".dockerignore"));
+    let members: Vec<_> = between(&manifest, "members = [", "]")
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .collect();
+    assert!(members.contains(&"export-svc"), "{members:?}");
+    for member in members {
+        let is_kept = |line: &str| member.starts_with(line.trim_start_matches('!'));
+        assert!(
+            kept.lines().any(|line| line.starts_with('!') && is_kept(line)),
+            "{member}"
+        );
+    }
+}
+
 #[test]
 fn every_image_holds_the_program_that_its_service_runs() {
     let dockerfile = text("deploy/docker/Dockerfile");
