@@ -193,6 +193,17 @@ impl Importing {
         forgotten.await.unwrap();
     }
 
+    /// Writes of a job what this version cannot read, as a later one may.
+    pub(crate) async fn make_unreadable(&self, job: &ImportJob) {
+        let (kafka, key) = (&self.config.kafka, format!("importJob/{}", job.name()));
+        let control = Table::open(kafka, &Topics::new(kafka).control(), "control", "t").await;
+        let value = b"\xff\xff".as_slice().into();
+        let put = kafka::Change::Put { key, value };
+        let control = control.unwrap();
+        let written = control.mutate::<(), ()>(move |_| Ok((vec![put.clone()], ())));
+        written.await.unwrap();
+    }
+
     /// Waits until so many files are in that state.
     pub(crate) async fn until(&self, job: &ImportJob, count: usize, state: ImportFileState) {
         let what = format!("{count} files are {state:?}");

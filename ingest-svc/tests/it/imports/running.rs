@@ -130,15 +130,26 @@ async fn without_kafka_nothing_is_lost_and_it_goes_on_by_itself() {
 async fn of_a_deleted_job_nothing_is_kept_and_of_another_everything() {
     let importing = Importing::start(|_| ()).await;
     importing.put("users.csv", csv(0..10));
-    let (job, other) = (importing.job(|_| {}).await, importing.job(|_| {}).await);
-    for job in [&job, &other] {
+    let (other, unreadable) = (importing.job(|_| {}).await, importing.job(|_| {}).await);
+    let deleted = [importing.job(|_| {}).await, importing.job(|_| {}).await];
+    for job in deleted.iter().chain([&other, &unreadable]) {
         importing.done(job, 1).await;
     }
     let kept = importing.kept(&other);
-    assert!(kept >= 2 && importing.kept(&job) == kept, "{kept}");
+    assert!(kept >= 2 && importing.kept(&deleted[0]) == kept, "{kept}");
+    importing.make_unreadable(&unreadable).await;
     let (jobs, now) = (importing.service.directory.import_jobs(), Timestamp::now());
-    jobs.kill(importing.account, &job.id, None, now).await.unwrap();
-    jobs.delete(importing.account, &job.id, None).await.unwrap();
-    until("nothing is kept of the job", || importing.kept(&job) == 0).await;
-    assert_eq!(importing.kept(&other), kept);
+    until("one job cannot be read", || {
+        jobs.all().is_ok_and(|all| all.unreadable == [unreadable.name()])
+    })
+    .await;
+    // One behind the other: whatever is forgotten with the first is forgotten before the second.
+    for job in &deleted {
+        jobs.kill(importing.account, &job.id, None, now).await.unwrap();
+        jobs.delete(importing.account, &job.id, None).await.unwrap();
+        until("nothing is kept of the job", || importing.kept(job) == 0).await;
+    }
+    for job in [&other, &unreadable] {
+        assert_eq!(importing.kept(job), kept);
+    }
 }
